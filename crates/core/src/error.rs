@@ -1,0 +1,119 @@
+//! The one error that crosses crate edges: a kind that says what the caller
+//! can do about it, and a message that says what was found and expected.
+//! Crates keep small typed errors inside and turn them into this one at
+//! their edge.
+
+use std::fmt;
+
+/// What kind of thing went wrong, as the caller sees it. The server maps each
+/// kind to one HTTP status and one gRPC code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request is wrong and will be wrong again.
+    Invalid,
+    /// What the request names does not exist.
+    NotFound,
+    /// What the request would make exists already.
+    Conflict,
+    /// No key, or a wrong one.
+    Unauthenticated,
+    /// The caller or the operator's settings do not allow this.
+    Forbidden,
+    /// A quota or a bound of this server is used up; later may work.
+    Exhausted,
+    /// The request's body is over its limit.
+    TooLarge,
+    /// The state of the resource refuses this now.
+    FailedPrecondition,
+    /// This server does not do this.
+    Unsupported,
+    /// A dependency did not answer; trying again may work.
+    Unavailable,
+    /// Stored bytes are damaged or of an unknown version.
+    Corrupt,
+    /// A fault of ours.
+    Internal,
+}
+
+/// The error of every public call.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A result with our [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident => $kind:ident),* $(,)?) => {
+        $($(#[$doc])*
+        pub fn $name(message: impl Into<String>) -> Self {
+            Self::new(ErrorKind::$kind, message)
+        })*
+    };
+}
+
+impl Error {
+    /// An error of `kind` that reads `message` (lowercase, no final stop).
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// The same error with its cause attached for the log.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    constructors! {
+        /// A request that is wrong.
+        invalid => Invalid,
+        /// Something that does not exist.
+        not_found => NotFound,
+        /// Something that exists already.
+        conflict => Conflict,
+        /// Something that is not allowed.
+        forbidden => Forbidden,
+        /// A bound that is used up.
+        exhausted => Exhausted,
+        /// A state that refuses this now.
+        failed_precondition => FailedPrecondition,
+        /// Something this server does not do.
+        unsupported => Unsupported,
+        /// Something that did not answer.
+        unavailable => Unavailable,
+        /// Damaged stored bytes.
+        corrupt => Corrupt,
+        /// A fault of ours.
+        internal => Internal,
+    }
+
+    /// What kind of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What was found and what was expected.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
+    }
+}

@@ -1,0 +1,28 @@
+//! The words every other crate speaks: records, metadata, filters, metrics,
+//! limits, errors, and the ports for time and randomness.
+//!
+//! Nothing here does I/O (but for asking the system clock and entropy source
+//! behind their ports), nothing is async, nothing knows the wire or the disk.
+
+mod batch;
+mod clock;
+mod error;
+mod filter;
+mod ids;
+pub mod limits;
+mod metadata;
+mod names;
+mod scratch;
+mod seed;
+mod vector;
+
+pub use batch::{Record, RecordBatch, StringColumn};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{Error, ErrorKind, Result};
+pub use filter::{Comparison, Filter, FilterError, FilterValue};
+pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};
+pub use metadata::{Metadata, MetadataError, MetadataValue};
+pub use names::{IndexName, NameError, NamespaceName, check_record_id};
+pub use scratch::{ScratchFile, ScratchSpace};
+pub use seed::{Rng, Seed};
+pub use vector::{IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense};

@@ -1,0 +1,80 @@
+//! Every bound of the system in one place: what a request may carry, what a
+//! file may claim, what a queue may hold. Values the hosted service documents
+//! are kept exactly; ours are marked so.
+
+/// Characters of an index name.
+pub const INDEX_NAME_CHARS_MAX: usize = 45;
+/// Characters of a namespace name.
+pub const NAMESPACE_CHARS_MAX: usize = 512;
+/// Characters of a record id.
+pub const RECORD_ID_CHARS_MAX: usize = 512;
+/// Components of a dense vector.
+pub const DIMENSION_MAX: u32 = 20_000;
+/// Non-zero entries of a sparse vector.
+pub const SPARSE_ENTRIES_MAX: usize = 2048;
+/// Bytes of one record's metadata as JSON.
+pub const METADATA_BYTES_MAX: usize = 40 * 1024;
+/// Records of one upsert request.
+pub const UPSERT_RECORDS_MAX: usize = 1000;
+/// Bytes of one upsert request (default; the operator may raise it).
+pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Ids of one fetch or delete request.
+pub const IDS_PER_REQUEST_MAX: usize = 1000;
+/// Results of one query.
+pub const TOP_K_MAX: usize = 10_000;
+/// Ids of one page of a listing.
+pub const LIST_PAGE_MAX: usize = 100;
+/// Records of one page of fetch-by-metadata.
+pub const FETCH_BY_METADATA_PAGE_MAX: usize = 10_000;
+/// Default page of fetch-by-metadata.
+pub const FETCH_BY_METADATA_PAGE_DEFAULT: usize = 100;
+/// Values of one `$in` or `$nin`.
+pub const FILTER_VALUES_MAX: usize = 10_000;
+/// Nesting of a filter (ours).
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// Conditions of one filter (ours).
+pub const FILTER_CLAUSES_MAX: usize = 1000;
+/// Tags of one index.
+pub const TAGS_MAX: usize = 20;
+/// Characters of a tag's key.
+pub const TAG_KEY_CHARS_MAX: usize = 80;
+/// Characters of a tag's value.
+pub const TAG_VALUE_CHARS_MAX: usize = 120;
+
+/// Characters of an import URI.
+pub const IMPORT_URI_CHARS_MAX: usize = 1500;
+/// Characters of an integration id.
+pub const INTEGRATION_ID_CHARS_MAX: usize = 1000;
+/// Imports of one page.
+pub const IMPORT_PAGE_MAX: usize = 100;
+/// Files of one import.
+pub const IMPORT_FILES_MAX: usize = 100_000;
+/// Bytes of one imported file.
+pub const IMPORT_FILE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
+/// Namespaces of one import.
+pub const IMPORT_NAMESPACES_MAX: usize = 10_000;
+/// Bytes of one namespace in an import.
+pub const IMPORT_NAMESPACE_BYTES_MAX: u64 = 500 * 1024 * 1024 * 1024;
+/// Imports that wait or run on one server (ours).
+pub const IMPORT_QUEUE_MAX: usize = 1000;
+/// Bytes of a Parquet footer (ours).
+pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a Parquet page, packed or unpacked (ours).
+pub const PARQUET_PAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of a rejected record's own text kept beside its reason (ours).
+pub const REJECT_RECORD_BYTES_MAX: usize = 1024;
+/// Characters of a value quoted in a message (ours).
+pub const QUOTED_CHARS_MAX: usize = 80;
+
+/// Records of one segment (ours).
+pub const SEGMENT_ROWS_MAX: u32 = 4_000_000;
+/// Segments below this many rows are scanned exactly (ours).
+pub const EXACT_ROWS_MAX: u32 = 20_000;
+/// Records a memtable holds before it is flushed (ours).
+pub const MEMTABLE_ROWS_MAX: usize = 10_000;
+/// Bytes a memtable holds before it is flushed (ours).
+pub const MEMTABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one write-ahead log frame (ours).
+pub const WAL_FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of a stored document such as a manifest (ours).
+pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024 * 1024;

@@ -1,0 +1,228 @@
+//! Metadata: a flat JSON object of strings, numbers, booleans and lists of
+//! strings, at most 40 KB as JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::limits::METADATA_BYTES_MAX;
+
+/// One metadata value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MetadataValue {
+    /// Text.
+    String(String),
+    /// A number; all numbers are f64.
+    Number(f64),
+    /// True or false.
+    Bool(bool),
+    /// A list of strings.
+    Strings(Vec<String>),
+}
+
+/// A record's metadata, keys in order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Metadata(pub BTreeMap<String, MetadataValue>);
+
+/// Why metadata was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetadataError {
+    /// Not JSON.
+    #[error("metadata is not valid JSON: {0}")]
+    Json(String),
+    /// JSON, but no object.
+    #[error("metadata is {0}, expected an object")]
+    NotAnObject(&'static str),
+    /// A value of a kind that is not allowed.
+    #[error(
+        "metadata field {field:?} is {found}, expected a string, number, boolean or list of strings"
+    )]
+    Value {
+        /// The field's name.
+        field: String,
+        /// The kind found.
+        found: &'static str,
+    },
+    /// A key that is not allowed.
+    #[error("metadata field name {0:?} is empty or starts with '$', expected another name")]
+    Key(String),
+    /// Over the limit.
+    #[error("metadata has {found} bytes as JSON, expected at most {METADATA_BYTES_MAX}")]
+    TooLarge {
+        /// Bytes found.
+        found: usize,
+    },
+}
+
+impl MetadataError {
+    /// The stable code of this reason in reject tables and docs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            MetadataError::Json(_) => "E_METADATA_JSON",
+            MetadataError::NotAnObject(_) => "E_METADATA_NOT_OBJECT",
+            MetadataError::Value { .. } => "E_METADATA_VALUE",
+            MetadataError::Key(_) => "E_METADATA_KEY",
+            MetadataError::TooLarge { .. } => "E_METADATA_SIZE",
+        }
+    }
+}
+
+impl From<MetadataError> for crate::Error {
+    fn from(error: MetadataError) -> Self {
+        crate::Error::invalid(error.to_string())
+    }
+}
+
+/// The kind of a JSON value, for messages.
+pub(crate) fn json_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list that holds something other than strings",
+        Value::Object(_) => "an object",
+    }
+}
+
+impl Metadata {
+    /// Reads and checks a JSON object.
+    pub fn from_json(json: &str) -> Result<Self, MetadataError> {
+        if json.len() > METADATA_BYTES_MAX {
+            return Err(MetadataError::TooLarge { found: json.len() });
+        }
+        match serde_json::from_str(json) {
+            Ok(Value::Object(fields)) => fields
+                .into_iter()
+                .map(|(field, value)| Ok((check_key(field)?, value)))
+                .map(|entry| entry.and_then(|(field, value)| Self::entry(field, value)))
+                .collect::<Result<_, _>>()
+                .map(Metadata),
+            Ok(Value::Array(_)) => Err(MetadataError::NotAnObject("a list")),
+            Ok(other) => Err(MetadataError::NotAnObject(json_kind(&other))),
+            Err(error) => Err(MetadataError::Json(error.to_string())),
+        }
+    }
+
+    fn entry(field: String, value: Value) -> Result<(String, MetadataValue), MetadataError> {
+        let wrong =
+            |value: &Value| MetadataError::Value { field: field.clone(), found: json_kind(value) };
+        let read = match value {
+            Value::String(text) => MetadataValue::String(text),
+            Value::Bool(truth) => MetadataValue::Bool(truth),
+            Value::Number(ref number) => match number.as_f64() {
+                Some(number) => MetadataValue::Number(number),
+                None => return Err(wrong(&value)),
+            },
+            Value::Array(ref items) => MetadataValue::Strings(
+                items
+                    .iter()
+                    .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| wrong(&value)))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Value::Null | Value::Object(_) => return Err(wrong(&value)),
+        };
+        Ok((field, read))
+    }
+
+    /// The canonical JSON text: keys in order, whole numbers without a point.
+    pub fn to_json(&self) -> String {
+        let object: serde_json::Map<String, Value> =
+            self.0.iter().map(|(field, value)| (field.clone(), value.to_json_value())).collect();
+        Value::Object(object).to_string()
+    }
+
+    /// Whether there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// This metadata with the fields of `newer` put over its own; an error
+    /// where the result is over the limit.
+    pub fn merged(mut self, newer: Metadata) -> Result<Metadata, MetadataError> {
+        self.0.extend(newer.0);
+        let found = self.to_json().len();
+        if found > METADATA_BYTES_MAX {
+            return Err(MetadataError::TooLarge { found });
+        }
+        Ok(self)
+    }
+}
+
+fn check_key(field: String) -> Result<String, MetadataError> {
+    if field.is_empty() || field.starts_with('$') {
+        return Err(MetadataError::Key(field));
+    }
+    Ok(field)
+}
+
+impl MetadataValue {
+    fn to_json_value(&self) -> Value {
+        match self {
+            MetadataValue::String(text) => Value::from(text.as_str()),
+            MetadataValue::Bool(truth) => Value::from(*truth),
+            MetadataValue::Number(number) => number_to_json(*number),
+            MetadataValue::Strings(items) => Value::from(items.clone()),
+        }
+    }
+}
+
+/// Whole numbers that f64 holds exactly are written as integers.
+fn number_to_json(number: f64) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0
+        && number.abs() <= EXACT
+        && !(number == 0.0 && number.is_sign_negative())
+    {
+        Value::from(number as i64)
+    } else {
+        Value::from(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn json_reads_back_the_same() {
+        let json = r#"{"a":"x","b":3,"c":2.5,"d":true,"e":["p","q"]}"#;
+        assert_eq!(Metadata::from_json(json).unwrap().to_json(), json);
+    }
+
+    #[test]
+    fn refusals_say_what_was_found() {
+        let message = |json: &str| Metadata::from_json(json).unwrap_err().to_string();
+        assert!(message("{").starts_with("metadata is not valid JSON"));
+        assert_eq!(message("[1]"), "metadata is a list, expected an object");
+        assert!(message(r#"{"a":null}"#).contains("\"a\" is null"));
+        assert!(message(r#"{"a":{"b":1}}"#).contains("\"a\" is an object"));
+        assert!(message(r#"{"a":["x",1]}"#).contains("something other than strings"));
+        assert!(message(r#"{"$a":1}"#).contains("starts with '$'"));
+        let big = format!(r#"{{"a":"{}"}}"#, "x".repeat(METADATA_BYTES_MAX));
+        assert!(message(&big).contains("expected at most 40960"));
+    }
+
+    #[test]
+    fn merging_keeps_what_is_not_named() {
+        let old = Metadata::from_json(r#"{"a":1,"b":2}"#).unwrap();
+        let new = Metadata::from_json(r#"{"b":"x"}"#).unwrap();
+        assert_eq!(old.merged(new).unwrap().to_json(), r#"{"a":1,"b":"x"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_survives(number in any::<f64>().prop_filter("finite", |n| n.is_finite())) {
+            let metadata = Metadata(BTreeMap::from([("n".into(), MetadataValue::Number(number))]));
+            prop_assert_eq!(Metadata::from_json(&metadata.to_json()).unwrap(), metadata);
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,64}") {
+            let _ = Metadata::from_json(&text);
+        }
+    }
+}

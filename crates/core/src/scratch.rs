@@ -1,0 +1,28 @@
+//! What the segment builder needs of a temporary file, so that the engine
+//! itself opens none: append, read back, length.
+
+use std::io;
+
+/// An append-only temporary file that can be read back while it grows.
+pub trait ScratchFile: Send + Sync {
+    /// Adds `bytes` at the end.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Fills `buffer` from `offset`; an error where the file is shorter.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+    /// Overwrites bytes that were appended before (a header, at the end).
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Bytes appended so far.
+    fn len(&self) -> u64;
+    /// Whether nothing was appended yet.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Where temporary files are made. A file that is dropped is deleted.
+pub trait ScratchSpace: Send + Sync {
+    /// The files made here.
+    type File: ScratchFile;
+    /// A new empty file; `label` is only for people who look at the disk.
+    fn create(&self, label: &str) -> io::Result<Self::File>;
+}

@@ -1,0 +1,295 @@
+//! Vectors and what an index says of them: metric, kind, dimension; and the
+//! rules a vector must keep to be stored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::SPARSE_ENTRIES_MAX;
+
+/// How two vectors are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// Cosine similarity, larger is nearer.
+    Cosine,
+    /// Squared Euclidean distance, smaller is nearer.
+    Euclidean,
+    /// Dot product, larger is nearer.
+    DotProduct,
+}
+
+impl Metric {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Metric::Cosine => "cosine",
+            Metric::Euclidean => "euclidean",
+            Metric::DotProduct => "dotproduct",
+        }
+    }
+
+    /// Reads the wire's name, in any case.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Metric::Cosine, Metric::Euclidean, Metric::DotProduct]
+            .into_iter()
+            .find(|metric| metric.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a larger score is a nearer record.
+    pub fn larger_is_nearer(self) -> bool {
+        self != Metric::Euclidean
+    }
+}
+
+/// Which vectors an index holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VectorType {
+    /// A dense vector per record (and a sparse one beside it under dotproduct).
+    Dense,
+    /// A sparse vector per record.
+    Sparse,
+}
+
+impl VectorType {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VectorType::Dense => "dense",
+            VectorType::Sparse => "sparse",
+        }
+    }
+}
+
+/// What an index fixes about its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IndexShape {
+    /// Dense (with or without sparse parts) or sparse.
+    pub vector_type: VectorType,
+    /// How vectors are compared. Sparse indexes: dotproduct.
+    pub metric: Metric,
+    /// Components of a dense vector; 0 in a sparse index.
+    pub dimension: u32,
+}
+
+impl IndexShape {
+    /// A dense index.
+    pub fn dense(dimension: u32, metric: Metric) -> Self {
+        Self { vector_type: VectorType::Dense, metric, dimension }
+    }
+
+    /// A sparse index.
+    pub fn sparse() -> Self {
+        Self { vector_type: VectorType::Sparse, metric: Metric::DotProduct, dimension: 0 }
+    }
+
+    /// Whether records may carry sparse values.
+    pub fn takes_sparse(&self) -> bool {
+        self.metric == Metric::DotProduct
+    }
+}
+
+/// Why a vector was refused. Each has a stable code and reads as found and
+/// expected.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VectorError {
+    /// The length is not the index's dimension.
+    #[error("vector dimension {found} does not match the dimension of the index {expected}")]
+    Dimension {
+        /// Components found.
+        found: usize,
+        /// The index's dimension.
+        expected: u32,
+    },
+    /// NaN or an infinity.
+    #[error("component {position} is {value}, expected a finite number")]
+    NotFinite {
+        /// Place in the vector, from 0.
+        position: usize,
+        /// The value found.
+        value: f32,
+    },
+    /// All zero under cosine.
+    #[error("all components are 0, expected at least one that is not (the metric is cosine)")]
+    AllZero,
+    /// Sparse arrays of different length.
+    #[error("sparse vector has {indices} indices and {values} values, expected the same number")]
+    SparseLengths {
+        /// Indices found.
+        indices: usize,
+        /// Values found.
+        values: usize,
+    },
+    /// No entries.
+    #[error("sparse vector has no entries, expected at least 1")]
+    SparseEmpty,
+    /// Too many entries.
+    #[error("sparse vector has {found} entries, expected at most {SPARSE_ENTRIES_MAX}")]
+    SparseTooLong {
+        /// Entries found.
+        found: usize,
+    },
+    /// An index given twice.
+    #[error("sparse vector has index {index} twice, expected each index once")]
+    SparseDuplicate {
+        /// The index found twice.
+        index: u32,
+    },
+    /// NaN, an infinity or zero.
+    #[error("sparse value at index {index} is {value}, expected a finite number that is not 0")]
+    SparseValue {
+        /// The entry's index.
+        index: u32,
+        /// The value found.
+        value: f32,
+    },
+}
+
+impl VectorError {
+    /// The stable code of this reason in reject tables and docs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            VectorError::Dimension { .. } => "E_DIMENSION",
+            VectorError::NotFinite { .. } => "E_NOT_FINITE",
+            VectorError::AllZero => "E_ZERO_VECTOR",
+            VectorError::SparseLengths { .. } => "E_SPARSE_LENGTHS",
+            VectorError::SparseEmpty => "E_SPARSE_EMPTY",
+            VectorError::SparseTooLong { .. } => "E_SPARSE_TOO_LONG",
+            VectorError::SparseDuplicate { .. } => "E_SPARSE_DUPLICATE",
+            VectorError::SparseValue { .. } => "E_SPARSE_VALUE",
+        }
+    }
+}
+
+impl From<VectorError> for crate::Error {
+    fn from(error: VectorError) -> Self {
+        crate::Error::invalid(error.to_string())
+    }
+}
+
+/// Checks a dense vector against the index's rules.
+pub fn check_dense(shape: &IndexShape, values: &[f32]) -> Result<(), VectorError> {
+    if values.len() != shape.dimension as usize {
+        return Err(VectorError::Dimension { found: values.len(), expected: shape.dimension });
+    }
+    // One pass that the compiler vectorises: a NaN or infinity makes the sum
+    // of `x * 0` NaN, and only then the place is looked for.
+    let (mut poison, mut any) = (0.0_f32, false);
+    for &value in values {
+        poison += value * 0.0;
+        any |= value != 0.0;
+    }
+    if poison.is_nan() {
+        let position = values.iter().position(|v| !v.is_finite()).unwrap_or_default();
+        return Err(VectorError::NotFinite { position, value: values[position] });
+    }
+    if shape.metric == Metric::Cosine && !any {
+        return Err(VectorError::AllZero);
+    }
+    Ok(())
+}
+
+/// A sparse vector: indices ascending and unique, values finite and not 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SparseVector {
+    indices: Vec<u32>,
+    values: Vec<f32>,
+}
+
+impl SparseVector {
+    /// Checks and sorts the entries.
+    pub fn new(indices: Vec<u32>, values: Vec<f32>) -> Result<Self, VectorError> {
+        if indices.len() != values.len() {
+            return Err(VectorError::SparseLengths {
+                indices: indices.len(),
+                values: values.len(),
+            });
+        }
+        if indices.is_empty() {
+            return Err(VectorError::SparseEmpty);
+        }
+        if indices.len() > SPARSE_ENTRIES_MAX {
+            return Err(VectorError::SparseTooLong { found: indices.len() });
+        }
+        let mut entries: Vec<(u32, f32)> = indices.into_iter().zip(values).collect();
+        entries.sort_unstable_by_key(|entry| entry.0);
+        for pair in entries.windows(2) {
+            if pair[0].0 == pair[1].0 {
+                return Err(VectorError::SparseDuplicate { index: pair[0].0 });
+            }
+        }
+        if let Some(&(index, value)) = entries.iter().find(|(_, v)| !v.is_finite() || *v == 0.0) {
+            return Err(VectorError::SparseValue { index, value });
+        }
+        let (indices, values) = entries.into_iter().unzip();
+        Ok(Self { indices, values })
+    }
+
+    /// Ascending, unique.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
+
+    /// The value of each index.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The dot product with `other`.
+    pub fn dot(&self, other: &SparseVector) -> f32 {
+        let (mut a, mut b, mut sum) = (0, 0, 0.0);
+        while a < self.indices.len() && b < other.indices.len() {
+            match self.indices[a].cmp(&other.indices[b]) {
+                std::cmp::Ordering::Less => a += 1,
+                std::cmp::Ordering::Greater => b += 1,
+                std::cmp::Ordering::Equal => {
+                    sum += self.values[a] * other.values[b];
+                    a += 1;
+                    b += 1;
+                }
+            }
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dense_vectors_are_checked() {
+        let shape = IndexShape::dense(3, Metric::Cosine);
+        assert_eq!(check_dense(&shape, &[1.0, 0.0, -2.0]), Ok(()));
+        assert_eq!(check_dense(&shape, &[0.0, -0.0, 0.0]), Err(VectorError::AllZero));
+        assert_eq!(
+            check_dense(&shape, &[1.0]),
+            Err(VectorError::Dimension { found: 1, expected: 3 })
+        );
+        let error = check_dense(&shape, &[1.0, f32::NEG_INFINITY, 2.0]).unwrap_err();
+        assert_eq!(error.to_string(), "component 1 is -inf, expected a finite number");
+        let zero_is_fine = IndexShape::dense(1, Metric::Euclidean);
+        assert_eq!(check_dense(&zero_is_fine, &[0.0]), Ok(()));
+        assert_eq!(check_dense(&zero_is_fine, &[f32::MAX]), Ok(()));
+    }
+
+    #[test]
+    fn sparse_vectors_are_sorted_and_checked() {
+        let vector = SparseVector::new(vec![9, 2], vec![0.5, -1.0]).unwrap();
+        assert_eq!((vector.indices(), vector.values()), (&[2, 9][..], &[-1.0, 0.5][..]));
+        assert_eq!(
+            SparseVector::new(vec![1, 1], vec![1.0, 2.0]),
+            Err(VectorError::SparseDuplicate { index: 1 })
+        );
+        assert!(SparseVector::new(vec![1], vec![0.0]).is_err());
+        assert!(SparseVector::new(vec![1], vec![]).is_err());
+        assert!(SparseVector::new(vec![], vec![]).is_err());
+    }
+
+    #[test]
+    fn sparse_dot_meets_on_shared_indices() {
+        let a = SparseVector::new(vec![1, 4, 7], vec![1.0, 2.0, 3.0]).unwrap();
+        let b = SparseVector::new(vec![4, 5, 7], vec![10.0, 100.0, 0.5]).unwrap();
+        assert_eq!(a.dot(&b), 21.5);
+    }
+}
