@@ -1,1 +1,2 @@
-fn main(){}
+//! Repository chores.
+fn main() {}
