@@ -1,1 +1,32 @@
-//! placeholder
+//! The bulk import: a directory of Parquet becomes segments of an index.
+//!
+//! ```text
+//! list, footers ─ plan ─▶ tasks ─▶ fetch ─ decode ─ validate ─▶ segments ─▶ ledger
+//!                                                      └─▶ rejects
+//! ```
+//!
+//! A task is a pure function of its spec and the source, so that it can be
+//! retried after a crash and run anywhere behind [`TaskRunner`]. What a task
+//! made is published by the [`Ledger`] alone, strictly in source order.
+//! This crate knows nothing of namespaces that exist, of the wire, or of
+//! which import runs when: that is the database's business.
+
+mod error;
+mod execute;
+mod plan;
+mod reject;
+mod rejects;
+mod runner;
+mod settings;
+mod task;
+mod watch;
+
+pub use error::{ImportError, TaskError};
+pub use execute::{Ledger, execute, first_reason};
+pub use plan::{Plan, PlanRequest, PlannedFile, plan};
+pub use reject::{Reject, codes};
+pub use rejects::{RejectLog, rejects_key};
+pub use runner::{LocalRunner, RunnerParts, TaskRunner, part_key};
+pub use settings::{ErrorMode, ImportSettings};
+pub use task::{TaskOutcome, TaskPiece, TaskSegment, TaskSpec};
+pub use watch::{ImportWatch, Phase, Progress, TaskWatch};

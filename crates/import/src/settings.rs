@@ -1,0 +1,65 @@
+//! What the operator and the user choose for an import, and its bounds.
+
+use crossbill_core::limits::{
+    IMPORT_FILE_BYTES_MAX, IMPORT_FILES_MAX, IMPORT_NAMESPACE_BYTES_MAX, IMPORT_NAMESPACES_MAX,
+    SEGMENT_ROWS_MAX,
+};
+use serde::{Deserialize, Serialize};
+
+/// What happens to an import when a record or file breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorMode {
+    /// It is skipped, counted and kept in the reject log.
+    Continue,
+    /// The import stops; what was committed before stays.
+    Abort,
+}
+
+/// How an import uses the machine, and what it refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportSettings {
+    /// Tasks that run at once; at least 1.
+    pub workers: usize,
+    /// Bytes of memory for one import, shared by its workers.
+    pub memory_bytes: u64,
+    /// Rows a task aims at.
+    pub task_rows: u64,
+    /// Source bytes (packed) a task aims at.
+    pub task_bytes: u64,
+    /// Rows after which a task begins another segment.
+    pub segment_rows: u32,
+    /// Files of one import.
+    pub files_max: usize,
+    /// Bytes of one file.
+    pub file_bytes_max: u64,
+    /// Namespaces of one import.
+    pub namespaces_max: usize,
+    /// Bytes of one namespace's files.
+    pub namespace_bytes_max: u64,
+}
+
+impl ImportSettings {
+    /// The usual task sizes and the hosted service's limits, for a machine
+    /// share of `workers` threads and `memory_bytes`.
+    pub fn new(workers: usize, memory_bytes: u64) -> Self {
+        Self {
+            workers: workers.max(1),
+            memory_bytes,
+            task_rows: 262_144,
+            task_bytes: 1 << 30,
+            segment_rows: SEGMENT_ROWS_MAX,
+            files_max: IMPORT_FILES_MAX,
+            file_bytes_max: IMPORT_FILE_BYTES_MAX,
+            namespaces_max: IMPORT_NAMESPACES_MAX,
+            namespace_bytes_max: IMPORT_NAMESPACE_BYTES_MAX,
+        }
+    }
+
+    /// One worker's share of the memory, at least 16 MiB.
+    pub(crate) fn worker_bytes(&self) -> usize {
+        const WORKER_BYTES_MIN: u64 = 16 << 20;
+        let share = (self.memory_bytes / self.workers.max(1) as u64).max(WORKER_BYTES_MIN);
+        usize::try_from(share).unwrap_or(usize::MAX)
+    }
+}

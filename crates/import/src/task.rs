@@ -1,0 +1,100 @@
+//! A task: one unit of an import, restartable, of one namespace; and what it
+//! made. Both are plain data that travel as JSON.
+
+use crossbill_core::{IndexShape, Seed};
+use crossbill_store::{SourceObject, TaskCounts};
+use serde::{Deserialize, Serialize};
+
+use crate::{ErrorMode, Reject};
+
+/// Everything a worker needs to know to do a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// The import's id.
+    pub import: String,
+    /// The source's URI.
+    pub uri: String,
+    /// The integration that gives access to it, where one was named.
+    pub integration: Option<String>,
+    /// The key under the root that the index's objects stand below.
+    pub index_dir: String,
+    /// The place in the import's order, from 0.
+    pub ordinal: u32,
+    /// The namespace all its records go to.
+    pub namespace: String,
+    /// What the index fixes.
+    pub shape: IndexShape,
+    /// Where the task's random choices start.
+    pub seed: Seed,
+    /// What happens on a bad record.
+    pub error_mode: ErrorMode,
+    /// What to read, in source order.
+    pub pieces: Vec<TaskPiece>,
+}
+
+impl TaskSpec {
+    /// Rows the footers promise.
+    pub fn rows(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.rows).sum()
+    }
+
+    /// Packed bytes of the columns to read.
+    pub fn bytes(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.bytes).sum()
+    }
+}
+
+/// Consecutive row groups of one file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskPiece {
+    /// The file, pinned by its ETag.
+    pub file: SourceObject,
+    /// The first row group.
+    pub first_row_group: u32,
+    /// How many row groups.
+    pub row_groups: u32,
+    /// The file's row that the first row group begins with.
+    pub first_row: u64,
+    /// Rows the footer promises.
+    pub rows: u64,
+    /// Packed bytes of the columns to read.
+    pub bytes: u64,
+    /// Whether the file ends with this piece (files done are counted so).
+    pub last: bool,
+}
+
+/// One segment a task made, stored but not yet committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSegment {
+    /// The part's name.
+    pub part: String,
+    /// Rows in it.
+    pub rows: u32,
+    /// Rows that no later row of the same segment replaces.
+    pub live_rows: u32,
+    /// Bytes of it.
+    pub bytes: u64,
+    /// CRC32C of the whole part.
+    pub checksum: u32,
+}
+
+/// What a task made. `counts.read = imported + superseded + rejected`, where
+/// superseded counts replacements within one segment; the ledger moves those
+/// that an later segment replaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskOutcome {
+    /// The task's place in the import's order.
+    pub ordinal: u32,
+    /// The namespace its records go to.
+    pub namespace: String,
+    /// What it stored, in source order: later ones win.
+    pub segments: Vec<TaskSegment>,
+    /// Rows and bytes.
+    pub counts: TaskCounts,
+    /// Entries of the reject log: one a record and one a broken file.
+    pub rejects: u64,
+    /// The first of them in source order.
+    pub first_reject: Option<Reject>,
+    /// Where they are kept, if there are any.
+    pub rejects_key: Option<String>,
+}
