@@ -1,1 +1,24 @@
-//! placeholder
+//! The embeddable database: every use case once, behind a blocking API. The
+//! server, the CLI and language bindings call this and nothing below it.
+//!
+//! A [`Database`] owns one data directory. It holds indexes ([`Index`]), each
+//! with namespaces: a write-ahead log and memtable for what was written
+//! lately, immutable segments for the rest, one manifest that says which.
+//! Imports run in the background and survive restarts.
+//!
+//! Knows no wire types and no HTTP.
+
+mod database;
+mod index;
+mod types;
+
+pub use crossbill_engine::{Effort, SearchStats};
+pub use crossbill_import::{ErrorMode, ImportSettings, Reject};
+pub use crossbill_store::{FaultPlan, Integration, Secret, SourcePolicy};
+pub use database::{Database, DatabaseOptions};
+pub use index::Index;
+pub use types::{
+    ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn, Match,
+    NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector, StartImport,
+    StoredRecord, Update,
+};

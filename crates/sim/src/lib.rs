@@ -1,1 +1,2 @@
-//! placeholder
+//! Seeded histories of the database checked against a plain model. For tests
+//! only: nothing of the product depends on this crate.

@@ -1,0 +1,323 @@
+//! What the database's calls take and give. Plain data, no behaviour beyond
+//! conversions.
+
+use std::collections::BTreeMap;
+
+use crossbill_core::{
+    Filter, IndexName, IndexShape, Metadata, Record, SparseVector, Timestamp,
+};
+use crossbill_engine::{Effort, SearchStats};
+use crossbill_import::ErrorMode;
+
+/// A number that grows with every write of an index; a read that reports at
+/// least a write's number has seen that write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Lsn(pub u64);
+
+/// An index to be made.
+#[derive(Debug, Clone)]
+pub struct NewIndex {
+    /// Its name, unique on this server.
+    pub name: IndexName,
+    /// What its records look like.
+    pub shape: IndexShape,
+    /// The user's tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether deleting it is refused.
+    pub deletion_protection: bool,
+    /// The cloud the caller named; kept to be shown again.
+    pub cloud: String,
+    /// The region the caller named; kept to be shown again.
+    pub region: String,
+    /// Further facts of the caller's request, opaque here.
+    pub spec_json: Option<String>,
+}
+
+/// Changes to an index; what is `None` or absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct IndexChange {
+    /// Tags to add or replace; an empty value removes its tag.
+    pub tags: BTreeMap<String, String>,
+    /// Whether deleting it is refused.
+    pub deletion_protection: Option<bool>,
+    /// New opaque facts.
+    pub spec_json: Option<String>,
+}
+
+/// An index as described.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexInfo {
+    /// Its name.
+    pub name: IndexName,
+    /// 32 hex digits; never used again after deletion.
+    pub uid: String,
+    /// What its records look like.
+    pub shape: IndexShape,
+    /// The data-plane port that belongs to it.
+    pub port: u16,
+    /// The user's tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether deleting it is refused.
+    pub deletion_protection: bool,
+    /// The cloud the caller named.
+    pub cloud: String,
+    /// The region the caller named.
+    pub region: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Opaque facts of the caller's request.
+    pub spec_json: Option<String>,
+}
+
+/// What happened to the set of indexes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum IndexEvent {
+    /// An index was made and can be used.
+    Created(IndexInfo),
+    /// An index is gone.
+    Deleted(IndexInfo),
+}
+
+/// What a query looks for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum QueryBy {
+    /// The records nearest to these vectors.
+    Vector {
+        /// The dense query; required in a dense index.
+        dense: Option<Vec<f32>>,
+        /// The sparse query; required in a sparse index, allowed beside a
+        /// dense one under dotproduct.
+        sparse: Option<SparseVector>,
+    },
+    /// The records nearest to this record (itself among them).
+    Id(String),
+}
+
+/// A query.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// What it looks for.
+    pub by: QueryBy,
+    /// How many matches at most, from 1.
+    pub top_k: usize,
+    /// Which records may match.
+    pub filter: Option<Filter>,
+    /// Whether matches carry their vectors.
+    pub include_values: bool,
+    /// Whether matches carry their metadata.
+    pub include_metadata: bool,
+    /// How hard to look; the index's default where absent.
+    pub effort: Option<Effort>,
+}
+
+/// A record that a query found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Match {
+    /// The record's id.
+    pub id: String,
+    /// In the API's scale: cosine similarity, dot product or squared
+    /// Euclidean distance.
+    pub score: f32,
+    /// The dense vector, where asked for and there is one.
+    pub values: Option<Vec<f32>>,
+    /// The sparse vector, where asked for and there is one.
+    pub sparse: Option<SparseVector>,
+    /// The metadata as JSON, where asked for and there is any.
+    pub metadata_json: Option<String>,
+}
+
+/// A query's answer.
+#[derive(Debug, Clone)]
+pub struct QueryAnswer {
+    /// Nearest first.
+    pub matches: Vec<Match>,
+    /// The work it took.
+    pub stats: SearchStats,
+    /// Every write up to this one was seen.
+    pub lsn: Lsn,
+}
+
+/// A record as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRecord {
+    /// The record's id.
+    pub id: String,
+    /// The dense vector; empty in a sparse index.
+    pub values: Vec<f32>,
+    /// The sparse vector, where there is one.
+    pub sparse: Option<SparseVector>,
+    /// The metadata as JSON, where there is any.
+    pub metadata_json: Option<String>,
+}
+
+impl From<Record> for StoredRecord {
+    fn from(record: Record) -> Self {
+        Self {
+            id: record.id,
+            values: record.values,
+            sparse: record.sparse,
+            metadata_json: record.metadata.map(|metadata| metadata.to_json()),
+        }
+    }
+}
+
+/// A change to one record; what is `None` stays.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The record; an unknown id changes nothing and is no error.
+    pub id: String,
+    /// The new dense vector.
+    pub values: Option<Vec<f32>>,
+    /// The new sparse vector.
+    pub sparse: Option<SparseVector>,
+    /// Fields to put over the record's own.
+    pub set_metadata: Option<Metadata>,
+}
+
+/// Which records a deletion takes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Selector {
+    /// Those with these ids; unknown ones are no error.
+    Ids(Vec<String>),
+    /// All of the namespace, which stays.
+    All,
+    /// Those whose metadata matches.
+    Filter(Filter),
+}
+
+/// Records by namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexStats {
+    /// Live records of each namespace, by name (`__default__` for the default
+    /// one).
+    pub namespaces: BTreeMap<String, u64>,
+    /// Live records of all.
+    pub total: u64,
+    /// Every write up to this one was counted.
+    pub lsn: Lsn,
+}
+
+/// A namespace as described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceInfo {
+    /// Its name (`__default__` for the default one).
+    pub name: String,
+    /// Live records.
+    pub record_count: u64,
+    /// Bytes of its segments.
+    pub size_bytes: u64,
+    /// Fields declared filterable when it was made; all are where `None`.
+    pub filterable: Option<Vec<String>>,
+}
+
+/// A page of namespaces in name order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespacePage {
+    /// The page.
+    pub namespaces: Vec<NamespaceInfo>,
+    /// Whether there are more after it.
+    pub more: bool,
+    /// Namespaces with the prefix on all pages.
+    pub total: u64,
+}
+
+/// An import to be started.
+#[derive(Debug, Clone)]
+pub struct StartImport {
+    /// Where the files are, 1 to 1500 characters.
+    pub uri: String,
+    /// The storage integration to read them with.
+    pub integration: Option<String>,
+    /// What a bad record does.
+    pub error_mode: ErrorMode,
+    /// A key of the caller's choice: the same key gives the same import.
+    pub idempotency_key: Option<String>,
+    /// Who asks (address and key, opaque): a repeat within a minute with the
+    /// same settings from the same caller is taken for a retry.
+    pub caller: Option<String>,
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub enum ImportStatus {
+    /// Waits for its turn or for its source.
+    Pending,
+    /// Runs.
+    InProgress,
+    /// Every record that could be imported is there and can be queried.
+    Completed,
+    /// Ended by an error.
+    Failed,
+    /// Ended by the user.
+    Cancelled,
+}
+
+impl ImportStatus {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ImportStatus::Pending => "Pending",
+            ImportStatus::InProgress => "InProgress",
+            ImportStatus::Completed => "Completed",
+            ImportStatus::Failed => "Failed",
+            ImportStatus::Cancelled => "Cancelled",
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn is_final(self) -> bool {
+        !matches!(self, ImportStatus::Pending | ImportStatus::InProgress)
+    }
+}
+
+/// An import as described.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportView {
+    /// A growing integer as text.
+    pub id: String,
+    /// As given.
+    pub uri: String,
+    /// How far it is.
+    pub status: ImportStatus,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// 0 to 100, loading and indexing; never goes back; 100 only when
+    /// Completed.
+    pub percent_complete: f64,
+    /// Records in the index by this import.
+    pub records_imported: u64,
+    /// Records that break a rule.
+    pub records_rejected: u64,
+    /// Records replaced by a later one of the same import.
+    pub records_superseded: u64,
+    /// Rows read: imported + superseded + rejected, and what is under way.
+    pub records_read: u64,
+    /// Rows in all files, once known.
+    pub records_total: Option<u64>,
+    /// Bytes of the source read.
+    pub bytes_read: u64,
+    /// Bytes in all files, once known.
+    pub bytes_total: Option<u64>,
+    /// Files read to their end.
+    pub files_done: u64,
+    /// Files, once known.
+    pub files_total: Option<u64>,
+    /// What it does now, for people: `waiting`, `planning`, `loading`, …
+    pub phase: String,
+    /// Lately.
+    pub records_per_second: Option<f64>,
+    /// Seconds to the end at that rate.
+    pub eta_seconds: Option<f64>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// What else there is to say, file errors among it.
+    pub warnings: Vec<String>,
+    /// What a bad record does.
+    pub error_mode: ErrorMode,
+}
