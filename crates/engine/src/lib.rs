@@ -1,1 +1,20 @@
-//! placeholder
+//! The vector engine: which records are near? Distances, clustering, codes,
+//! segments in and out of bytes, dense, sparse and filtered search.
+//!
+//! Pure compute: no I/O but through the ports it is handed, nothing async, no
+//! clock; the same input and seed give the same bytes whatever the number of
+//! threads.
+
+pub mod exact;
+mod format_error;
+mod ivf;
+pub mod kernels;
+mod kmeans;
+mod rabitq;
+mod rotation;
+pub mod segment;
+mod topk;
+
+pub use format_error::FormatError;
+pub use ivf::{Effort, Ivf, IvfSections, RowSource, SearchStats, build_ivf};
+pub use topk::{Scored, TopK};

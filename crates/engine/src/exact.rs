@@ -1,0 +1,87 @@
+//! The one definition of a score. Whatever estimates a search makes on the
+//! way, every score that leaves the engine was computed here.
+
+use crossbill_core::Metric;
+
+use crate::TopK;
+use crate::kernels;
+
+/// The score of `vector` for `query` in the API's scale: cosine similarity
+/// (clamped to [-1, 1]), dot product, or squared Euclidean distance.
+/// `query_norm` is [`kernels::norm`] of the query; only cosine uses it.
+pub fn score(metric: Metric, query: &[f32], query_norm: f32, vector: &[f32]) -> f32 {
+    match metric {
+        Metric::DotProduct => kernels::dot(query, vector),
+        Metric::Euclidean => kernels::squared_l2(query, vector),
+        Metric::Cosine => {
+            let (dot, square) = kernels::dot_and_square(query, vector);
+            let norms = query_norm * square.sqrt();
+            // A product that left the range of f32 (or a zero query) is worth
+            // the slower way.
+            let cosine = if norms.is_normal() && dot.is_finite() {
+                dot / norms
+            } else {
+                cosine_f64(query, vector)
+            };
+            cosine.clamp(-1.0, 1.0)
+        }
+    }
+}
+
+/// Cosine in double precision; 0 where a vector is all zero.
+fn cosine_f64(a: &[f32], b: &[f32]) -> f32 {
+    let (mut dot, mut square_a, mut square_b) = (0.0_f64, 0.0_f64, 0.0_f64);
+    for (&x, &y) in a.iter().zip(b) {
+        let (x, y) = (f64::from(x), f64::from(y));
+        dot += x * y;
+        square_a += x * x;
+        square_b += y * y;
+    }
+    let norms = (square_a * square_b).sqrt();
+    if norms > 0.0 { (dot / norms) as f32 } else { 0.0 }
+}
+
+/// Scores every row and offers it to `top`.
+pub fn scan<'a>(
+    metric: Metric,
+    query: &[f32],
+    rows: impl Iterator<Item = (u32, &'a [f32])>,
+    top: &mut TopK,
+) {
+    let query_norm = kernels::norm(query);
+    for (row, vector) in rows {
+        top.push(row, score(metric, query, query_norm, vector));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_follow_their_definitions() {
+        let (q, v) = ([3.0, 4.0], [4.0, 3.0]);
+        assert_eq!(score(Metric::DotProduct, &q, 5.0, &v), 24.0);
+        assert_eq!(score(Metric::Euclidean, &q, 5.0, &v), 2.0);
+        assert_eq!(score(Metric::Cosine, &q, 5.0, &v), 0.96);
+    }
+
+    #[test]
+    fn cosine_survives_extreme_lengths() {
+        for scale in [1e-30_f32, 1e-20, 1.0, 1e20, 1e30, f32::MAX / 8.0] {
+            let q = [3.0 * scale, 4.0 * scale];
+            let cosine = score(Metric::Cosine, &q, kernels::norm(&q), &[4.0 * scale, 3.0 * scale]);
+            assert!((cosine - 0.96).abs() < 1e-6, "{scale}: {cosine}");
+        }
+        assert_eq!(score(Metric::Cosine, &[0.0], 0.0, &[1.0]), 0.0);
+    }
+
+    #[test]
+    fn scanning_keeps_the_nearest() {
+        let rows = [[1.0_f32, 0.0], [0.0, 1.0], [0.9, 0.1]];
+        let mut top = TopK::new(Metric::Cosine, 2);
+        let pairs = rows.iter().enumerate().map(|(row, v)| (row as u32, v.as_slice()));
+        scan(Metric::Cosine, &[2.0, 0.0], pairs, &mut top);
+        assert_eq!(top.into_sorted().iter().map(|s| s.row).collect::<Vec<_>>(), [0, 2]);
+    }
+}
