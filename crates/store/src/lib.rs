@@ -1,1 +1,32 @@
-//! placeholder
+//! Bytes at rest: stored objects, documents committed by compare-and-swap,
+//! write-ahead logs, memory-mapped parts, and the places imports read from.
+//!
+//! This crate knows no vectors. Its calls block; the async object store
+//! clients inside are driven by a small private runtime. Nothing above it
+//! knows how or where a byte is kept.
+
+mod documents;
+mod error;
+mod faults;
+mod key;
+pub mod killpoint;
+mod manifest;
+mod mmap;
+mod root;
+mod runtime;
+mod scratch;
+mod source;
+mod wal;
+
+pub use documents::{CommitError, Documents, Versioned};
+pub use error::StoreError;
+pub use faults::{Fault, FaultOp, FaultPlan, FaultRule, FaultStore};
+pub use key::{Key, KeyError};
+pub use manifest::{ImportProgress, MANIFEST_KIND, Manifest, SegmentEntry, TaskCounts};
+pub use mmap::PartBytes;
+pub use root::{Root, RootOptions};
+pub use scratch::{LocalScratch, LocalScratchFile};
+pub use source::{
+    Integration, Secret, SkippedEntry, Source, SourceError, SourceObject, SourcePolicy, SourceUri,
+};
+pub use wal::Wal;

@@ -1,0 +1,82 @@
+//! Named places where a test may end the process as a power cut would. With
+//! the feature `kill-points` and `CROSSBILL_KILL_AT=name:occurrence` in the
+//! environment, the process sends itself SIGKILL the given time (from 1) it
+//! reaches that place. Without the feature this is an empty inline function.
+
+/// Every place the product calls [`reach`] with.
+pub const KILL_POINTS: &[&str] = &[
+    "import.record_written",
+    "import.planned",
+    "import.task_started",
+    "import.batch_decoded",
+    "import.rejects_written",
+    "import.segment_built",
+    "import.part_published",
+    "import.commit_before",
+    "import.commit_after",
+    "import.finish_before",
+    "import.finish_after",
+    "manifest.put_before",
+    "manifest.put_after",
+    "wal.append_before",
+    "wal.append_written",
+    "wal.synced",
+    "flush.started",
+    "flush.part_published",
+    "flush.committed",
+    "catalog.commit_before",
+    "catalog.commit_after",
+    "sweep.before_delete",
+];
+
+/// Says that the process is at the place named `name`.
+#[cfg(not(feature = "kill-points"))]
+#[inline(always)]
+pub fn reach(_name: &'static str) {}
+
+/// Says that the process is at the place named `name`, and ends it there if
+/// the environment asks for that.
+#[cfg(feature = "kill-points")]
+pub fn reach(name: &'static str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static TARGET: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static REACHED: AtomicU64 = AtomicU64::new(0);
+
+    debug_assert!(KILL_POINTS.contains(&name), "kill point {name:?} is not in the list");
+    let target = TARGET.get_or_init(|| parse(&std::env::var("CROSSBILL_KILL_AT").ok()?));
+    let Some((wanted, occurrence)) = target else { return };
+    if wanted == name && REACHED.fetch_add(1, Ordering::SeqCst) + 1 == *occurrence {
+        let _ = rustix::process::kill_process(
+            rustix::process::getpid(),
+            rustix::process::Signal::KILL,
+        );
+        // The signal may be delivered a moment later; nothing may happen until then.
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[cfg(any(test, feature = "kill-points"))]
+fn parse(text: &str) -> Option<(String, u64)> {
+    let (name, occurrence) = text.rsplit_once(':')?;
+    Some((name.to_owned(), occurrence.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_the_setting_parses() {
+        let mut names = KILL_POINTS.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), KILL_POINTS.len());
+        assert_eq!(parse("wal.synced:3"), Some(("wal.synced".into(), 3)));
+        assert_eq!(parse("wal.synced"), None);
+        assert_eq!(parse("wal.synced:x"), None);
+    }
+}
