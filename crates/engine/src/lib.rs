@@ -12,9 +12,13 @@ pub mod kernels;
 mod kmeans;
 mod rabitq;
 mod rotation;
-pub mod segment;
+mod segment;
 mod topk;
 
 pub use format_error::FormatError;
 pub use ivf::{Effort, Ivf, IvfSections, RowSource, SearchStats, build_ivf};
+pub use segment::{
+    AlignedBytes, BuildError, BuiltSegment, PartBytes, Segment, SegmentBuilder, SegmentOptions,
+    SegmentQuery,
+};
 pub use topk::{Scored, TopK};
