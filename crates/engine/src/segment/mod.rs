@@ -3,6 +3,8 @@
 //! Signatures first; bodies follow.
 #![allow(clippy::todo, unused_variables, dead_code)]
 
+mod bytes_view;
+pub use bytes_view::AlignedBytes;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
