@@ -92,6 +92,13 @@ impl Metadata {
         if json.len() > METADATA_BYTES_MAX {
             return Err(MetadataError::TooLarge { found: json.len() });
         }
+        Self::from_stored_json(json)
+    }
+
+    /// Reads what [`Metadata::to_json`] wrote. Its length is not checked: the
+    /// canonical text may be longer than the text that was let in (`1e15`
+    /// becomes `1000000000000000`).
+    pub fn from_stored_json(json: &str) -> Result<Self, MetadataError> {
         match serde_json::from_str(json) {
             Ok(Value::Object(fields)) => fields
                 .into_iter()
@@ -204,6 +211,15 @@ mod tests {
         assert!(message(r#"{"$a":1}"#).contains("starts with '$'"));
         let big = format!(r#"{{"a":"{}"}}"#, "x".repeat(METADATA_BYTES_MAX));
         assert!(message(&big).contains("expected at most 40960"));
+    }
+
+    #[test]
+    fn stored_text_may_be_longer_than_what_was_let_in() {
+        let fields: Vec<String> = (0..3000).map(|n| format!(r#""k{n}":1e15"#)).collect();
+        let metadata = Metadata::from_json(&format!("{{{}}}", fields.join(","))).unwrap();
+        let stored = metadata.to_json();
+        assert!(stored.len() > METADATA_BYTES_MAX);
+        assert_eq!(Metadata::from_stored_json(&stored).unwrap(), metadata);
     }
 
     #[test]
