@@ -1,1 +1,47 @@
-//! placeholder
+//! The REST API's shapes: bodies as clients send and read them, and their
+//! conversions to and from `core`'s words. Conversions only: no I/O, no
+//! routing, no database.
+//!
+//! Every type reads and writes JSON, so that the server and our own command
+//! line speak through the same definitions. Answers leave absent fields out
+//! and never write `null`, because the official clients decode strictly;
+//! unknown fields are ignored on the way in.
+
+mod error;
+mod floats;
+mod imports;
+mod index;
+mod namespaces;
+mod page;
+mod query;
+mod records;
+mod schema;
+mod spec;
+mod status;
+mod vectors;
+mod version;
+
+pub use error::{ErrorBody, ErrorDetail};
+pub use imports::{
+    ErrorModeField, ImportModel, ImportPage, OnError, RejectModel, RejectPage, StartImport,
+    StartedImport, ValidationResult,
+};
+pub use index::{
+    ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,
+};
+pub use namespaces::{CreateNamespace, FieldNames, NamespaceModel, NamespacePage};
+pub use page::{PageToken, Pagination, TokenError};
+pub use query::{QueryBy, QueryRequest, QueryResponse, ScoredVector};
+pub use records::{
+    SearchHit, SearchHits, SearchQuery, SearchRequest, SearchResponse, SearchUsage, SearchVector,
+};
+pub use schema::{MetadataSchema, Schema, SchemaField};
+pub use spec::{ByocSpec, Deployment, PodSpec, ReadCapacity, ReadStatus, ServerlessSpec, Spec};
+pub use spec::{Placement, StoredSpec};
+pub use status::Status;
+pub use vectors::{
+    DeleteRequest, FetchByMetadataRequest, FetchResponse, ListItem, ListResponse, NamespaceSummary,
+    SparseValues, StatsRequest, StatsResponse, UpdateRequest, UpdateResponse, UpsertRequest,
+    UpsertResponse, Usage, Vector,
+};
+pub use version::ApiVersion;

@@ -1,0 +1,245 @@
+//! Bodies of the bulk import calls, camelCase as on the wire.
+
+use crossbill_core::limits::{IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
+use crossbill_core::{Error, Result};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::Pagination;
+
+/// What an import does at a record that breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// Skips and counts it.
+    #[default]
+    Continue,
+    /// Fails.
+    Abort,
+}
+
+impl<'de> Deserialize<'de> for OnError {
+    /// In any case: `abort`, `ABORT`, `Abort`.
+    fn deserialize<D: Deserializer<'de>>(input: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        match text.to_ascii_lowercase().as_str() {
+            "continue" => Ok(OnError::Continue),
+            "abort" => Ok(OnError::Abort),
+            _ => Err(serde::de::Error::custom(format_args!(
+                "errorMode.onError is {text:?}, expected \"abort\" or \"continue\""
+            ))),
+        }
+    }
+}
+
+/// `errorMode` of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorModeField {
+    /// Continue where absent.
+    #[serde(default)]
+    pub on_error: Option<OnError>,
+}
+
+/// `POST /bulk/imports`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartImport {
+    /// Where the files are, 1 to 1500 characters.
+    pub uri: String,
+    /// Which of the operator's integrations reads them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration_id: Option<String>,
+    /// What a bad record does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_mode: Option<ErrorModeField>,
+}
+
+impl StartImport {
+    /// Checks the lengths.
+    pub fn check(&self) -> Result<()> {
+        let uri_chars = self.uri.chars().count();
+        if uri_chars == 0 || uri_chars > IMPORT_URI_CHARS_MAX {
+            return Err(Error::invalid(format!(
+                "uri has {uri_chars} characters, expected 1 to {IMPORT_URI_CHARS_MAX}"
+            )));
+        }
+        let id_chars = self.integration_id.as_deref().map_or(0, |id| id.chars().count());
+        if id_chars > INTEGRATION_ID_CHARS_MAX {
+            return Err(Error::invalid(format!(
+                "integrationId has {id_chars} characters, expected at most \
+                 {INTEGRATION_ID_CHARS_MAX}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// What a bad record does; continue where the request says nothing.
+    pub fn on_error(&self) -> OnError {
+        self.error_mode.and_then(|mode| mode.on_error).unwrap_or_default()
+    }
+}
+
+/// Answer of a start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedImport {
+    /// The import's id.
+    pub id: String,
+}
+
+/// Counts of an import that the 2026-07 version names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ValidationResult {
+    /// Records imported.
+    pub import_successes: u64,
+    /// Records rejected.
+    pub import_errors: u64,
+}
+
+/// An import. The fields from `records_rejected` on are ours; older clients
+/// ignore them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportModel {
+    /// Its id, a growing number as text.
+    pub id: String,
+    /// As it was given.
+    pub uri: String,
+    /// `Pending`, `InProgress`, `Completed`, `Failed` or `Cancelled`.
+    pub status: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339, once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// 0 to 100, loading and indexing together; never goes back.
+    #[serde(default)]
+    pub percent_complete: f64,
+    /// Records that can be queried.
+    #[serde(default)]
+    pub records_imported: u64,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Counts, once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_result: Option<ValidationResult>,
+    /// Records that broke a rule.
+    #[serde(default)]
+    pub records_rejected: u64,
+    /// Records replaced by a later one with the same id in the same import.
+    #[serde(default)]
+    pub records_superseded: u64,
+    /// Records read so far.
+    #[serde(default)]
+    pub records_read: u64,
+    /// Records in the source, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records_total: Option<u64>,
+    /// Bytes read so far.
+    #[serde(default)]
+    pub bytes_read: u64,
+    /// Bytes in the source, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_total: Option<u64>,
+    /// Files done.
+    #[serde(default)]
+    pub files_done: u64,
+    /// Files in the source, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_total: Option<u64>,
+    /// What it is doing, in a word.
+    #[serde(default)]
+    pub phase: String,
+    /// The rate now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records_per_second: Option<f64>,
+    /// Seconds to the end at this rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<f64>,
+    /// What was noticed and did no harm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// `continue` or `abort`.
+    #[serde(default)]
+    pub error_mode: String,
+    /// Where the rejected records are listed, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects_uri: Option<String>,
+}
+
+/// Answer of `GET /bulk/imports`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportPage {
+    /// Newest first.
+    pub data: Vec<ImportModel>,
+    /// Where another page follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pagination: Option<Pagination>,
+}
+
+/// A record or file that an import refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectModel {
+    /// The file.
+    pub file: String,
+    /// The row group, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_group: Option<u32>,
+    /// The row in the file, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
+    /// The record's id, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// A stable code.
+    pub code: String,
+    /// The column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// What was found and expected.
+    pub message: String,
+    /// The beginning of the record itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+}
+
+/// Answer of `GET /bulk/imports/{id}/rejects` (ours).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectPage {
+    /// In source order.
+    pub data: Vec<RejectModel>,
+    /// Rejects of the import in all.
+    pub total: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_mode_is_read_in_any_case_and_may_be_left_out() {
+        for (json, expected) in [
+            (r#"{"uri":"s3://b"}"#, OnError::Continue),
+            (r#"{"uri":"s3://b","errorMode":null}"#, OnError::Continue),
+            (r#"{"uri":"s3://b","errorMode":{}}"#, OnError::Continue),
+            (r#"{"uri":"s3://b","errorMode":{"onError":"ABORT"}}"#, OnError::Abort),
+            (r#"{"uri":"s3://b","errorMode":{"onError":"Continue"}}"#, OnError::Continue),
+        ] {
+            let start: StartImport = serde_json::from_str(json).unwrap();
+            assert_eq!(start.on_error(), expected, "{json}");
+        }
+        let bad = r#"{"uri":"s3://b","errorMode":{"onError":"stop"}}"#;
+        let error = serde_json::from_str::<StartImport>(bad).unwrap_err().to_string();
+        assert!(error.contains("expected \"abort\" or \"continue\""), "{error}");
+    }
+
+    #[test]
+    fn lengths_are_checked() {
+        let start = |uri: String| StartImport { uri, integration_id: None, error_mode: None };
+        assert!(start(String::new()).check().is_err());
+        assert!(start("x".repeat(1500)).check().is_ok());
+        assert!(start("x".repeat(1501)).check().is_err());
+    }
+}

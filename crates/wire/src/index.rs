@@ -1,0 +1,356 @@
+//! Bodies of the index calls, in the union of both dialects: every answer
+//! carries the classic keys (`metric`, `dimension`, `spec`) and those of
+//! 2026-07 (`schema`, `deployment`), because each client ignores the other's.
+
+use std::collections::BTreeMap;
+
+use crossbill_core::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
+use crossbill_core::{Error, IndexName, IndexShape, Metric, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ApiVersion;
+use crate::schema::{Schema, SchemaField, checked_dimension, checked_metric};
+use crate::spec::{Deployment, Placement, ReadCapacity, Spec, StoredSpec, no_source};
+
+/// `POST /indexes`, either dialect.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateIndex {
+    /// Required in the classic dialect; made up here where the other leaves
+    /// it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Classic: of a dense index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimension: Option<u64>,
+    /// Classic: cosine where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// Classic: dense where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector_type: Option<String>,
+    /// Classic: where it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Spec>,
+    /// 2026-07: what it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Schema>,
+    /// 2026-07: where it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Deployment>,
+    /// `enabled` or `disabled`; disabled where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_protection: Option<String>,
+    /// At most 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_collection: Option<String>,
+    /// Refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_backup_id: Option<String>,
+}
+
+/// A create request, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexPlan {
+    /// The name, where the request has one.
+    pub name: Option<IndexName>,
+    /// What it fixes about its records.
+    pub shape: IndexShape,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether a delete is refused.
+    pub deletion_protection: bool,
+    /// What the catalog keeps.
+    pub stored: StoredSpec,
+}
+
+impl CreateIndex {
+    /// Checks the request in whichever dialect it speaks.
+    pub fn into_plan(self, version: ApiVersion<'_>) -> Result<IndexPlan> {
+        for (field, value) in [
+            ("source_collection", &self.source_collection),
+            ("source_backup_id", &self.source_backup_id),
+        ] {
+            if let Some(name) = value {
+                return Err(no_source(field, name));
+            }
+        }
+        self.check_pods(version)?;
+        let name = self.name.as_deref().map(IndexName::new).transpose()?;
+        let tags = self.tags.clone().unwrap_or_default();
+        check_tags(&tags)?;
+        if tags.values().any(String::is_empty) {
+            return Err(Error::invalid("a tag has an empty value, expected 1 character or more"));
+        }
+        let deletion_protection = match &self.deletion_protection {
+            Some(word) => checked_protection(word)?,
+            None => false,
+        };
+        let (shape, stored) = match self.schema.is_some() {
+            true => self.schema_dialect()?,
+            false => self.classic_dialect(name.is_some())?,
+        };
+        Ok(IndexPlan { name, shape, tags, deletion_protection, stored })
+    }
+
+    fn check_pods(&self, version: ApiVersion<'_>) -> Result<()> {
+        let asked = self.deployment.as_ref().is_some_and(Deployment::is_pod)
+            || self.spec.as_ref().is_some_and(|spec| spec.pod.is_some());
+        if asked && version.refuses_pods() {
+            return Err(Error::invalid(
+                "deployment_type 'pod' is not supported on this API version",
+            ));
+        }
+        Ok(())
+    }
+
+    fn schema_dialect(self) -> Result<(IndexShape, StoredSpec)> {
+        if self.dimension.is_some() || self.metric.is_some() || self.vector_type.is_some() {
+            return Err(Error::invalid(
+                "schema was given beside dimension, metric or vector_type, expected schema alone",
+            ));
+        }
+        let facts = self.schema.unwrap_or_default().into_facts()?;
+        let placement = match (self.deployment, self.spec) {
+            (Some(deployment), None) => deployment.into_placement()?,
+            (None, Some(spec)) => spec.into_placement()?.0,
+            (None, None) => Placement::managed(),
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid("both deployment and spec were given, expected one"));
+            }
+        };
+        let stored = StoredSpec {
+            placement,
+            sparse_field: facts.sparse_field,
+            metadata_fields: facts.metadata_fields,
+        };
+        Ok((facts.shape, stored))
+    }
+
+    fn classic_dialect(self, named: bool) -> Result<(IndexShape, StoredSpec)> {
+        if !named {
+            return Err(Error::invalid("name is missing, expected one"));
+        }
+        let shape = self.classic_shape()?;
+        let (placement, metadata_fields) = match (self.spec, self.deployment) {
+            (Some(spec), None) => spec.into_placement()?,
+            (None, Some(deployment)) => (deployment.into_placement()?, BTreeMap::new()),
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid("both spec and deployment were given, expected one"));
+            }
+            (None, None) => {
+                return Err(Error::invalid(
+                    "spec is missing, expected one of spec.serverless, spec.pod and spec.byoc",
+                ));
+            }
+        };
+        Ok((shape, StoredSpec { placement, sparse_field: false, metadata_fields }))
+    }
+
+    fn classic_shape(&self) -> Result<IndexShape> {
+        let metric = self.metric.as_deref().map(checked_metric).transpose()?;
+        match self.vector_type.as_deref().unwrap_or("dense") {
+            "dense" => Ok(IndexShape::dense(
+                checked_dimension(self.dimension)?,
+                metric.unwrap_or(Metric::Cosine),
+            )),
+            "sparse" => match (self.dimension, metric) {
+                (Some(found), _) => Err(Error::invalid(format!(
+                    "dimension is {found}, expected none: the index is sparse"
+                ))),
+                (None, None | Some(Metric::DotProduct)) => Ok(IndexShape::sparse()),
+                (None, Some(other)) => Err(Error::invalid(format!(
+                    "metric is {}, expected dotproduct: the index is sparse",
+                    other.as_str()
+                ))),
+            },
+            other => {
+                Err(Error::invalid(format!("vector_type is {other:?}, expected dense or sparse")))
+            }
+        }
+    }
+}
+
+/// Checks tags as a request gives them; an empty value stands for removal.
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
+    if tags.len() > TAGS_MAX {
+        return Err(Error::invalid(format!(
+            "there are {} tags, expected at most {TAGS_MAX}",
+            tags.len()
+        )));
+    }
+    for (key, value) in tags {
+        let key_good = (1..=TAG_KEY_CHARS_MAX).contains(&key.len())
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        if !key_good {
+            return Err(Error::invalid(format!(
+                "tag key {key:?} is refused, expected 1 to {TAG_KEY_CHARS_MAX} letters, digits, \
+                 '_' and '-'"
+            )));
+        }
+        let value_good = value.len() <= TAG_VALUE_CHARS_MAX
+            && value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        if !value_good {
+            return Err(Error::invalid(format!(
+                "the value of tag {key:?} is refused, expected at most {TAG_VALUE_CHARS_MAX} \
+                 printable ASCII characters"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn checked_protection(word: &str) -> Result<bool> {
+    match word {
+        "enabled" => Ok(true),
+        "disabled" => Ok(false),
+        _ => Err(Error::invalid(format!(
+            "deletion_protection is {word:?}, expected enabled or disabled"
+        ))),
+    }
+}
+
+/// `PATCH /indexes/{name}`. An absent key leaves what it names; an unknown
+/// one is refused, for a misspelt one would be lost silently.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigureIndex {
+    /// `enabled` or `disabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_protection: Option<String>,
+    /// Added or put over the others; an empty value removes the tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Accepted: capacity has no meaning here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Value>,
+    /// Accepted likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Value>,
+    /// Accepted likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_capacity: Option<Value>,
+    /// Refused: what an index holds is fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// Refused: there is no model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embed: Option<Value>,
+}
+
+impl ConfigureIndex {
+    /// Checks what can be checked without the index: gives the new deletion
+    /// protection and the tags to merge.
+    pub fn into_change(self) -> Result<(Option<bool>, BTreeMap<String, String>)> {
+        for (field, value) in [("schema", &self.schema), ("embed", &self.embed)] {
+            if value.is_some() {
+                return Err(Error::unsupported(format!(
+                    "{field} of an existing index cannot be changed on this server"
+                )));
+            }
+        }
+        let tags = self.tags.unwrap_or_default();
+        check_tags(&tags)?;
+        let protection = self.deletion_protection.as_deref().map(checked_protection).transpose()?;
+        Ok((protection, tags))
+    }
+}
+
+/// `status` of an index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexStatus {
+    /// An index is ready as soon as it exists.
+    pub ready: bool,
+    /// `Ready`.
+    pub state: String,
+}
+
+/// An index, in both dialects.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexModel {
+    /// Its name.
+    pub name: String,
+    /// Such as `cosine`.
+    pub metric: String,
+    /// Absent in a sparse index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimension: Option<u32>,
+    /// `dense` or `sparse`.
+    pub vector_type: String,
+    /// Where its data plane is, scheme and port included.
+    pub host: String,
+    /// Always ready.
+    pub status: IndexStatus,
+    /// `enabled` or `disabled`.
+    pub deletion_protection: String,
+    /// Where it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Classic: where it runs.
+    pub spec: Spec,
+    /// 2026-07: what it holds.
+    pub schema: Schema,
+    /// 2026-07: where it runs.
+    pub deployment: Deployment,
+    /// On demand.
+    pub read_capacity: ReadCapacity,
+}
+
+/// What an [`IndexModel`] is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexFacts<'a> {
+    /// Its name.
+    pub name: &'a IndexName,
+    /// What it fixes about its records.
+    pub shape: &'a IndexShape,
+    /// Where its data plane is.
+    pub host: &'a str,
+    /// Whether a delete is refused.
+    pub deletion_protection: bool,
+    /// Its tags.
+    pub tags: &'a BTreeMap<String, String>,
+    /// What the catalog kept.
+    pub stored: &'a StoredSpec,
+}
+
+impl IndexModel {
+    /// The answer about an index.
+    pub fn of(facts: IndexFacts<'_>) -> Self {
+        let IndexFacts { name, shape, host, deletion_protection, tags, stored } = facts;
+        let protection = if deletion_protection { "enabled" } else { "disabled" };
+        let mut spec = stored.placement.spec();
+        let fields: &BTreeMap<String, SchemaField> = &stored.metadata_fields;
+        if !fields.is_empty()
+            && let Some(serverless) = &mut spec.serverless
+        {
+            serverless.schema = Some(Schema { fields: fields.clone() });
+        }
+        Self {
+            name: name.to_string(),
+            metric: shape.metric.as_str().to_owned(),
+            dimension: (shape.dimension > 0).then_some(shape.dimension),
+            vector_type: shape.vector_type.as_str().to_owned(),
+            host: host.to_owned(),
+            status: IndexStatus { ready: true, state: "Ready".to_owned() },
+            deletion_protection: protection.to_owned(),
+            tags: (!tags.is_empty()).then(|| tags.clone()),
+            spec,
+            schema: Schema::of(shape, stored.sparse_field, fields),
+            deployment: stored.placement.deployment(),
+            read_capacity: ReadCapacity::on_demand(),
+        }
+    }
+}
+
+/// Answer of `GET /indexes`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexList {
+    /// All indexes, by name.
+    pub indexes: Vec<IndexModel>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Bodies of `POST /query`.
+
+use crossbill_core::limits::TOP_K_MAX;
+use crossbill_core::{
+    Error, IndexShape, Result, SparseVector, VectorType, check_dense, check_record_id,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::vectors::check_sparse_allowed;
+use crate::{SparseValues, Usage, floats};
+
+/// `POST /query`. Other documented fields (`scanFactor`, `maxCandidates`,
+/// `queries`) are accepted and change nothing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryRequest {
+    /// 1 to 10,000.
+    pub top_k: u64,
+    /// The dense query; empty or absent where there is none.
+    #[serde(
+        default,
+        deserialize_with = "floats::deserialize",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub vector: Vec<f32>,
+    /// A stored record whose vectors are the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The sparse query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse_vector: Option<SparseValues>,
+    /// Which records count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Box<RawValue>>,
+    /// Whether matches carry their vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_values: Option<bool>,
+    /// Whether matches carry their metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_metadata: Option<bool>,
+    /// Absent, `""` and `__default__` name the same namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// What a query searches by, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum QueryBy {
+    /// Vectors given in the request; at least one.
+    Vector {
+        /// The dense one.
+        dense: Option<Vec<f32>>,
+        /// The sparse one.
+        sparse: Option<SparseVector>,
+    },
+    /// A stored record's.
+    Id(String),
+}
+
+impl QueryRequest {
+    /// `topK`, checked.
+    pub fn top_k(&self) -> Result<usize> {
+        usize::try_from(self.top_k).ok().filter(|count| (1..=TOP_K_MAX).contains(count)).ok_or_else(
+            || Error::invalid(format!("topK is {}, expected 1 to {TOP_K_MAX}", self.top_k)),
+        )
+    }
+
+    /// Takes out what to search by and checks it against the index.
+    pub fn take_by(&mut self, shape: &IndexShape) -> Result<QueryBy> {
+        let dense = Some(std::mem::take(&mut self.vector)).filter(|values| !values.is_empty());
+        let sparse = self.sparse_vector.take();
+        // The empty id is how absence reads in the gRPC twin of this body.
+        match self.id.take().filter(|id| !id.is_empty()) {
+            Some(_) if dense.is_some() || sparse.is_some() => {
+                Err(Error::invalid("both id and a vector were given, expected one of them"))
+            }
+            Some(id) => {
+                check_record_id(&id)?;
+                Ok(QueryBy::Id(id))
+            }
+            None => {
+                let sparse = sparse.map(SparseValues::into_vector).transpose()?;
+                check_query(shape, dense.as_deref(), sparse.as_ref())?;
+                Ok(QueryBy::Vector { dense, sparse })
+            }
+        }
+    }
+}
+
+fn check_query(
+    shape: &IndexShape,
+    dense: Option<&[f32]>,
+    sparse: Option<&SparseVector>,
+) -> Result<()> {
+    check_sparse_allowed(shape, sparse)?;
+    match (shape.vector_type, dense, sparse) {
+        (_, None, None) => {
+            Err(Error::invalid("neither vector, sparseVector nor id was given, expected one"))
+        }
+        (VectorType::Dense, Some(values), _) => Ok(check_dense(shape, values)?),
+        (VectorType::Dense, None, Some(_)) => Err(Error::invalid(
+            "only sparseVector was given, expected vector beside it: the index is dense",
+        )),
+        (VectorType::Sparse, Some(_), _) => {
+            Err(Error::invalid("vector was given, expected sparseVector only: the index is sparse"))
+        }
+        (VectorType::Sparse, None, Some(_)) => Ok(()),
+    }
+}
+
+/// One match.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScoredVector {
+    /// The record's id.
+    pub id: String,
+    /// Cosine similarity, dot product, or squared Euclidean distance.
+    pub score: f32,
+    /// Where asked for.
+    #[serde(
+        default,
+        deserialize_with = "floats::deserialize",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub values: Vec<f32>,
+    /// Where asked for and there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse_values: Option<SparseValues>,
+    /// Where asked for and there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Box<RawValue>>,
+}
+
+/// Answer of a query.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryResponse {
+    /// Nearest first.
+    pub matches: Vec<ScoredVector>,
+    /// As the request wrote it.
+    #[serde(default)]
+    pub namespace: String,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbill_core::Metric;
+
+    use super::*;
+
+    fn by(shape: &IndexShape, json: &str) -> std::result::Result<QueryBy, String> {
+        let mut request: QueryRequest = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        request.take_by(shape).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn exactly_one_way_to_search() {
+        let dense = IndexShape::dense(2, Metric::DotProduct);
+        assert_eq!(by(&dense, r#"{"topK":1,"id":"a"}"#), Ok(QueryBy::Id("a".into())));
+        assert!(by(&dense, r#"{"topK":1,"vector":[1,2],"id":""}"#).is_ok());
+        assert!(
+            by(&dense, r#"{"topK":1,"vector":[1,2],"sparseVector":{"indices":[1],"values":[1]}}"#)
+                .is_ok()
+        );
+        for (json, expected) in [
+            (r#"{"topK":1}"#, "neither vector"),
+            (r#"{"topK":1,"vector":[]}"#, "neither vector"),
+            (r#"{"topK":1,"vector":[1,2],"id":"a"}"#, "both id and a vector"),
+            (r#"{"topK":1,"vector":[1]}"#, "dimension 1 does not match"),
+            (r#"{"topK":1,"sparseVector":{"indices":[1],"values":[1]}}"#, "the index is dense"),
+            (r#"{"vector":[1,2]}"#, "missing field `topK`"),
+        ] {
+            let error = by(&dense, json).unwrap_err();
+            assert!(error.contains(expected), "{json}: {error}");
+        }
+        let cosine = IndexShape::dense(1, Metric::Cosine);
+        let hybrid = r#"{"topK":1,"vector":[1],"sparseVector":{"indices":[1],"values":[1]}}"#;
+        assert!(by(&cosine, hybrid).unwrap_err().contains("expected dotproduct"));
+        assert!(by(&IndexShape::sparse(), r#"{"topK":1,"vector":[1]}"#).is_err());
+    }
+
+    #[test]
+    fn top_k_has_bounds() {
+        for (count, good) in [(0, false), (1, true), (10_000, true), (10_001, false)] {
+            let request = QueryRequest { top_k: count, ..QueryRequest::default() };
+            assert_eq!(request.top_k().is_ok(), good, "{count}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The `schema` of an index: the field types of the 2026-07 dialect and the
+//! `{filterable}` fields of the ones before.
+
+use std::collections::BTreeMap;
+
+use crossbill_core::limits::DIMENSION_MAX;
+use crossbill_core::{Error, IndexShape, Metric, Result, VectorType};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The reserved field that means the dense vector of every record.
+pub(crate) const DENSE_FIELD: &str = "_values";
+/// The reserved field that means the sparse vector of every record.
+pub(crate) const SPARSE_FIELD: &str = "_sparse_values";
+/// Bytes of a field's name.
+const FIELD_NAME_BYTES_MAX: usize = 64;
+
+/// One field. Properties that only document indexes use are read so that they
+/// can be refused by name.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SchemaField {
+    /// Such as `dense_vector` or `string`; absent in the older dialect.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Of a dense vector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimension: Option<u64>,
+    /// Of a dense vector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// Of a metadata field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filterable: Option<bool>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Asks for a text index: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_text_search: Option<Value>,
+    /// Asks for a model: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embed: Option<Value>,
+    /// Asks for a model: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse_embed: Option<Value>,
+}
+
+/// `schema` of an index.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Schema {
+    /// Fields by name.
+    #[serde(default)]
+    pub fields: BTreeMap<String, SchemaField>,
+}
+
+/// `schema` of a namespace: filterable metadata fields.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MetadataSchema {
+    /// Fields by name.
+    #[serde(default)]
+    pub fields: BTreeMap<String, Filterable>,
+}
+
+/// One field of a [`MetadataSchema`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filterable {
+    /// Must be true: a field that is not named is what `false` would mean.
+    pub filterable: bool,
+}
+
+impl MetadataSchema {
+    /// The schema that names `fields`.
+    pub fn of(fields: &[String]) -> Self {
+        let entry = |name: &String| (name.clone(), Filterable { filterable: true });
+        Self { fields: fields.iter().map(entry).collect() }
+    }
+
+    /// The filterable fields, checked.
+    pub fn into_names(self) -> Result<Vec<String>> {
+        match self.fields.iter().find(|(_, field)| !field.filterable) {
+            Some((name, _)) => Err(Error::invalid(format!(
+                "schema field {name:?} has filterable false, expected true (leave the field out)"
+            ))),
+            None => Ok(self.fields.into_keys().collect()),
+        }
+    }
+}
+
+/// What a request's schema says about its index.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SchemaFacts {
+    pub(crate) shape: IndexShape,
+    pub(crate) sparse_field: bool,
+    pub(crate) metadata_fields: BTreeMap<String, SchemaField>,
+}
+
+impl Schema {
+    /// The shape that the reserved fields give, and the plain metadata fields
+    /// beside them. Anything that makes it a document index is refused by
+    /// name.
+    pub(crate) fn into_facts(self) -> Result<SchemaFacts> {
+        let (mut dense, mut sparse_field) = (None, false);
+        let mut metadata_fields = BTreeMap::new();
+        for (name, field) in self.fields {
+            match (name.as_str(), field.kind.as_deref()) {
+                (DENSE_FIELD, Some("dense_vector")) => dense = Some(dense_shape(&field)?),
+                (SPARSE_FIELD, Some("sparse_vector")) => sparse_field = true,
+                (DENSE_FIELD | SPARSE_FIELD, kind) => {
+                    return Err(Error::invalid(format!(
+                        "schema field {name:?} has type {}, expected dense_vector for \
+                         {DENSE_FIELD:?} and sparse_vector for {SPARSE_FIELD:?}",
+                        kind.unwrap_or("(none)")
+                    )));
+                }
+                _ => {
+                    check_metadata_field(&name, &field)?;
+                    metadata_fields.insert(name, field);
+                }
+            }
+        }
+        let shape = match (dense, sparse_field) {
+            (Some(shape), false) => shape,
+            (Some(shape), true) if shape.takes_sparse() => shape,
+            (Some(shape), true) => {
+                return Err(Error::invalid(format!(
+                    "schema has {SPARSE_FIELD:?} beside {DENSE_FIELD:?} of metric {}, expected \
+                     dotproduct",
+                    shape.metric.as_str()
+                )));
+            }
+            (None, true) => IndexShape::sparse(),
+            (None, false) => {
+                return Err(Error::invalid(format!(
+                    "schema has no vector field, expected {DENSE_FIELD:?} of type dense_vector or \
+                     {SPARSE_FIELD:?} of type sparse_vector"
+                )));
+            }
+        };
+        Ok(SchemaFacts { shape, sparse_field, metadata_fields })
+    }
+
+    /// The schema that an answer carries.
+    pub(crate) fn of(
+        shape: &IndexShape,
+        sparse_field: bool,
+        metadata_fields: &BTreeMap<String, SchemaField>,
+    ) -> Self {
+        let mut fields = metadata_fields.clone();
+        if shape.vector_type == VectorType::Dense {
+            let field = SchemaField {
+                kind: Some("dense_vector".to_owned()),
+                dimension: Some(u64::from(shape.dimension)),
+                metric: Some(shape.metric.as_str().to_owned()),
+                ..SchemaField::default()
+            };
+            fields.insert(DENSE_FIELD.to_owned(), field);
+        }
+        if shape.vector_type == VectorType::Sparse || sparse_field {
+            let field =
+                SchemaField { kind: Some("sparse_vector".to_owned()), ..SchemaField::default() };
+            fields.insert(SPARSE_FIELD.to_owned(), field);
+        }
+        Self { fields }
+    }
+}
+
+fn dense_shape(field: &SchemaField) -> Result<IndexShape> {
+    let metric = field.metric.as_deref().ok_or_else(|| {
+        Error::invalid(format!("schema field {DENSE_FIELD:?} has no metric, expected one"))
+    })?;
+    Ok(IndexShape::dense(checked_dimension(field.dimension)?, checked_metric(metric)?))
+}
+
+/// A dimension within bounds.
+pub(crate) fn checked_dimension(dimension: Option<u64>) -> Result<u32> {
+    let found = dimension.ok_or_else(|| {
+        Error::invalid(format!("dimension is missing, expected 1 to {DIMENSION_MAX}"))
+    })?;
+    u32::try_from(found)
+        .ok()
+        .filter(|dimension| (1..=DIMENSION_MAX).contains(dimension))
+        .ok_or_else(|| {
+            Error::invalid(format!("dimension is {found}, expected 1 to {DIMENSION_MAX}"))
+        })
+}
+
+/// A metric by name, in any case.
+pub(crate) fn checked_metric(name: &str) -> Result<Metric> {
+    Metric::parse(name).ok_or_else(|| {
+        Error::invalid(format!("metric is {name:?}, expected cosine, euclidean or dotproduct"))
+    })
+}
+
+/// A plain metadata field is kept and given back; every metadata field is
+/// filterable here, so it changes nothing else.
+fn check_metadata_field(name: &str, field: &SchemaField) -> Result<()> {
+    if name.is_empty() || name.len() > FIELD_NAME_BYTES_MAX || name.starts_with('$') {
+        return Err(Error::invalid(format!(
+            "schema field name {name:?} is refused, expected 1 to {FIELD_NAME_BYTES_MAX} bytes \
+             that do not start with '$'"
+        )));
+    }
+    let plain = matches!(
+        field.kind.as_deref(),
+        None | Some("string" | "string_list" | "boolean" | "float" | "integer")
+    );
+    let modelled =
+        field.full_text_search.is_some() || field.embed.is_some() || field.sparse_embed.is_some();
+    if !plain || modelled {
+        return Err(Error::unsupported(format!(
+            "schema field {name:?} makes this a document index, which this server does not have: \
+             expected the vector fields {DENSE_FIELD:?} and {SPARSE_FIELD:?} and plain metadata \
+             fields"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(json: &str) -> std::result::Result<SchemaFacts, String> {
+        let schema: Schema = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        schema.into_facts().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_reserved_fields_give_the_shape() {
+        let dense = facts(
+            r#"{"fields":{"_values":{"type":"dense_vector","dimension":3,"metric":"cosine"}}}"#,
+        )
+        .unwrap();
+        assert_eq!(dense.shape, IndexShape::dense(3, Metric::Cosine));
+        let sparse = facts(r#"{"fields":{"_sparse_values":{"type":"sparse_vector"}}}"#).unwrap();
+        assert_eq!(sparse.shape, IndexShape::sparse());
+        let both = r#"{"fields":{
+            "_values":{"type":"dense_vector","dimension":3,"metric":"dotproduct"},
+            "_sparse_values":{"type":"sparse_vector"},
+            "genre":{"type":"string","filterable":true}, "year":{"filterable":true}}}"#;
+        let both = facts(both).unwrap();
+        assert!(both.sparse_field && both.shape.dimension == 3);
+        assert_eq!(both.metadata_fields.len(), 2);
+        let answer = Schema::of(&both.shape, both.sparse_field, &both.metadata_fields);
+        assert_eq!(answer.into_facts().unwrap(), both);
+    }
+
+    #[test]
+    fn what_this_server_cannot_index_is_named() {
+        for (json, expected) in [
+            (r#"{"fields":{}}"#, "no vector field"),
+            (r#"{"fields":{"_values":{"type":"string"}}}"#, "has type string"),
+            (r#"{"fields":{"_values":{"type":"dense_vector","metric":"cosine"}}}"#, "dimension is"),
+            (
+                r#"{"fields":{"_values":{"type":"dense_vector","dimension":0,"metric":"cosine"}}}"#,
+                "dimension is 0, expected 1 to 20000",
+            ),
+            (
+                r#"{"fields":{"_values":{"type":"dense_vector","dimension":2,"metric":"l1"}}}"#,
+                "metric is \"l1\"",
+            ),
+            (
+                r#"{"fields":{"body":{"type":"string","full_text_search":{}}}}"#,
+                "\"body\" makes this a document index",
+            ),
+            (r#"{"fields":{"v":{"type":"dense_vector","dimension":2}}}"#, "document index"),
+        ] {
+            let error = facts(json).unwrap_err();
+            assert!(error.contains(expected), "{json}: {error}");
+        }
+    }
+}
