@@ -38,7 +38,9 @@ pub(super) fn array<'a, T: Pod>(
 ) -> Result<&'a [T], FormatError> {
     let end = count.checked_mul(size_of::<T>() as u64).and_then(|length| length.checked_add(at));
     match end {
-        Some(end) if end <= bytes.len() as u64 => checked(section, &bytes[at as usize..end as usize]),
+        Some(end) if end <= bytes.len() as u64 => {
+            checked(section, &bytes[at as usize..end as usize])
+        }
         _ => Err(FormatError::damaged(
             section,
             format!("{count} numbers from byte {at}"),

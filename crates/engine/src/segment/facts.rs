@@ -11,6 +11,9 @@ use crate::FormatError;
 /// Bytes of the section.
 const FACTS_BYTES: usize = 32;
 
+/// Rows that the arithmetic of the readers is safe for.
+const ROWS_MAX: u32 = 1 << 31;
+
 /// What the section says.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Facts {
@@ -68,6 +71,9 @@ impl Facts {
             }
         };
         let (rows, live_rows) = (u32_at(bytes, 8), u32_at(bytes, 12));
+        if rows > ROWS_MAX {
+            return wrong(format!("{rows} rows"), &format!("at most {ROWS_MAX}"));
+        }
         if live_rows > rows {
             return wrong(format!("{live_rows} live rows"), &format!("at most {rows}"));
         }

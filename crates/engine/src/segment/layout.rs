@@ -166,8 +166,10 @@ pub(super) fn read_footer(file: &[u8]) -> Result<(Vec<Entry>, u32), FormatError>
             format!("one that ends at byte {tail_at}"),
         ));
     };
-    let computed =
-        crc32c::crc32c_append(crc32c::crc32c(&file[..HEADER_BYTES]), &file[table_at..][..count * ENTRY_BYTES + 20]);
+    let computed = crc32c::crc32c_append(
+        crc32c::crc32c(&file[..HEADER_BYTES]),
+        &file[table_at..][..count * ENTRY_BYTES + 20],
+    );
     let stored = u32_at(tail, 20);
     if computed != stored {
         return Err(FormatError::checksum("footer", computed, stored));
@@ -218,10 +220,7 @@ fn read_entry(bytes: &[u8], table_at: u64) -> Result<Entry, FormatError> {
     if !inside || !entry.offset.is_multiple_of(ALIGNMENT) {
         return Err(FormatError::damaged(
             "footer",
-            format!(
-                "section {} at byte {} of {} bytes",
-                entry.kind, entry.offset, entry.length
-            ),
+            format!("section {} at byte {} of {} bytes", entry.kind, entry.offset, entry.length),
             format!("a multiple of {ALIGNMENT} between {HEADER_BYTES} and {table_at}"),
         ));
     }

@@ -1,0 +1,267 @@
+//! Builds a segment from batches of checked records.
+//!
+//! Dense vectors go to the scratch file as they come, right behind the
+//! header, and stay there; metadata text goes to a second one and is copied
+//! behind them at the end. Ids, sparse vectors and the entries of the
+//! metadata index are held in memory until then, and counted.
+
+use std::io;
+
+use crossbill_core::limits::SEGMENT_ROWS_MAX;
+use crossbill_core::{
+    IndexShape, RecordBatch, ScratchFile, ScratchSpace, StringColumn, VectorType,
+};
+use roaring::RoaringBitmap;
+
+use super::facts::Facts;
+use super::ids::order_rows;
+use super::layout::{HEADER_BYTES, Kind};
+use super::metadata_index::MetadataIndexBuilder;
+use super::sparse_build::SparseBuilder;
+use super::writer::{FileWriter, VectorColumn};
+use super::{BuildError, BuiltSegment, SegmentOptions};
+use crate::{RowSource, build_ivf};
+
+/// Bytes copied at a time from the metadata's scratch file.
+const COPY_BYTES: usize = 1 << 20;
+/// What putting a row in the order of ids takes at the end.
+const ORDER_BYTES_PER_ROW: usize = size_of::<(u64, u32)>() + size_of::<u32>();
+
+/// Builds one segment. After an error it is of no use any more: drop it, and
+/// its files go with it.
+pub struct SegmentBuilder<S: ScratchSpace> {
+    shape: IndexShape,
+    options: SegmentOptions,
+    file: S::File,
+    vectors: VectorColumn,
+    ids: StringColumn,
+    sparse: SparseBuilder,
+    metadata: MetadataColumn<S::File>,
+    index: MetadataIndexBuilder,
+}
+
+impl<S: ScratchSpace> SegmentBuilder<S> {
+    /// An empty builder with its files in `space`.
+    pub fn new(shape: IndexShape, options: SegmentOptions, space: &S) -> Result<Self, BuildError> {
+        let mut file = space.create("segment")?;
+        FileWriter::write_header(&mut file)?;
+        Ok(Self {
+            shape,
+            options,
+            file,
+            vectors: VectorColumn::default(),
+            ids: StringColumn::default(),
+            sparse: SparseBuilder::default(),
+            metadata: MetadataColumn::new(space.create("segment-metadata")?),
+            index: MetadataIndexBuilder::default(),
+        })
+    }
+
+    /// Adds records, which were checked against the shape, in the order in
+    /// which a later one of the same id wins.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<(), BuildError> {
+        self.check(batch)?;
+        if !batch.values.is_empty() {
+            self.vectors.append(&mut self.file, bytemuck::cast_slice(&batch.values))?;
+        }
+        for (at, id) in batch.ids.iter().enumerate() {
+            let row = self.rows();
+            self.ids.push(id);
+            self.sparse.push(batch.sparse(at));
+            let metadata = batch.metadata(at);
+            self.metadata.push(metadata.map(|metadata| metadata.to_json()).as_deref())?;
+            if let Some(metadata) = metadata {
+                self.index.push(row, metadata);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows pushed so far.
+    pub fn rows(&self) -> u32 {
+        self.ids.len() as u32
+    }
+
+    /// Bytes of memory held, and of what `finish` takes beside them (but for
+    /// the training of the vector index). The caller begins another segment
+    /// where this is over its budget.
+    pub fn memory_bytes(&self) -> usize {
+        self.ids.memory_bytes()
+            + self.ids.len() * ORDER_BYTES_PER_ROW
+            + self.vectors.memory_bytes()
+            + self.sparse.memory_bytes()
+            + self.metadata.memory_bytes()
+            + self.index.memory_bytes()
+    }
+
+    /// Settles which rows are superseded, writes the rest of the file, and
+    /// builds the vector index where there are rows enough.
+    pub fn finish(self, pool: &rayon::ThreadPool) -> Result<BuiltSegment<S::File>, BuildError> {
+        let rows = self.rows();
+        let (order, superseded) = order_rows(&self.ids, pool);
+        let facts =
+            Facts { shape: self.shape, rows, live_rows: order.len() as u32, options: self.options };
+        let dense = self.shape.vector_type == VectorType::Dense;
+        let (vectors, blocks) = self.vectors.finish();
+        let mut out = FileWriter::after(self.file, dense.then_some(vectors));
+        out.section(Kind::Facts, |out| out.put(&facts.to_bytes()))?;
+        if dense {
+            out.section(Kind::VectorBlocks, |out| out.put(bytemuck::cast_slice(&blocks)))?;
+        }
+        write_ids(&mut out, &self.ids, &order, &superseded)?;
+        drop((self.ids, order));
+        if !self.sparse.is_empty() {
+            self.sparse.write(&mut out, &superseded, pool)?;
+        }
+        self.metadata.write(&mut out)?;
+        if !self.index.is_empty() {
+            out.section(Kind::MetadataIndex, |out| self.index.write(out, pool))?;
+        }
+        if dense && facts.live_rows > self.options.exact_rows_max {
+            write_ivf(&mut out, &facts, &superseded, pool)?;
+        }
+        let (file, bytes, checksum) = out.finish()?;
+        Ok(BuiltSegment { file, rows, live_rows: facts.live_rows, bytes, checksum })
+    }
+
+    fn check(&self, batch: &RecordBatch) -> Result<(), BuildError> {
+        let count = batch.len();
+        let wrong = |found: String, expected: String| Err(BuildError::Batch { found, expected });
+        if count > (SEGMENT_ROWS_MAX - self.rows()) as usize {
+            let found = format!("{count} records after {}", self.rows());
+            return wrong(found, format!("at most {SEGMENT_ROWS_MAX} records in all"));
+        }
+        let values = count * self.shape.dimension as usize;
+        if batch.values.len() != values {
+            return wrong(format!("{} values", batch.values.len()), values.to_string());
+        }
+        let columns = [("sparse vectors", batch.sparse.len()), ("metadata", batch.metadata.len())];
+        for (name, length) in columns {
+            if length != 0 && length != count {
+                return wrong(format!("{length} {name}"), format!("none or {count}"));
+            }
+        }
+        if !self.shape.takes_sparse() && batch.sparse.iter().any(Option::is_some) {
+            return wrong("a sparse vector".to_owned(), "none: the metric takes none".to_owned());
+        }
+        match batch.ids.iter().find(|id| id.is_empty() || !id.is_ascii()) {
+            Some(id) => wrong(format!("the id {id:?}"), "ids of ASCII characters".to_owned()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_ids<F: ScratchFile>(
+    out: &mut FileWriter<F>,
+    ids: &StringColumn,
+    order: &[u32],
+    superseded: &RoaringBitmap,
+) -> io::Result<()> {
+    out.section(Kind::Ids, |out| ids.iter().try_for_each(|id| out.put(id.as_bytes())))?;
+    out.section(Kind::IdOffsets, |out| {
+        // 4 million ids of 512 bytes stay below 2^32.
+        let mut end = 0_u32;
+        out.put(&end.to_le_bytes())?;
+        ids.iter().try_for_each(|id| {
+            end += id.len() as u32;
+            out.put(&end.to_le_bytes())
+        })
+    })?;
+    out.section(Kind::IdOrder, |out| out.put(bytemuck::cast_slice(order)))?;
+    out.section(Kind::Superseded, |out| {
+        let mut bytes = Vec::with_capacity(superseded.serialized_size());
+        superseded.serialize_into(&mut bytes)?;
+        out.put(&bytes)
+    })
+}
+
+fn write_ivf<F: ScratchFile>(
+    out: &mut FileWriter<F>,
+    facts: &Facts,
+    superseded: &RoaringBitmap,
+    pool: &rayon::ThreadPool,
+) -> io::Result<()> {
+    let source =
+        ScratchRows { file: out.file(), rows: facts.rows, dimension: facts.shape.dimension };
+    let ivf = build_ivf(&facts.shape, facts.options.seed, &source, superseded, pool)?;
+    out.section(Kind::IvfCentroids, |out| out.put(&ivf.centroids))?;
+    out.section(Kind::IvfPostings, |out| out.put(&ivf.postings))?;
+    out.section(Kind::IvfTuning, |out| out.put(&ivf.tuning))
+}
+
+/// The dense vectors where they stand in the scratch file.
+struct ScratchRows<'a, F> {
+    file: &'a F,
+    rows: u32,
+    dimension: u32,
+}
+
+impl<F: ScratchFile> RowSource for ScratchRows<'_, F> {
+    fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    fn read(&self, first: u32, out: &mut [f32]) -> io::Result<()> {
+        let row_bytes = u64::from(self.dimension) * size_of::<f32>() as u64;
+        let offset = HEADER_BYTES as u64 + u64::from(first) * row_bytes;
+        self.file.read_at(offset, bytemuck::cast_slice_mut(out))
+    }
+}
+
+/// Metadata text on its way through a scratch file of its own.
+struct MetadataColumn<F> {
+    file: F,
+    buffer: Vec<u8>,
+    /// Bytes of each row's text; 0 where it has none.
+    lengths: Vec<u32>,
+}
+
+impl<F: ScratchFile> MetadataColumn<F> {
+    fn new(file: F) -> Self {
+        Self { file, buffer: Vec::new(), lengths: Vec::new() }
+    }
+
+    fn push(&mut self, json: Option<&str>) -> io::Result<()> {
+        let json = json.unwrap_or_default();
+        self.lengths.push(json.len() as u32);
+        self.buffer.extend_from_slice(json.as_bytes());
+        if self.buffer.len() >= COPY_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.append(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.buffer.capacity() + self.lengths.capacity() * size_of::<u32>()
+    }
+
+    /// Writes both sections, or none where no row has metadata.
+    fn write(mut self, out: &mut FileWriter<F>) -> io::Result<()> {
+        self.flush()?;
+        let length = self.file.len();
+        if length == 0 {
+            return Ok(());
+        }
+        out.section(Kind::Metadata, |out| {
+            let mut at = 0;
+            while at < length {
+                self.buffer.resize(COPY_BYTES.min((length - at) as usize), 0);
+                self.file.read_at(at, &mut self.buffer)?;
+                out.put(&self.buffer)?;
+                at += self.buffer.len() as u64;
+            }
+            Ok::<_, io::Error>(())
+        })?;
+        out.section(Kind::MetadataOffsets, |out| {
+            let mut end = 0_u64;
+            out.put(&end.to_le_bytes())?;
+            self.lengths.iter().try_for_each(|&length| {
+                end += u64::from(length);
+                out.put(&end.to_le_bytes())
+            })
+        })
+    }
+}
