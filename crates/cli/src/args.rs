@@ -1,0 +1,525 @@
+//! The command line: every command, flag and its help. Parsing only; what a
+//! flag means is decided by the command that takes it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use crossbill_core::Metric;
+
+use crate::units::ByteSize;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  success
+    1  the command failed
+    2  wrong command line or settings
+    3  an import finished, and some records were rejected
+    4  an import was cancelled
+  130  interrupted (an import goes on in its server; embedded, the same command resumes it)
+
+Examples:
+  crossbill serve --allow-import-dir /srv/embeddings
+  crossbill index create products --dimension 768 --metric cosine
+  crossbill import file:///srv/embeddings --index products
+  crossbill query --index products --id item-42 --top-k 5 --include-metadata
+
+Documentation: https://github.com/crossbill-db/crossbill";
+
+/// A self-hosted vector index that speaks Pinecone's API and imports Parquet
+/// on the server's side.
+#[derive(Debug, Parser)]
+#[command(name = "crossbill", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: the control plane, and a data-plane port per index
+    Serve(Box<ServeArgs>),
+    /// Create, list, describe or delete indexes
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Import a directory, file or pattern of Parquet files into an index
+    Import(Box<ImportArgs>),
+    /// List, describe or cancel imports, or show the records they rejected
+    #[command(subcommand)]
+    Imports(ImportsCommand),
+    /// Find the records nearest to a vector or to a record
+    Query(Box<QueryArgs>),
+    /// Show how many records an index holds, by namespace
+    Stats(StatsArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  crossbill completions bash > /etc/bash_completion.d/crossbill
+  crossbill completions zsh > \"${fpath[1]}/_crossbill\"
+  crossbill completions fish > ~/.config/fish/completions/crossbill.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Settings of the server. Each is taken from its flag, else its environment
+/// variable, else the configuration file, else its default.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every setting can be given as a flag, as the environment variable named beside it, or under the
+flag's name in the TOML file of --config; the first of these that is there counts. A setting that
+repeats is a list in the file and separated by commas in a variable. Further sources of imports
+are [[integration]] tables of the file: id, endpoint, region, access-key-id, secret-access-key,
+session-token, buckets.
+
+Examples:
+  crossbill serve
+  crossbill serve --data /var/lib/crossbill --allow-import-dir /srv/embeddings
+  crossbill serve --listen 0.0.0.0:5080 --api-key-file /etc/crossbill/keys
+  CROSSBILL_MEMORY_LIMIT=2GiB crossbill serve --config /etc/crossbill.toml")]
+pub(crate) struct ServeArgs {
+    /// Address and port of the control plane; indexes get ports of the same address
+    #[arg(
+        long,
+        env = "CROSSBILL_LISTEN",
+        value_name = "ADDRESS:PORT",
+        hide_env_values = true,
+        default_value = "127.0.0.1:5080"
+    )]
+    pub(crate) listen: SocketAddr,
+    /// Directory of everything that is kept
+    #[arg(
+        long,
+        env = "CROSSBILL_DATA",
+        value_name = "DIR",
+        hide_env_values = true,
+        default_value = "./crossbill-data"
+    )]
+    pub(crate) data: PathBuf,
+    /// First port given to an index
+    #[arg(long, env = "CROSSBILL_INDEX_PORT_FIRST", value_name = "PORT", hide_env_values = true,
+        default_value_t = 5081, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) index_port_first: u16,
+    /// A key that clients must send [repeatable]; without one, only loopback is served
+    #[arg(
+        long,
+        env = "CROSSBILL_API_KEY",
+        value_name = "KEY",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) api_key: Vec<String>,
+    /// File with one key a line; empty lines and lines that start with # do not count
+    #[arg(long, env = "CROSSBILL_API_KEY_FILE", value_name = "FILE", hide_env_values = true)]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// Directory that file:// imports may read [repeatable]; none by default
+    #[arg(
+        long,
+        env = "CROSSBILL_ALLOW_IMPORT_DIR",
+        value_name = "DIR",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) allow_import_dir: Vec<PathBuf>,
+    /// Host name or address that clients reach indexes by; default: the one they asked
+    #[arg(long, env = "CROSSBILL_PUBLIC_ADDRESS", value_name = "HOST", hide_env_values = true)]
+    pub(crate) public_address: Option<String>,
+    /// Size that a request's body may have
+    #[arg(
+        long,
+        env = "CROSSBILL_REQUEST_BYTES_MAX",
+        value_name = "SIZE",
+        hide_env_values = true,
+        default_value = "2MiB"
+    )]
+    pub(crate) request_bytes_max: ByteSize,
+    /// Serve other machines without any key
+    #[arg(long, env = "CROSSBILL_INSECURE", value_name = "BOOL", hide_env_values = true,
+        default_value = "false", default_missing_value = "true", num_args = 0..=1,
+        require_equals = true, action = clap::ArgAction::Set)]
+    pub(crate) insecure: bool,
+    /// Settings of the engine.
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Print the settings and where each comes from as JSON, and stop
+    #[arg(long)]
+    pub(crate) print_settings: bool,
+}
+
+/// Settings of the database itself, with a server around it or without.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct EngineArgs {
+    /// File of settings in TOML
+    #[arg(long, env = "CROSSBILL_CONFIG", value_name = "FILE", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Memory that imports and indexes may use; default: a quarter of the machine's
+    #[arg(long, env = "CROSSBILL_MEMORY_LIMIT", value_name = "SIZE", hide_env_values = true)]
+    pub(crate) memory_limit: Option<ByteSize>,
+    /// Threads for computing; default: one a processor
+    #[arg(long, env = "CROSSBILL_THREADS", value_name = "N", hide_env_values = true,
+        value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Tasks of an import that run at once; default: as many as --threads
+    #[arg(long, env = "CROSSBILL_IMPORT_WORKERS", value_name = "N", hide_env_values = true,
+        value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) import_workers: Option<u16>,
+    /// Address of the object store that s3:// imports read from, for stores other than AWS
+    #[arg(long, env = "CROSSBILL_S3_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    pub(crate) s3_endpoint: Option<String>,
+    /// Region of the object store
+    #[arg(long, env = "CROSSBILL_S3_REGION", value_name = "REGION", hide_env_values = true)]
+    pub(crate) s3_region: Option<String>,
+    /// Access key of the object store; without one, buckets are read anonymously
+    #[arg(long, env = "CROSSBILL_S3_ACCESS_KEY_ID", value_name = "ID", hide_env_values = true)]
+    pub(crate) s3_access_key_id: Option<String>,
+    /// Secret of the access key (better in the environment or the file than on the command line)
+    #[arg(
+        long,
+        env = "CROSSBILL_S3_SECRET_ACCESS_KEY",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
+    pub(crate) s3_secret_access_key: Option<String>,
+    /// Session token of temporary credentials
+    #[arg(long, env = "CROSSBILL_S3_SESSION_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) s3_session_token: Option<String>,
+    /// Bucket, or bucket/prefix, that may be imported from [repeatable]; default: any
+    #[arg(
+        long,
+        env = "CROSSBILL_S3_BUCKET",
+        value_name = "BUCKET",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) s3_bucket: Vec<String>,
+    /// What is logged to stderr: off, error, warn, info, debug, trace, or target=level,…
+    #[arg(long, env = "CROSSBILL_LOG", value_name = "LEVEL", hide_env_values = true)]
+    pub(crate) log: Option<String>,
+}
+
+/// Which database a command works on, and how it answers.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectArgs {
+    /// The server to ask
+    #[arg(
+        long,
+        env = "CROSSBILL_SERVER",
+        value_name = "URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:5080"
+    )]
+    pub(crate) server: String,
+    /// Work on this data directory itself, with no server running
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The server's key
+    #[arg(long, env = "CROSSBILL_API_KEY", value_name = "KEY", hide_env_values = true)]
+    pub(crate) api_key: Option<String>,
+    /// Answer with one JSON document on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Settings of the embedded engine (with --data).
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+/// `crossbill index …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum IndexCommand {
+    /// Create an index
+    #[command(after_help = "\
+Examples:
+  crossbill index create products --dimension 768 --metric cosine
+  crossbill index create terms --sparse
+  crossbill index create products --dimension 768 --data ./crossbill-data")]
+    Create {
+        /// Name: lower case letters, digits and '-'
+        name: String,
+        /// Shape of the records.
+        #[command(flatten)]
+        shape: ShapeArgs,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+    /// List all indexes
+    #[command(after_help = "Example:\n  crossbill index list --json")]
+    List {
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+    /// Describe one index
+    #[command(after_help = "Example:\n  crossbill index describe products")]
+    Describe {
+        /// The index
+        name: String,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+    /// Delete an index and all its records
+    #[command(after_help = "Example:\n  crossbill index delete products")]
+    Delete {
+        /// The index
+        name: String,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+}
+
+/// What an index fixes about its records.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShapeArgs {
+    /// Components of a vector
+    #[arg(long, value_name = "N", conflicts_with = "sparse")]
+    pub(crate) dimension: Option<u32>,
+    /// How vectors are compared; default: cosine
+    #[arg(long, value_enum, conflicts_with = "sparse")]
+    pub(crate) metric: Option<MetricArg>,
+    /// An index of sparse vectors
+    #[arg(long)]
+    pub(crate) sparse: bool,
+}
+
+/// A metric on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MetricArg {
+    /// Cosine similarity
+    Cosine,
+    /// Squared Euclidean distance
+    Euclidean,
+    /// Dot product
+    Dotproduct,
+}
+
+impl From<MetricArg> for Metric {
+    fn from(metric: MetricArg) -> Self {
+        match metric {
+            MetricArg::Cosine => Metric::Cosine,
+            MetricArg::Euclidean => Metric::Euclidean,
+            MetricArg::Dotproduct => Metric::DotProduct,
+        }
+    }
+}
+
+/// `crossbill import …`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each directory directly below the URI is a namespace. Columns: id (string), values (list of
+float), and optionally sparse_values and metadata (JSON text).
+
+Examples:
+  crossbill import file:///srv/embeddings --index products
+  crossbill import s3://bucket/embeddings --index products --error-mode abort
+  crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
+  crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
+
+Exit codes: 0 all imported, 1 failed, 2 usage, 3 finished with rejects, 4 cancelled.")]
+pub(crate) struct ImportArgs {
+    /// s3://bucket/prefix, file:///directory, or a path: a directory, one file or a pattern
+    pub(crate) uri: String,
+    /// The index
+    #[arg(long, value_name = "NAME")]
+    pub(crate) index: String,
+    /// What a record that breaks a rule does: be left out, or end the import
+    #[arg(long, value_enum, default_value_t = ErrorModeArg::Continue)]
+    pub(crate) error_mode: ErrorModeArg,
+    /// Storage integration of the server to read with
+    #[arg(long, value_name = "ID")]
+    pub(crate) integration: Option<String>,
+    /// Start the import, print its id, and do not wait for it
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) detach: bool,
+    /// Create the index first where it is missing (takes --dimension, --metric or --sparse)
+    #[arg(long)]
+    pub(crate) create: bool,
+    /// Shape of the index that --create makes.
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+    /// Write progress to stdout as lines of JSON, the summary last
+    #[arg(long)]
+    pub(crate) json_progress: bool,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// What an import does at a record that breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ErrorModeArg {
+    /// Leave the record out and go on
+    Continue,
+    /// End the import
+    Abort,
+}
+
+/// `crossbill imports …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportsCommand {
+    /// List imports, newest first
+    #[command(after_help = "Example:\n  crossbill imports list --index products --limit 5")]
+    List {
+        /// The index.
+        #[command(flatten)]
+        index: IndexArg,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+    /// Describe one import, or follow it to its end
+    #[command(after_help = "Example:\n  crossbill imports describe 1 --index products --follow")]
+    Describe {
+        /// The import
+        id: String,
+        /// The index.
+        #[command(flatten)]
+        index: IndexArg,
+        /// Show progress until it is finished, and end with its exit code
+        #[arg(long)]
+        follow: bool,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+    /// Cancel an import; what it has committed stays
+    #[command(after_help = "Example:\n  crossbill imports cancel 1 --index products")]
+    Cancel {
+        /// The import
+        id: String,
+        /// The index.
+        #[command(flatten)]
+        index: IndexArg,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+    /// Show the records that an import rejected, and why
+    #[command(after_help = "\
+Examples:
+  crossbill imports rejects 1 --index products
+  crossbill imports rejects 1 --index products --offset 100 --limit 1000 --json")]
+    Rejects {
+        /// The import
+        id: String,
+        /// The index.
+        #[command(flatten)]
+        index: IndexArg,
+        /// How many to skip
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        offset: u64,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+}
+
+/// The index that a command works on.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IndexArg {
+    /// The index
+    #[arg(long = "index", value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// `crossbill query …`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  crossbill query --index products --id item-42 --top-k 5 --include-metadata
+  crossbill query --index products --vector '[0.1, 0.2, 0.3]' --namespace en
+  crossbill query --index products --vector-file query.json --filter '{\"price\": {\"$lt\": 20}}'
+  crossbill query --index terms --sparse-vector '{\"indices\": [3, 7], \"values\": [0.5, 1.0]}'")]
+pub(crate) struct QueryArgs {
+    /// The index
+    #[arg(long, value_name = "NAME")]
+    pub(crate) index: String,
+    /// What to look for.
+    #[command(flatten)]
+    pub(crate) by: QueryBy,
+    /// A sparse vector as JSON, alone or beside a dense one
+    #[arg(long, value_name = "JSON", conflicts_with = "id")]
+    pub(crate) sparse_vector: Option<String>,
+    /// How many records to find
+    #[arg(long, short = 'k', value_name = "N", default_value_t = 10)]
+    pub(crate) top_k: u32,
+    /// Condition on metadata, as JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+    /// Namespace to look in
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) namespace: String,
+    /// Show the records' vectors
+    #[arg(long)]
+    pub(crate) include_values: bool,
+    /// Show the records' metadata
+    #[arg(long)]
+    pub(crate) include_metadata: bool,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// The dense vector or the record that a query starts from.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct QueryBy {
+    /// A vector as JSON
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) vector: Option<String>,
+    /// File with a vector as JSON; - reads stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vector_file: Option<PathBuf>,
+    /// A record of the index
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+}
+
+/// `crossbill stats …`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  crossbill stats --index products")]
+pub(crate) struct StatsArgs {
+    /// The index.
+    #[command(flatten)]
+    pub(crate) index: IndexArg,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) connect: Box<ConnectArgs>,
+}
+
+impl Command {
+    /// How the command reaches its database; none for the others.
+    pub(crate) fn connect(&self) -> Option<&ConnectArgs> {
+        match self {
+            Command::Serve(_) | Command::Completions { .. } => None,
+            Command::Import(args) => Some(&args.connect),
+            Command::Query(args) => Some(&args.connect),
+            Command::Stats(args) => Some(&args.connect),
+            Command::Index(
+                IndexCommand::Create { connect, .. }
+                | IndexCommand::List { connect }
+                | IndexCommand::Describe { connect, .. }
+                | IndexCommand::Delete { connect, .. },
+            )
+            | Command::Imports(
+                ImportsCommand::List { connect, .. }
+                | ImportsCommand::Describe { connect, .. }
+                | ImportsCommand::Cancel { connect, .. }
+                | ImportsCommand::Rejects { connect, .. },
+            ) => Some(connect),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The client that is its own server: the engine on a data directory, inside
+//! this process. Its user is the operator, so imports may read any file that
+//! the user may read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crossbill_core::{ErrorKind, Filter, NamespaceName};
+use crossbill_db::{
+    Database, ErrorMode, ImportView, Index, IndexInfo, Match, NewIndex, Query, QueryBy, Reject,
+};
+use crossbill_wire as wire;
+use crossbill_wire::{
+    ApiVersion, CreateIndex, ImportModel, IndexFacts, IndexModel, Placement, QueryRequest,
+    QueryResponse, RejectModel, RejectPage, ScoredVector, StatsResponse, StoredSpec,
+};
+
+use crate::args::ConnectArgs;
+use crate::client::Client;
+use crate::error::{CliError, Result};
+use crate::options;
+use crate::settings::IntegrationTable;
+
+/// The first data-plane port of a directory that a server serves later.
+const FIRST_PORT: u16 = 5081;
+
+/// An open database; closed when dropped.
+pub(crate) struct Embedded {
+    db: Arc<Database>,
+    data: PathBuf,
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.db.shutdown();
+    }
+}
+
+impl Embedded {
+    /// Opens the data directory, which goes on with unfinished imports.
+    pub(crate) fn open(
+        data: &Path,
+        args: &ConnectArgs,
+        integrations: &[IntegrationTable],
+    ) -> Result<Self> {
+        let anywhere = vec![PathBuf::from("/")];
+        let options =
+            options::database(data.to_owned(), &args.engine, integrations, anywhere, FIRST_PORT)?;
+        let db = Database::open(options).map_err(|error| {
+            let shown = format!("cannot open {}: {error}", data.display());
+            CliError::of_kind(error.kind(), shown).hint(
+                "where a server runs on this directory, ask it: leave --data out, or name it \
+                 with --server URL",
+            )
+        })?;
+        Ok(Self { db, data: data.to_owned() })
+    }
+
+    fn index(&self, name: &str) -> Result<Arc<Index>> {
+        Ok(self.db.index(name)?)
+    }
+}
+
+impl Client for Embedded {
+    fn create_index(&self, request: CreateIndex) -> Result<IndexModel> {
+        let plan = request.into_plan(ApiVersion::DEFAULT)?;
+        let unnamed = || CliError::usage("found no name for the index, expected one");
+        let (cloud, region) = plan.stored.placement.cloud_and_region();
+        let stored = serde_json::to_string(&plan.stored);
+        let info = self.db.create_index(NewIndex {
+            name: plan.name.ok_or_else(unnamed)?,
+            shape: plan.shape,
+            tags: plan.tags,
+            deletion_protection: plan.deletion_protection,
+            cloud,
+            region,
+            spec_json: Some(stored.expect("a spec of text and numbers is always JSON")),
+        })?;
+        Ok(index_model(&info))
+    }
+
+    fn list_indexes(&self) -> Result<Vec<IndexModel>> {
+        Ok(self.db.list_indexes().iter().map(index_model).collect())
+    }
+
+    fn describe_index(&self, name: &str) -> Result<IndexModel> {
+        Ok(index_model(&self.db.describe_index(name)?))
+    }
+
+    fn delete_index(&self, name: &str) -> Result<()> {
+        Ok(self.db.delete_index(name)?)
+    }
+
+    fn stats(&self, index: &str) -> Result<StatsResponse> {
+        let index = self.index(index)?;
+        let shape = index.info().shape;
+        let stats = index.stats()?;
+        let summaries = stats
+            .namespaces
+            .into_iter()
+            .map(|(name, vector_count)| (name, wire::NamespaceSummary { vector_count }));
+        Ok(StatsResponse {
+            namespaces: summaries.collect(),
+            dimension: (shape.dimension > 0).then_some(shape.dimension),
+            index_fullness: 0.0,
+            total_vector_count: stats.total,
+            metric: shape.metric.as_str().to_owned(),
+            vector_type: shape.vector_type.as_str().to_owned(),
+        })
+    }
+
+    fn query(&self, index: &str, mut request: QueryRequest) -> Result<QueryResponse> {
+        let index = self.index(index)?;
+        let namespace = request.namespace.clone().unwrap_or_default();
+        let by = match request.take_by(&index.info().shape)? {
+            wire::QueryBy::Vector { dense, sparse } => QueryBy::Vector { dense, sparse },
+            wire::QueryBy::Id(id) => QueryBy::Id(id),
+        };
+        let filter = request.filter.as_deref().map(|json| Filter::from_json(json.get()));
+        let query = Query {
+            by,
+            top_k: request.top_k()?,
+            filter: filter.transpose().map_err(crossbill_core::Error::from)?,
+            include_values: request.include_values.unwrap_or_default(),
+            include_metadata: request.include_metadata.unwrap_or_default(),
+            effort: None,
+        };
+        let name = NamespaceName::new(&namespace).map_err(crossbill_core::Error::from)?;
+        let answer = index.query(&name, &query)?;
+        let matches = answer.matches.into_iter().map(scored_vector).collect::<Result<_>>()?;
+        Ok(QueryResponse { matches, namespace, usage: wire::Usage::ONE })
+    }
+
+    fn start_import(&self, index: &str, start: &wire::StartImport) -> Result<String> {
+        start.check()?;
+        let start = crossbill_db::StartImport {
+            uri: start.uri.clone(),
+            integration: start.integration_id.clone(),
+            error_mode: match start.on_error() {
+                wire::OnError::Continue => ErrorMode::Continue,
+                wire::OnError::Abort => ErrorMode::Abort,
+            },
+            idempotency_key: None,
+            caller: None,
+        };
+        Ok(self.index(index)?.start_import(start)?)
+    }
+
+    fn describe_import(&self, index: &str, id: &str) -> Result<ImportModel> {
+        Ok(import_model(self.index(index)?.describe_import(id)?))
+    }
+
+    fn list_imports(&self, index: &str, limit: usize) -> Result<Vec<ImportModel>> {
+        let (imports, _more) = self.index(index)?.list_imports(None, limit)?;
+        Ok(imports.into_iter().map(import_model).collect())
+    }
+
+    fn cancel_import(&self, index: &str, id: &str) -> Result<()> {
+        Ok(self.index(index)?.cancel_import(id)?)
+    }
+
+    fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage> {
+        let (rejects, total) = self.index(index)?.import_rejects(id, offset, limit)?;
+        Ok(RejectPage { data: rejects.into_iter().map(reject_model).collect(), total })
+    }
+
+    fn flags(&self) -> String {
+        format!(" --data {}", self.data.display())
+    }
+
+    fn is_embedded(&self) -> bool {
+        true
+    }
+}
+
+fn index_model(info: &IndexInfo) -> IndexModel {
+    let stored = info.spec_json.as_deref().and_then(|json| serde_json::from_str(json).ok());
+    let stored: StoredSpec = stored.unwrap_or_else(|| StoredSpec {
+        placement: Placement::managed(),
+        sparse_field: false,
+        metadata_fields: BTreeMap::new(),
+    });
+    IndexModel::of(IndexFacts {
+        name: &info.name,
+        shape: &info.shape,
+        // Where a server on this directory would put it.
+        host: &format!("http://127.0.0.1:{}", info.port),
+        deletion_protection: info.deletion_protection,
+        tags: &info.tags,
+        stored: &stored,
+    })
+}
+
+fn import_model(view: ImportView) -> ImportModel {
+    let is_final = view.status.is_final();
+    ImportModel {
+        id: view.id,
+        uri: view.uri,
+        status: view.status.as_str().to_owned(),
+        created_at: view.created_at.to_string(),
+        finished_at: view.finished_at.map(|at| at.to_string()),
+        percent_complete: view.percent_complete,
+        records_imported: view.records_imported,
+        error: view.error,
+        validation_result: is_final.then_some(wire::ValidationResult {
+            import_successes: view.records_imported,
+            import_errors: view.records_rejected,
+        }),
+        records_rejected: view.records_rejected,
+        records_superseded: view.records_superseded,
+        records_read: view.records_read,
+        records_total: view.records_total,
+        bytes_read: view.bytes_read,
+        bytes_total: view.bytes_total,
+        files_done: view.files_done,
+        files_total: view.files_total,
+        phase: view.phase,
+        records_per_second: view.records_per_second,
+        eta_seconds: view.eta_seconds,
+        warnings: view.warnings,
+        error_mode: match view.error_mode {
+            ErrorMode::Continue => "continue".to_owned(),
+            ErrorMode::Abort => "abort".to_owned(),
+        },
+        rejects_uri: None,
+    }
+}
+
+fn reject_model(reject: Reject) -> RejectModel {
+    RejectModel {
+        file: reject.file,
+        row_group: reject.row_group,
+        row: reject.row,
+        id: reject.id,
+        code: reject.code,
+        column: reject.column,
+        message: reject.message,
+        record: reject.record,
+    }
+}
+
+fn scored_vector(found: Match) -> Result<ScoredVector> {
+    let metadata = found.metadata_json.map(serde_json::value::RawValue::from_string);
+    Ok(ScoredVector {
+        id: found.id,
+        score: found.score,
+        values: found.values.unwrap_or_default(),
+        sparse_values: found.sparse.as_ref().map(Into::into),
+        metadata: metadata.transpose().map_err(|error| {
+            CliError::of_kind(ErrorKind::Corrupt, format!("stored metadata is no JSON: {error}"))
+        })?,
+    })
+}

@@ -1,0 +1,61 @@
+//! The database that a command works on, wherever it is: one trait, answered
+//! by a running server or by the engine inside this process. Answers have the
+//! shapes of the REST API, so that `--json` shows the same either way.
+
+mod embedded;
+mod remote;
+
+use crossbill_wire::{
+    CreateIndex, ImportModel, IndexModel, QueryRequest, QueryResponse, RejectPage, StartImport,
+    StatsResponse,
+};
+
+use crate::args::ConnectArgs;
+use crate::error::Result;
+use crate::settings::IntegrationTable;
+
+pub(crate) use embedded::Embedded;
+pub(crate) use remote::Remote;
+
+/// What the commands need of a database.
+pub(crate) trait Client {
+    /// Makes an index.
+    fn create_index(&self, request: CreateIndex) -> Result<IndexModel>;
+    /// All indexes by name.
+    fn list_indexes(&self) -> Result<Vec<IndexModel>>;
+    /// One index.
+    fn describe_index(&self, name: &str) -> Result<IndexModel>;
+    /// Deletes an index and all it holds.
+    fn delete_index(&self, name: &str) -> Result<()>;
+    /// Records by namespace.
+    fn stats(&self, index: &str) -> Result<StatsResponse>;
+    /// The nearest records.
+    fn query(&self, index: &str, request: QueryRequest) -> Result<QueryResponse>;
+    /// Starts an import and gives its id.
+    fn start_import(&self, index: &str, start: &StartImport) -> Result<String>;
+    /// One import.
+    fn describe_import(&self, index: &str, id: &str) -> Result<ImportModel>;
+    /// At most `limit` imports, newest first.
+    fn list_imports(&self, index: &str, limit: usize) -> Result<Vec<ImportModel>>;
+    /// Cancels an import.
+    fn cancel_import(&self, index: &str, id: &str) -> Result<()>;
+    /// Rejects from `offset` on, at most `limit`.
+    fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage>;
+    /// The flags by which another command reaches the same database, each
+    /// with a space before it.
+    fn flags(&self) -> String;
+    /// Whether imports end with this process.
+    fn is_embedded(&self) -> bool;
+}
+
+/// The client that the flags ask for.
+pub(crate) fn connect(
+    args: &ConnectArgs,
+    integrations: &[IntegrationTable],
+) -> Result<Box<dyn Client>> {
+    crate::options::start_log(&args.engine, "warn")?;
+    match &args.data {
+        Some(data) => Ok(Box::new(Embedded::open(data, args, integrations)?)),
+        None => Ok(Box::new(Remote::new(args)?)),
+    }
+}

@@ -1,0 +1,134 @@
+//! `crossbill import`: starts an import, follows it, sums it up.
+
+use crossbill_core::ErrorKind;
+use crossbill_wire::{ErrorModeField, ImportModel, OnError, StartImport};
+use serde_json::json;
+
+use crate::args::{ErrorModeArg, ImportArgs};
+use crate::client::{self, Client};
+use crate::commands::follow::{self, Followed};
+use crate::commands::{index, with_hint};
+use crate::error::{CliError, Exit, Result};
+use crate::settings::IntegrationTable;
+use crate::{output, progress, uri};
+
+/// Imports looked through for one to go on with.
+const RESUMED_FROM: usize = 100;
+
+/// Imports `args.uri` into `args.index`.
+pub(crate) fn run(args: &ImportArgs, integrations: &[IntegrationTable]) -> Result<Exit> {
+    if !args.create && (args.shape.sparse || args.shape.dimension.is_some()) {
+        return Err(CliError::usage("--dimension and --sparse say what --create makes")
+            .hint("add --create, or leave them out where the index exists"));
+    }
+    let start = start(args)?;
+    let client = client::connect(&args.connect, integrations)?;
+    let client = client.as_ref();
+    if args.create {
+        create_missing(client, args)?;
+    }
+    let id = match resumable(client, args, &start)? {
+        Some(id) => {
+            output::note(&format!("going on with import {id}, which was interrupted"));
+            id
+        }
+        None => client
+            .start_import(&args.index, &start)
+            .map_err(|error| with_hint(error, &args.index, client))?,
+    };
+    if args.detach {
+        return Ok(detached(client, args, &id));
+    }
+    let mut display = progress::display(args.json_progress);
+    match follow::follow(client, &args.index, &id, display.as_mut())? {
+        Followed::Ended(import) => {
+            let is_json = args.connect.json || args.json_progress;
+            show_json(args, &import);
+            follow::finish(client, &args.index, &import, is_json)
+        }
+        Followed::Interrupted(import) => {
+            show_json(args, &import);
+            output::note(&interrupted(client, &args.index, &id));
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+/// What to say when the user lets go of a running import.
+pub(crate) fn interrupted(client: &dyn Client, index: &str, id: &str) -> String {
+    if client.is_embedded() {
+        return "stopped at a safe point; the same command goes on from there".to_owned();
+    }
+    let flags = client.flags();
+    format!(
+        "import {id} goes on in the server\n  \
+         follow it: crossbill imports describe {id} --index {index} --follow{flags}\n  \
+         end it:    crossbill imports cancel {id} --index {index}{flags}"
+    )
+}
+
+fn start(args: &ImportArgs) -> Result<StartImport> {
+    let on_error = match args.error_mode {
+        ErrorModeArg::Continue => OnError::Continue,
+        ErrorModeArg::Abort => OnError::Abort,
+    };
+    let start = StartImport {
+        uri: uri::import_uri(&args.uri)?,
+        integration_id: args.integration.clone(),
+        error_mode: Some(ErrorModeField { on_error: Some(on_error) }),
+    };
+    start.check().map_err(|error| CliError::usage(error.message()))?;
+    Ok(start)
+}
+
+fn create_missing(client: &dyn Client, args: &ImportArgs) -> Result<()> {
+    match client.describe_index(&args.index) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == Some(ErrorKind::NotFound) => {
+            client.create_index(index::request(&args.index, &args.shape)?)?;
+            output::note(&format!("created index {}", args.index));
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// An import of the same source that an embedded run left unfinished. A
+/// server's imports are not taken over: they run anyway.
+fn resumable(
+    client: &dyn Client,
+    args: &ImportArgs,
+    start: &StartImport,
+) -> Result<Option<String>> {
+    if !client.is_embedded() {
+        return Ok(None);
+    }
+    let imports = client
+        .list_imports(&args.index, RESUMED_FROM)
+        .map_err(|error| with_hint(error, &args.index, client))?;
+    let found = imports
+        .into_iter()
+        .find(|import| import.uri == start.uri && !follow::is_final(&import.status));
+    Ok(found.map(|import| import.id))
+}
+
+fn detached(client: &dyn Client, args: &ImportArgs, id: &str) -> Exit {
+    if args.connect.json {
+        output::document(&json!({"id": id}));
+    } else {
+        output::line(id);
+        let (index, flags) = (&args.index, client.flags());
+        output::note(&format!(
+            "follow it: crossbill imports describe {id} --index {index} --follow{flags}"
+        ));
+    }
+    Exit::Success
+}
+
+fn show_json(args: &ImportArgs, import: &ImportModel) {
+    if args.json_progress {
+        output::json_line(import);
+    } else if args.connect.json {
+        output::document(import);
+    }
+}

@@ -1,0 +1,178 @@
+//! `crossbill serve`: opens the database, serves it until a signal comes,
+//! and says on stderr what a newcomer needs to know.
+
+use std::fs;
+use std::path::Path;
+
+use crossbill_db::Database;
+use crossbill_server::{ApiKey, Bound, ServeError, ServerConfig};
+
+use crate::args::ServeArgs;
+use crate::error::{CliError, Exit, Result};
+use crate::settings::IntegrationTable;
+use crate::signals::Signals;
+use crate::units::ByteSize;
+use crate::{options, output};
+
+/// Serves until SIGINT or SIGTERM, then drains.
+pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result<Exit> {
+    options::start_log(&args.engine, "info")?;
+    let config = server_config(args)?;
+    let with_key = !config.api_keys.is_empty();
+    if !with_key && !args.insecure && !args.listen.ip().is_loopback() {
+        return Err(no_key(&ServeError::NoKey(args.listen)));
+    }
+    let allow_dirs = args.allow_import_dir.clone();
+    let options = options::database(
+        args.data.clone(),
+        &args.engine,
+        integrations,
+        allow_dirs,
+        args.index_port_first,
+    )?;
+    let db = Database::open(options).map_err(|error| {
+        CliError::failed(format!("cannot open {}: {error}", args.data.display()))
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed(format!("cannot start threads: {error}")))?;
+    let served = runtime.block_on(async {
+        let signals = Signals::new()
+            .map_err(|error| CliError::failed(format!("cannot listen for signals: {error}")))?;
+        let ready = |bound: &Bound| output::note(&banner(args, bound, with_key));
+        crossbill_server::serve(db.clone(), config, ready, shutdown(signals)).await.map_err(refused)
+    });
+    // Also where serving failed: imports stop at a task's edge.
+    db.shutdown();
+    served?;
+    output::note("stopped; the data is complete on disk");
+    Ok(Exit::Success)
+}
+
+/// Ends at the first signal; from then on a second one ends the process.
+async fn shutdown(mut signals: Signals) {
+    signals.next().await;
+    output::note("stopping: answering what was asked (a second signal stops at once)");
+    tokio::spawn(async move {
+        signals.next().await;
+        std::process::exit(Exit::Interrupted as i32);
+    });
+}
+
+fn refused(error: ServeError) -> CliError {
+    match error {
+        ServeError::NoKey(_) => no_key(&error),
+        ServeError::Listen { .. } => CliError::failed(error.to_string()).hint(
+            "another server may be running there; choose another port with --listen or \
+             --index-port-first",
+        ),
+        _ => CliError::failed(error.to_string()),
+    }
+}
+
+fn no_key(error: &ServeError) -> CliError {
+    CliError::usage(error.to_string())
+        .hint("give a key with --api-key-file FILE or CROSSBILL_API_KEY, or drop --listen")
+}
+
+fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
+    let mut config = ServerConfig::new(args.listen);
+    config.public_address = args.public_address.clone();
+    config.insecure = args.insecure;
+    config.request_bytes_max = usize::try_from(args.request_bytes_max.0).unwrap_or(usize::MAX);
+    config.request_memory_bytes = config.request_memory_bytes.max(config.request_bytes_max);
+    config.api_keys = api_keys(args)?;
+    Ok(config)
+}
+
+fn api_keys(args: &ServeArgs) -> Result<Vec<ApiKey>> {
+    let mut texts = args.api_key.clone();
+    if let Some(path) = &args.api_key_file {
+        texts.extend(key_file(path)?);
+    }
+    texts
+        .iter()
+        // The text itself must not be shown, not even where it is wrong.
+        .map(|text| ApiKey::from_text(text).map_err(|error| CliError::usage(error.to_string())))
+        .collect()
+}
+
+fn key_file(path: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        CliError::usage(format!("cannot read the keys in {}: {error}", path.display()))
+    })?;
+    let keys: Vec<String> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    if keys.is_empty() {
+        // An empty file must not open the door.
+        return Err(CliError::usage(format!(
+            "found no key in {}, expected one a line",
+            path.display()
+        )));
+    }
+    Ok(keys)
+}
+
+/// What is said once every listener accepts connections.
+fn banner(args: &ServeArgs, bound: &Bound, with_key: bool) -> String {
+    let url = format!("http://{}", bound.control);
+    let data = fs::canonicalize(&args.data).unwrap_or_else(|_| args.data.clone());
+    let key = match (with_key, bound.control.ip().is_loopback()) {
+        (true, _) => "required".to_owned(),
+        (false, true) => "no API key: listening on loopback only".to_owned(),
+        (false, false) => "no API key: OPEN TO ANYONE who reaches this address".to_owned(),
+    };
+    let dirs = if args.allow_import_dir.is_empty() {
+        "no directory; allow one with --allow-import-dir DIR".to_owned()
+    } else {
+        let dirs = args.allow_import_dir.iter().map(|dir| dir.display().to_string());
+        dirs.collect::<Vec<_>>().join(", ")
+    };
+    let stores = match &args.engine.s3_endpoint {
+        Some(endpoint) => format!("s3:// at {endpoint}"),
+        None => "s3:// at AWS".to_owned(),
+    };
+    let memory = ByteSize(options::memory_bytes(&args.engine).unwrap_or_default());
+    let mut lines = vec![
+        format!("crossbill {} is ready", env!("CARGO_PKG_VERSION")),
+        format!("  server        {url}"),
+        format!("  data          {}", data.display()),
+        format!("  access        {key}"),
+        format!("  imports from  {dirs}; {stores}"),
+        format!("  engine        {memory} of memory, {} threads", options::threads(&args.engine)),
+    ];
+    for (name, address) in &bound.indexes {
+        lines.push(format!("  index         {name} at http://{address}"));
+    }
+    let api_key = if with_key { "YOUR-KEY" } else { "local" };
+    lines.extend([
+        String::new(),
+        "Connect from Python (pip install pinecone):".to_owned(),
+        "  from pinecone import Pinecone".to_owned(),
+        format!("  pc = Pinecone(api_key=\"{api_key}\", host=\"{url}\")"),
+        "  index = pc.index(\"NAME\")".to_owned(),
+    ]);
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn key_files_have_comments_and_are_never_empty() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        write!(file, "# team\n\n  one \ntwo\n").unwrap();
+        assert_eq!(key_file(file.path()).unwrap(), ["one", "two"]);
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        assert!(key_file(empty.path()).unwrap_err().to_string().contains("found no key"));
+        assert!(key_file(Path::new("/nowhere/keys")).is_err());
+    }
+}

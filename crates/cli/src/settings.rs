@@ -1,0 +1,293 @@
+//! Where a setting's value comes from: flag, environment, file, default, in
+//! that order. The command line's own definition is the list of settings, so
+//! that a new flag is at once a variable and a key of the file. A key that
+//! stands for no flag is an error that names it.
+//!
+//! The file is read by turning its keys into flags wherever neither a flag
+//! nor a variable gave the setting, and parsing once more: one set of checks
+//! serves all sources.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use toml::Table;
+
+use crate::args::{Cli, EngineArgs, ServeArgs};
+use crate::error::{CliError, Result};
+use crate::machine;
+
+/// A source of imports, as an `[[integration]]` table of the file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct IntegrationTable {
+    /// The name that an import asks for.
+    pub(crate) id: String,
+    /// Address of the object store; none: AWS.
+    pub(crate) endpoint: Option<String>,
+    /// Region of the object store.
+    pub(crate) region: Option<String>,
+    /// Access key; none: anonymous.
+    pub(crate) access_key_id: Option<String>,
+    /// Secret of the access key.
+    pub(crate) secret_access_key: Option<String>,
+    /// Token of temporary credentials.
+    pub(crate) session_token: Option<String>,
+    /// `bucket` or `bucket/prefix` that may be read; empty: any.
+    #[serde(default)]
+    pub(crate) buckets: Vec<String>,
+}
+
+/// The command with all its settings resolved.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    /// The command line, filled from every source.
+    pub(crate) cli: Cli,
+    /// The file's `[[integration]]` tables.
+    pub(crate) integrations: Vec<IntegrationTable>,
+    /// Each setting of `serve`: its key, value and source, for `--print-settings`.
+    pub(crate) report: Value,
+}
+
+/// Why the command line could not be read.
+#[derive(Debug)]
+pub(crate) enum ParseError {
+    /// clap's own answer: a usage error, or the text of `--help`.
+    Clap(clap::Error),
+    /// A wrong file.
+    File(CliError),
+}
+
+impl From<clap::Error> for ParseError {
+    fn from(error: clap::Error) -> Self {
+        ParseError::Clap(error)
+    }
+}
+
+impl From<CliError> for ParseError {
+    fn from(error: CliError) -> Self {
+        ParseError::File(error)
+    }
+}
+
+/// Reads `argv`, the environment and the file that they name.
+pub(crate) fn parse(argv: Vec<OsString>) -> std::result::Result<Parsed, ParseError> {
+    let first = Cli::command().try_get_matches_from(&argv)?;
+    let command = innermost(&first);
+    let config = command.try_get_one::<PathBuf>("config").ok().flatten().cloned();
+    let Some(path) = config else {
+        let report = report(command, &[]);
+        return Ok(Parsed {
+            cli: Cli::from_arg_matches(&first)?,
+            integrations: Vec::new(),
+            report,
+        });
+    };
+    let file = SettingsFile::read(&path)?;
+    let takes =
+        if first.subcommand_name() == Some("serve") { server_keys() } else { engine_keys() };
+    let mut argv = argv;
+    let mut from_file = Vec::new();
+    for (key, values) in file.values {
+        if takes.contains_key(&key) && !is_given(command, &takes[&key]) {
+            argv.extend(values.iter().map(|value| OsString::from(format!("--{key}={value}"))));
+            from_file.push(key);
+        }
+    }
+    let second = Cli::command().try_get_matches_from(&argv).map_err(|error| {
+        // The command line was right a moment ago: the fault is the file's.
+        let text = error.to_string();
+        let first_line = text.lines().next().unwrap_or_default();
+        CliError::usage(format!("{}: {}", path.display(), first_line.trim_start_matches("error: ")))
+    })?;
+    let report = report(innermost(&second), &from_file);
+    Ok(Parsed { cli: Cli::from_arg_matches(&second)?, integrations: file.integrations, report })
+}
+
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    let mut matches = matches;
+    while let Some((_, inner)) = matches.subcommand() {
+        matches = inner;
+    }
+    matches
+}
+
+/// Whether a flag or a variable gave the argument.
+fn is_given(command: &ArgMatches, id: &str) -> bool {
+    matches!(command.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+}
+
+/// Keys of the server's settings, and the argument each stands for.
+fn server_keys() -> BTreeMap<String, String> {
+    keys(&ServeArgs::augment_args(clap::Command::new("serve")))
+}
+
+/// Keys of the engine's settings, which embedded commands take too.
+fn engine_keys() -> BTreeMap<String, String> {
+    keys(&EngineArgs::augment_args(clap::Command::new("engine")))
+}
+
+/// An argument is a setting if it can be given by a variable; the file's own
+/// name is none.
+fn keys(command: &clap::Command) -> BTreeMap<String, String> {
+    command
+        .get_arguments()
+        .filter(|arg| arg.get_env().is_some() && arg.get_id() != "config")
+        .filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_id().to_string())))
+        .collect()
+}
+
+/// The file, its keys already turned to the texts of flags.
+#[derive(Debug, Default)]
+struct SettingsFile {
+    values: Vec<(String, Vec<String>)>,
+    integrations: Vec<IntegrationTable>,
+}
+
+impl SettingsFile {
+    fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            CliError::usage(format!("cannot read the configuration {}: {error}", path.display()))
+        })?;
+        Self::from_text(&text)
+            .map_err(|message| CliError::usage(format!("{}: {message}", path.display())))
+    }
+
+    fn from_text(text: &str) -> std::result::Result<Self, String> {
+        let mut table: Table =
+            text.parse().map_err(|error: toml::de::Error| error.to_string().trim().to_owned())?;
+        let integrations = match table.remove("integration") {
+            Some(value) => value
+                .try_into()
+                .map_err(|error| format!("[[integration]]: {}", error.to_string().trim()))?,
+            None => Vec::new(),
+        };
+        let known = server_keys();
+        let mut values = Vec::new();
+        for (key, value) in table {
+            if !known.contains_key(&key) {
+                let names: Vec<&str> = known.keys().map(String::as_str).collect();
+                return Err(format!(
+                    "found the unknown key {key:?}, expected one of {}, integration",
+                    names.join(", ")
+                ));
+            }
+            values.push((key.clone(), texts(&key, value)?));
+        }
+        Ok(Self { values, integrations })
+    }
+}
+
+/// A TOML value as the texts that a flag would have.
+fn texts(key: &str, value: toml::Value) -> std::result::Result<Vec<String>, String> {
+    match value {
+        toml::Value::Array(items) => items.into_iter().map(|item| text(key, item)).collect(),
+        value => Ok(vec![text(key, value)?]),
+    }
+}
+
+fn text(key: &str, value: toml::Value) -> std::result::Result<String, String> {
+    match value {
+        toml::Value::String(text) => Ok(text),
+        toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Boolean(truth) => Ok(truth.to_string()),
+        other => Err(format!(
+            "key {key:?} is a {}, expected text, a whole number, true or false, or a list of them",
+            other.type_str()
+        )),
+    }
+}
+
+/// Each setting that the command takes, with value and source. Secrets are
+/// only said to be set.
+fn report(command: &ArgMatches, from_file: &[String]) -> Value {
+    let entries = server_keys().into_iter().filter_map(|(key, id)| {
+        let given = command.try_get_raw(&id).ok()?;
+        let source = match command.value_source(&id) {
+            _ if from_file.contains(&key) => "file",
+            Some(ValueSource::CommandLine) => "flag",
+            Some(ValueSource::EnvVariable) => "environment",
+            _ => "default",
+        };
+        let texts: Vec<String> =
+            given.into_iter().flatten().map(|text| text.to_string_lossy().into_owned()).collect();
+        let value = match texts.as_slice() {
+            [] => computed_default(&key),
+            _ if is_secret(&key) => json!("(set)"),
+            [one] => json!(one),
+            many => json!(many),
+        };
+        Some((key, json!({"value": value, "source": source})))
+    });
+    Value::Object(entries.collect())
+}
+
+fn is_secret(key: &str) -> bool {
+    matches!(key, "api-key" | "s3-secret-access-key" | "s3-session-token")
+}
+
+/// What stands where nothing was given and the default is computed.
+fn computed_default(key: &str) -> Value {
+    match key {
+        "memory-limit" => json!(machine::memory_quarter().to_string()),
+        "threads" | "import-workers" => json!(machine::processors().to_string()),
+        "log" => json!("info"),
+        _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_its_variable() {
+        let command = ServeArgs::augment_args(clap::Command::new("serve"));
+        for arg in command.get_arguments().filter(|arg| arg.get_id() != "print_settings") {
+            let long = arg.get_long().expect("settings have names");
+            let variable = format!("CROSSBILL_{}", long.to_uppercase().replace('-', "_"));
+            let env = arg.get_env().and_then(|env| env.to_str());
+            assert_eq!(env, Some(variable.as_str()), "--{long}");
+            assert!(arg.get_help().is_some(), "--{long} has no help");
+        }
+    }
+
+    #[test]
+    fn the_file_is_checked() {
+        let wrong = |text: &str| SettingsFile::from_text(text).unwrap_err();
+        assert!(wrong("listne = 'x'").starts_with("found the unknown key \"listne\""));
+        assert!(wrong("threads = 1.5").contains("\"threads\" is a float"));
+        assert!(wrong("config = 'x'").contains("unknown key"));
+        assert!(wrong("print-settings = true").contains("unknown key"));
+        assert!(wrong("threads =").contains("line 1"));
+        let text = "[[integration]]\nid = 'a'\nendpiont = 'x'";
+        assert!(wrong(text).contains("endpiont"), "{}", wrong(text));
+    }
+
+    #[test]
+    fn the_file_is_read() {
+        let file = SettingsFile::from_text(
+            "threads = 3\ninsecure = true\napi-key = ['a', 'b']\n\
+             [[integration]]\nid = 'minio'\nendpoint = 'http://127.0.0.1:9000'\nbuckets = ['b/p']",
+        )
+        .unwrap();
+        let api_keys = ("api-key".to_owned(), vec!["a".to_owned(), "b".to_owned()]);
+        assert!(file.values.contains(&api_keys));
+        assert!(file.values.contains(&("insecure".into(), vec!["true".into()])));
+        assert_eq!(file.integrations[0].buckets, ["b/p"]);
+    }
+
+    #[test]
+    fn secrets_are_not_reported() {
+        let command = Cli::command();
+        let argv = ["crossbill", "serve", "--api-key=hush", "--s3-secret-access-key=hush"];
+        let matches = command.try_get_matches_from(argv).unwrap();
+        let report = report(innermost(&matches), &[]).to_string();
+        assert!(!report.contains("hush"), "{report}");
+        assert!(report.contains("(set)"));
+    }
+}
