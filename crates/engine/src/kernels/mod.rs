@@ -1,17 +1,232 @@
-//! placeholder
-/// Dot product.
+//! The loops everything waits for: distances, products, the Hadamard
+//! transform, and the scan over one-bit codes.
+//!
+//! Each kernel has a scalar twin in [`scalar`] that says what it computes;
+//! a faster one for the processor at hand is chosen once, at the first call.
+//! A new instruction set is one more module and one more [`Kernels`] table.
+//! The only module of this crate with `unsafe` code; it knows nothing of
+//! records, cells or segments.
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod products;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+
+pub(crate) use products::products;
+
+/// Codes of one block of the scan.
+pub(crate) const BLOCK_ROWS: usize = 32;
+/// Bytes of a block's factors: add, scale and error of each row.
+pub(crate) const FACTOR_BYTES: usize = 3 * 4 * BLOCK_ROWS;
+/// Largest magnitude of a quantised query component: four of them must fit a
+/// byte of the lookup table.
+pub(crate) const QUANTUM_MAX: i8 = 63;
+
+/// What the bounds of a block are computed from, beside the block itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BoundTerms {
+    /// The query's part of the distance.
+    pub(crate) base: f32,
+    /// What a row's code adds to the product when none of its signs agree.
+    pub(crate) bias: f32,
+    /// Twice the query's quantisation step.
+    pub(crate) step: f32,
+    /// What a row's error factor is multiplied with.
+    pub(crate) width: f32,
+    /// Rows whose lower bound reaches this are not wanted.
+    pub(crate) threshold: f32,
+}
+
+/// What encoding a residual yields, beside its signs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct SignSums {
+    /// Sum of the residual's magnitudes.
+    pub(crate) magnitude: f32,
+    /// Sum of the residual's squares.
+    pub(crate) square: f32,
+    /// Product of the residual's signs with the centre.
+    pub(crate) centre: f32,
+}
+
+/// One implementation of every kernel. The functions are unsafe to call
+/// where the processor lacks what they were compiled for.
+struct Kernels {
+    dot: unsafe fn(&[f32], &[f32]) -> f32,
+    squared_l2: unsafe fn(&[f32], &[f32]) -> f32,
+    dot_and_square: unsafe fn(&[f32], &[f32]) -> (f32, f32),
+    multiply: unsafe fn(&mut [f32], &[f32]),
+    subtract: unsafe fn(&[f32], &[f32], &mut [f32]),
+    butterfly: unsafe fn(&mut [f32], &mut [f32]),
+    hadamard: unsafe fn(&mut [f32]),
+    encode_signs: unsafe fn(&[f32], &[f32], &mut [u8]) -> SignSums,
+    quantize: unsafe fn(&[f32], &mut [i8]) -> (f32, u32),
+    lookup_table: unsafe fn(&[i8], &mut [u8]),
+    block_sums: unsafe fn(&[u8], &[u8], &mut [u32; BLOCK_ROWS]),
+    block_bounds: unsafe fn(
+        &[u32; BLOCK_ROWS],
+        &[u8; FACTOR_BYTES],
+        &BoundTerms,
+        &mut [f32; BLOCK_ROWS],
+        &mut [f32; BLOCK_ROWS],
+    ) -> u32,
+}
+
+static SCALAR: Kernels = Kernels {
+    dot: scalar::dot,
+    squared_l2: scalar::squared_l2,
+    dot_and_square: scalar::dot_and_square,
+    multiply: scalar::multiply,
+    subtract: scalar::subtract,
+    butterfly: scalar::butterfly,
+    hadamard: scalar::hadamard,
+    encode_signs: scalar::encode_signs,
+    quantize: scalar::quantize,
+    lookup_table: scalar::lookup_table,
+    block_sums: scalar::block_sums,
+    block_bounds: scalar::block_bounds,
+};
+
+#[cfg(target_arch = "x86_64")]
+static AVX2: Kernels = Kernels {
+    dot: avx2::dot,
+    squared_l2: avx2::squared_l2,
+    dot_and_square: avx2::dot_and_square,
+    multiply: avx2::multiply,
+    subtract: avx2::subtract,
+    butterfly: avx2::butterfly,
+    hadamard: avx2::hadamard,
+    encode_signs: avx2::encode_signs,
+    quantize: avx2::quantize,
+    lookup_table: avx2::lookup_table,
+    block_sums: avx2::block_sums,
+    block_bounds: avx2::block_bounds,
+};
+
+/// The best table this processor can run.
+fn detect() -> &'static Kernels {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        return &AVX2;
+    }
+    &SCALAR
+}
+
+fn kernels() -> &'static Kernels {
+    static CHOSEN: OnceLock<&'static Kernels> = OnceLock::new();
+    CHOSEN.get_or_init(detect)
+}
+
+/// The dot product. Panics where the lengths differ.
+#[inline]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
+    assert_eq!(a.len(), b.len(), "vectors of one index have one dimension");
+    // SAFETY: `detect` chose a table whose instructions this processor has.
+    unsafe { (kernels().dot)(a, b) }
 }
-/// Squared Euclidean distance.
+
+/// The squared Euclidean distance. Panics where the lengths differ.
+#[inline]
 pub fn squared_l2(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
+    assert_eq!(a.len(), b.len(), "vectors of one index have one dimension");
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().squared_l2)(a, b) }
 }
-/// Length.
+
+/// The Euclidean length.
+#[inline]
 pub fn norm(a: &[f32]) -> f32 {
     dot(a, a).sqrt()
 }
-/// Dot product of a and b, and b's square.
+
+/// The dot product of `a` and `b`, and of `b` with itself, in one pass.
+/// Panics where the lengths differ.
+#[inline]
 pub fn dot_and_square(a: &[f32], b: &[f32]) -> (f32, f32) {
-    (dot(a, b), dot(b, b))
+    assert_eq!(a.len(), b.len(), "vectors of one index have one dimension");
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().dot_and_square)(a, b) }
+}
+
+/// Multiplies `values` by `factors`, place by place.
+pub(crate) fn multiply(values: &mut [f32], factors: &[f32]) {
+    assert_eq!(values.len(), factors.len());
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().multiply)(values, factors) }
+}
+
+/// `a - b` into `out`, place by place.
+pub(crate) fn subtract(a: &[f32], b: &[f32], out: &mut [f32]) {
+    assert!(a.len() == b.len() && a.len() == out.len());
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().subtract)(a, b, out) }
+}
+
+/// Replaces each pair `(a, b)` by `(a + b, a - b) / sqrt(2)`.
+pub(crate) fn butterfly(a: &mut [f32], b: &mut [f32]) {
+    assert_eq!(a.len(), b.len());
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().butterfly)(a, b) }
+}
+
+/// The Walsh-Hadamard transform of a power of two of values, not scaled.
+pub(crate) fn hadamard(values: &mut [f32]) {
+    assert!(values.len().is_power_of_two());
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().hadamard)(values) }
+}
+
+/// Writes the signs of `residual` (bit 1: not negative; the lowest bit of a
+/// byte comes first) to `signs`, and sums it up. The length is a multiple
+/// of 8.
+pub(crate) fn encode_signs(residual: &[f32], centre: &[f32], signs: &mut [u8]) -> SignSums {
+    assert!(residual.len() == centre.len() && residual.len() == signs.len() * 8);
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().encode_signs)(residual, centre, signs) }
+}
+
+/// Rounds `values` to multiples of a step, at most [`QUANTUM_MAX`] steps from
+/// 0. Answers the step and the sum of the magnitudes in steps. The length is
+/// a multiple of 32. Values that are all zero or not finite give 0 steps.
+pub(crate) fn quantize(values: &[f32], quanta: &mut [i8]) -> (f32, u32) {
+    assert!(values.len() == quanta.len() && values.len().is_multiple_of(32));
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().quantize)(values, quanta) }
+}
+
+/// For each group of four quanta, the 16 sums of the magnitudes whose sign
+/// agrees with the four signs of the table's index. The number of quanta is a
+/// multiple of 32.
+pub(crate) fn lookup_table(quanta: &[i8], table: &mut [u8]) {
+    assert!(quanta.len() * 4 == table.len() && quanta.len().is_multiple_of(32));
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().lookup_table)(quanta, table) }
+}
+
+/// Sums the table's entries over the codes of a block: 16 bytes for each
+/// group of four signs, byte `j` with row `j` in its low half and row
+/// `j + 16` in its high half. The number of groups is even.
+#[inline]
+pub(crate) fn block_sums(codes: &[u8], table: &[u8], sums: &mut [u32; BLOCK_ROWS]) {
+    assert!(codes.len() == table.len() && codes.len().is_multiple_of(32));
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().block_sums)(codes, table, sums) }
+}
+
+/// The bounds of a block's distances, and a bit for each row whose lower
+/// bound does not reach the threshold (NaN never does).
+#[inline]
+pub(crate) fn block_bounds(
+    sums: &[u32; BLOCK_ROWS],
+    factors: &[u8; FACTOR_BYTES],
+    terms: &BoundTerms,
+    lower: &mut [f32; BLOCK_ROWS],
+    upper: &mut [f32; BLOCK_ROWS],
+) -> u32 {
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().block_bounds)(sums, factors, terms, lower, upper) }
 }

@@ -1,0 +1,177 @@
+//! Each fast kernel against its scalar twin, at every length up to 600 and at
+//! unaligned places.
+
+use crossbill_core::Seed;
+use proptest::prelude::*;
+
+use super::*;
+
+/// `count` numbers around 0, some of them 0 or -0.
+fn numbers(seed: u64, count: usize) -> Vec<f32> {
+    let mut rng = Seed(seed).rng();
+    (0..count)
+        .map(|_| match rng.below(20) {
+            0 => 0.0,
+            1 => -0.0,
+            _ => rng.normal_f32() * 3.0,
+        })
+        .collect()
+}
+
+fn near(a: f32, b: f32, scale: f32) -> bool {
+    (a - b).abs() <= 1e-5 * scale + 1e-6
+}
+
+#[test]
+fn this_machine_runs_the_fast_kernels_where_it_can() {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        assert!(std::ptr::eq(kernels(), &AVX2));
+    }
+}
+
+#[test]
+fn distances_agree_at_every_length_and_offset() {
+    for length in 1..=600 {
+        for offset in 0..3 {
+            let a = &numbers(length as u64, length + offset)[offset..];
+            let b = &numbers(1000 + length as u64, length + offset)[offset..];
+            let scale: f32 = a.iter().zip(b).map(|(x, y)| x.abs() * y.abs() + x * x + y * y).sum();
+            assert!(near(dot(a, b), scalar::dot(a, b), scale), "dot {length}");
+            assert!(near(squared_l2(a, b), scalar::squared_l2(a, b), scale), "l2 {length}");
+            let (fast, slow) = (dot_and_square(a, b), scalar::dot_and_square(a, b));
+            assert!(near(fast.0, slow.0, scale) && near(fast.1, slow.1, scale), "both {length}");
+        }
+    }
+}
+
+#[test]
+fn element_wise_kernels_agree_to_the_bit() {
+    for length in (1..=600).step_by(7) {
+        let (a, b) = (numbers(length as u64, length), numbers(7, length));
+        let (mut fast, mut slow) = (a.clone(), a.clone());
+        multiply(&mut fast, &b);
+        scalar::multiply(&mut slow, &b);
+        assert_eq!(fast, slow);
+        subtract(&a, &b, &mut fast);
+        scalar::subtract(&a, &b, &mut slow);
+        assert_eq!(fast, slow);
+        let (mut fast_b, mut slow_b) = (b.clone(), b.clone());
+        butterfly(&mut fast, &mut fast_b);
+        scalar::butterfly(&mut slow, &mut slow_b);
+        assert_eq!((fast, fast_b), (slow, slow_b));
+    }
+}
+
+#[test]
+fn hadamard_agrees_to_the_bit_and_is_its_own_inverse() {
+    for power in 0..=12 {
+        let count = 1 << power;
+        let values = numbers(power, count + 1);
+        let (mut fast, mut slow) = (values[1..].to_vec(), values[1..].to_vec());
+        hadamard(&mut fast);
+        scalar::hadamard(&mut slow);
+        assert_eq!(fast, slow, "{count}");
+        hadamard(&mut fast);
+        let back = fast.iter().map(|v| v / count as f32);
+        assert!(back.zip(&values[1..]).all(|(a, b)| (a - b).abs() < 1e-4));
+    }
+}
+
+#[test]
+fn signs_and_quanta_agree_at_every_length() {
+    for length in (32..=640).step_by(32) {
+        let (residual, centre) = (numbers(length as u64, length), numbers(3, length));
+        let (mut fast, mut slow) = (vec![0; length / 8], vec![0; length / 8]);
+        let a = encode_signs(&residual, &centre, &mut fast);
+        let b = scalar::encode_signs(&residual, &centre, &mut slow);
+        assert_eq!(fast, slow);
+        let scale = 9.0 * length as f32;
+        assert!(near(a.magnitude, b.magnitude, scale) && near(a.square, b.square, scale));
+        assert!(near(a.centre, b.centre, scale));
+
+        let (mut fast, mut slow) = (vec![0; length], vec![0; length]);
+        assert_eq!(quantize(&residual, &mut fast), scalar::quantize(&residual, &mut slow));
+        assert_eq!(fast, slow);
+        assert!(fast.iter().any(|q| q.abs() == QUANTUM_MAX));
+        let (mut fast_table, mut slow_table) = (vec![0; 4 * length], vec![0; 4 * length]);
+        lookup_table(&fast, &mut fast_table);
+        scalar::lookup_table(&slow, &mut slow_table);
+        assert_eq!(fast_table, slow_table);
+    }
+}
+
+#[test]
+fn quanta_of_numbers_that_are_none() {
+    for bad in [0.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE / 1024.0] {
+        for place in [0, 31] {
+            let mut values = vec![0.0; 32];
+            values[place] = bad;
+            let mut quanta = vec![1; 32];
+            let expected = scalar::quantize(&values, &mut quanta.clone());
+            assert_eq!(quantize(&values, &mut quanta), expected);
+            assert_eq!((expected, quanta), ((0.0, 0), vec![0; 32]), "{bad}");
+        }
+    }
+}
+
+/// A block of random bytes and a table with the largest sums there can be.
+fn block(seed: u64, groups: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut rng = Seed(seed).rng();
+    let codes = (0..16 * groups).map(|_| rng.next_u64() as u8).collect();
+    let table = (0..16 * groups).map(|_| 252 - rng.below(2) as u8 * rng.below(253) as u8).collect();
+    (codes, table)
+}
+
+#[test]
+fn block_sums_agree_at_every_number_of_groups() {
+    let long = [1000, 1024, 2048, 5008];
+    for groups in (2..=600).step_by(2).chain(long) {
+        let (codes, table) = block(groups as u64, groups);
+        let (mut fast, mut slow) = ([1; BLOCK_ROWS], [2; BLOCK_ROWS]);
+        block_sums(&codes, &table, &mut fast);
+        scalar::block_sums(&codes, &table, &mut slow);
+        assert_eq!(fast, slow, "{groups} groups");
+        block_sums(&codes, &vec![252; table.len()], &mut fast);
+        assert_eq!(fast, [252 * groups as u32; BLOCK_ROWS]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn block_bounds_agree_to_the_bit(
+        seed in any::<u64>(),
+        base in prop_oneof![4 => -10.0_f32..10.0, 1 => Just(f32::NAN), 1 => Just(f32::INFINITY)],
+        threshold in prop_oneof![3 => -9.0_f32..9.0, 1 => Just(f32::INFINITY)],
+    ) {
+        let mut rng = Seed(seed).rng();
+        let sums: [u32; BLOCK_ROWS] = std::array::from_fn(|_| rng.below(60_000) as u32);
+        let mut factors = [0; FACTOR_BYTES];
+        for factor in factors.as_chunks_mut::<4>().0 {
+            let value = if rng.below(30) == 0 { f32::NAN } else { rng.normal_f32() };
+            *factor = value.to_le_bytes();
+        }
+        let terms = BoundTerms { base, bias: 3.0, step: 1e-4, width: 0.5, threshold };
+        let (mut low, mut high) = ([0.0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
+        let (mut low_slow, mut high_slow) = (low, high);
+        let fast = block_bounds(&sums, &factors, &terms, &mut low, &mut high);
+        let slow = scalar::block_bounds(&sums, &factors, &terms, &mut low_slow, &mut high_slow);
+        prop_assert_eq!(fast, slow);
+        let bits = |v: [f32; BLOCK_ROWS]| v.map(|v| if v.is_nan() { 0 } else { v.to_bits() });
+        prop_assert_eq!(bits(low), bits(low_slow));
+        prop_assert_eq!(bits(high), bits(high_slow));
+    }
+
+    #[test]
+    fn products_are_dot_products(rows in 0_usize..9, columns in 0_usize..40, dimension in 1_usize..70) {
+        let (a, b) = (numbers(1, rows * dimension), numbers(2, columns * dimension));
+        let mut out = vec![f32::NAN; rows * columns];
+        products(&a, &b, dimension, &mut out);
+        for (i, row) in a.chunks_exact(dimension).enumerate() {
+            for (j, column) in b.chunks_exact(dimension).enumerate() {
+                let expected = scalar::dot(row, column);
+                prop_assert!((out[i * columns + j] - expected).abs() < 1e-3);
+            }
+        }
+    }
+}
