@@ -1,0 +1,182 @@
+//! Segments against a plain model: the records in a list, every question
+//! answered by walking over it. Here is what the tests share: scratch files in
+//! memory, random records and filters, the model.
+
+mod answers;
+mod damage;
+mod layout;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::Arc;
+
+use crossbill_core::{
+    Comparison, Filter, FilterValue, IndexShape, Metadata, MetadataValue, Metric, Record,
+    RecordBatch, Rng, ScratchFile, ScratchSpace, Seed, SparseVector, VectorType,
+};
+use roaring::RoaringBitmap;
+
+use super::{AlignedBytes, Segment, SegmentBuilder, SegmentOptions};
+
+/// Scratch files that are vectors.
+pub(super) struct Memory;
+
+/// One of them.
+#[derive(Debug, Default)]
+pub(super) struct MemoryFile(Vec<u8>);
+
+impl ScratchSpace for Memory {
+    type File = MemoryFile;
+
+    fn create(&self, _label: &str) -> io::Result<MemoryFile> {
+        Ok(MemoryFile::default())
+    }
+}
+
+impl ScratchFile for MemoryFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let bytes = self.0.get(offset as usize..).and_then(|rest| rest.get(..buffer.len()));
+        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+/// The file of a segment of these records, pushed in batches of `batch`.
+fn build(
+    shape: IndexShape,
+    exact_rows_max: u32,
+    records: &[Record],
+    batch: usize,
+    threads: usize,
+) -> Vec<u8> {
+    let options = SegmentOptions { seed: Seed(5), exact_rows_max };
+    let mut builder = SegmentBuilder::new(shape, options, &Memory).unwrap();
+    for records in records.chunks(batch) {
+        let mut batch = RecordBatch::default();
+        records.iter().for_each(|record| batch.push(record.clone()));
+        builder.push(&batch).unwrap();
+    }
+    assert_eq!(builder.rows() as usize, records.len());
+    let built = builder.finish(&pool(threads)).unwrap();
+    assert_eq!(built.rows as usize, records.len());
+    assert_eq!(built.bytes, built.file.len());
+    let segment = open(&built.file.0).unwrap();
+    assert_eq!(built.live_rows as u64, u64::from(built.rows) - segment.superseded().len());
+    assert_eq!(built.checksum, segment.checksum());
+    built.file.0
+}
+
+fn open(bytes: &[u8]) -> Result<Segment, crate::FormatError> {
+    Segment::open(Arc::new(AlignedBytes::copy_of(bytes)))
+}
+
+/// The shapes an index can have, small.
+fn shapes() -> [IndexShape; 4] {
+    [
+        IndexShape::dense(3, Metric::Cosine),
+        IndexShape::dense(5, Metric::Euclidean),
+        IndexShape::dense(4, Metric::DotProduct),
+        IndexShape::sparse(),
+    ]
+}
+
+fn pick<'a, T>(rng: &mut Rng, choices: &'a [T]) -> &'a T {
+    &choices[rng.below(choices.len() as u64) as usize]
+}
+
+fn random_sparse(rng: &mut Rng) -> SparseVector {
+    let entries: BTreeMap<u32, f32> = (0..1 + rng.below(5))
+        .map(|_| (*pick(rng, &[0, 1, 2, 3, 7, 1000, u32::MAX]), rng.unit_f32() - 0.4))
+        .collect();
+    SparseVector::new(entries.keys().copied().collect(), entries.values().copied().collect())
+        .unwrap()
+}
+
+fn random_dense(rng: &mut Rng, dimension: u32) -> Vec<f32> {
+    (0..dimension).map(|_| rng.normal_f32()).collect()
+}
+
+const TEXTS: [&str; 5] = ["", "a", "b", "ab", "größe"];
+const NUMBERS: [f64; 8] = [0.0, -0.0, 1.0, -1.5, 2.0, 1e300, -1e300, 0.1];
+const FIELDS: [&str; 6] = ["f", "g", "h", "né", "zz", "a long name of a field"];
+
+fn random_metadata(rng: &mut Rng) -> Metadata {
+    let fields = (0..rng.below(4)).map(|_| {
+        let text = |rng: &mut Rng| (*pick(rng, &TEXTS)).to_owned();
+        let value = match rng.below(4) {
+            0 => MetadataValue::String(text(rng)),
+            1 => MetadataValue::Number(*pick(rng, &NUMBERS)),
+            2 => MetadataValue::Bool(rng.below(2) == 1),
+            _ => MetadataValue::Strings((0..rng.below(4)).map(|_| text(rng)).collect()),
+        };
+        ((*pick(rng, &FIELDS)).to_owned(), value)
+    });
+    Metadata(fields.collect())
+}
+
+fn random_filter(rng: &mut Rng, depth: u32) -> Filter {
+    let field = (*pick(rng, &FIELDS)).to_owned();
+    let value = |rng: &mut Rng| match rng.below(3) {
+        0 => FilterValue::String((*pick(rng, &TEXTS)).to_owned()),
+        1 => FilterValue::Number(*pick(rng, &NUMBERS)),
+        _ => FilterValue::Bool(rng.below(2) == 1),
+    };
+    let parts = |rng: &mut Rng| (0..rng.below(4)).map(|_| random_filter(rng, depth - 1)).collect();
+    match rng.below(if depth == 0 { 3 } else { 6 }) {
+        0 => Filter::In(field, (0..rng.below(4)).map(|_| value(rng)).collect()),
+        1 => {
+            let comparisons = [
+                Comparison::Greater,
+                Comparison::GreaterOrEqual,
+                Comparison::Less,
+                Comparison::LessOrEqual,
+            ];
+            Filter::Compare(field, *pick(rng, &comparisons), *pick(rng, &NUMBERS))
+        }
+        2 => Filter::Exists(field),
+        3 => Filter::And(parts(rng)),
+        4 => Filter::Or(parts(rng)),
+        _ => Filter::Not(Box::new(random_filter(rng, depth - 1))),
+    }
+}
+
+/// `rows` records whose ids repeat now and then.
+fn random_records(rng: &mut Rng, shape: &IndexShape, rows: usize) -> Vec<Record> {
+    let dense = shape.vector_type == VectorType::Dense;
+    (0..rows)
+        .map(|_| Record {
+            id: format!("{}{}", pick(rng, &["", "p", "pre-"]), rng.below(rows as u64 * 2)),
+            values: random_dense(rng, shape.dimension),
+            sparse: (!dense || shape.takes_sparse() && rng.below(2) == 1)
+                .then(|| random_sparse(rng)),
+            metadata: (rng.below(3) > 0).then(|| random_metadata(rng)),
+        })
+        .collect()
+}
+
+fn random_rows(rng: &mut Rng, rows: usize) -> RoaringBitmap {
+    (0..rows as u32).filter(|_| rng.below(3) == 0).collect()
+}
+
+/// Rows that are the newest of their id.
+fn live_rows(records: &[Record]) -> HashMap<&str, u32> {
+    records.iter().zip(0..).map(|(record, row)| (record.id.as_str(), row)).collect()
+}
