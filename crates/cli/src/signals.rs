@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::error::Exit;
+use crate::error::{CliError, Exit, Result};
 
 /// Whether the user asked to stop.
 #[derive(Debug, Clone)]
@@ -15,7 +15,12 @@ pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// Begins to listen for SIGINT and SIGTERM on a thread of its own.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> Result<Self> {
+        Self::start()
+            .map_err(|error| CliError::failed(format!("cannot listen for signals: {error}")))
+    }
+
+    fn start() -> io::Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = flag.clone();

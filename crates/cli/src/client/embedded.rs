@@ -33,7 +33,7 @@ pub(crate) struct Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        self.db.shutdown();
+        self.close();
     }
 }
 
@@ -171,6 +171,10 @@ impl Client for Embedded {
 
     fn is_embedded(&self) -> bool {
         true
+    }
+
+    fn close(&self) {
+        self.db.shutdown();
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) trait Client {
     fn flags(&self) -> String;
     /// Whether imports end with this process.
     fn is_embedded(&self) -> bool;
+    /// Ends the work of this process on the database at a safe point.
+    fn close(&self);
 }
 
 /// The client that the flags ask for.

@@ -65,7 +65,13 @@ impl Remote {
             .map_err(|error| failed(&error))?;
         Ok(Self {
             server,
-            api_key: args.api_key.clone(),
+            // The variable may hold the server's list; any of its keys will do.
+            api_key: args
+                .api_key
+                .as_deref()
+                .and_then(|keys| keys.split(',').next())
+                .filter(|key| !key.is_empty())
+                .map(str::to_owned),
             http: http.build().map_err(|error| failed(&error))?,
             runtime,
             hosts: RefCell::default(),
@@ -233,6 +239,8 @@ impl Client for Remote {
     fn is_embedded(&self) -> bool {
         false
     }
+
+    fn close(&self) {}
 }
 
 /// Reads a base address; one without a scheme is plain HTTP.

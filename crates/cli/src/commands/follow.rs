@@ -6,7 +6,7 @@ use crossbill_core::{Clock, ErrorKind, SystemClock};
 use crossbill_wire::{ImportModel, RejectModel};
 
 use crate::client::Client;
-use crate::error::{CliError, Exit, Result};
+use crate::error::{Exit, Result};
 use crate::output;
 use crate::progress::Progress;
 use crate::signals::Interrupt;
@@ -37,10 +37,9 @@ pub(crate) fn follow(
     index: &str,
     id: &str,
     progress: &mut dyn Progress,
+    interrupt: &Interrupt,
 ) -> Result<Followed> {
     let clock = SystemClock::new();
-    let interrupt = Interrupt::listen()
-        .map_err(|error| CliError::failed(format!("cannot listen for signals: {error}")))?;
     let mut import = client.describe_import(index, id)?;
     let mut wait = POLL_FIRST;
     let mut answered_at = clock.monotonic();

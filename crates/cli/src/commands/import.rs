@@ -10,6 +10,7 @@ use crate::commands::follow::{self, Followed};
 use crate::commands::{index, with_hint};
 use crate::error::{CliError, Exit, Result};
 use crate::settings::IntegrationTable;
+use crate::signals::Interrupt;
 use crate::{output, progress, uri};
 
 /// Imports looked through for one to go on with.
@@ -22,6 +23,8 @@ pub(crate) fn run(args: &ImportArgs, integrations: &[IntegrationTable]) -> Resul
             .hint("add --create, or leave them out where the index exists"));
     }
     let start = start(args)?;
+    // From here on Ctrl-C ends the watching, not the work.
+    let interrupt = Interrupt::listen()?;
     let client = client::connect(&args.connect, integrations)?;
     let client = client.as_ref();
     if args.create {
@@ -40,7 +43,7 @@ pub(crate) fn run(args: &ImportArgs, integrations: &[IntegrationTable]) -> Resul
         return Ok(detached(client, args, &id));
     }
     let mut display = progress::display(args.json_progress);
-    match follow::follow(client, &args.index, &id, display.as_mut())? {
+    match follow::follow(client, &args.index, &id, display.as_mut(), &interrupt)? {
         Followed::Ended(import) => {
             let is_json = args.connect.json || args.json_progress;
             show_json(args, &import);
@@ -48,23 +51,26 @@ pub(crate) fn run(args: &ImportArgs, integrations: &[IntegrationTable]) -> Resul
         }
         Followed::Interrupted(import) => {
             show_json(args, &import);
-            output::note(&interrupted(client, &args.index, &id));
-            Ok(Exit::Interrupted)
+            Ok(let_go(client, &args.index, &id))
         }
     }
 }
 
-/// What to say when the user lets go of a running import.
-pub(crate) fn interrupted(client: &dyn Client, index: &str, id: &str) -> String {
+/// Leaves a running import on the user's demand, and says how to come back.
+pub(crate) fn let_go(client: &dyn Client, index: &str, id: &str) -> Exit {
     if client.is_embedded() {
-        return "stopped at a safe point; the same command goes on from there".to_owned();
+        output::note("stopping at a safe point (a second Ctrl-C stops at once)");
+        client.close();
+        output::note("stopped; the same command goes on from here");
+        return Exit::Interrupted;
     }
     let flags = client.flags();
-    format!(
+    output::note(&format!(
         "import {id} goes on in the server\n  \
          follow it: crossbill imports describe {id} --index {index} --follow{flags}\n  \
          end it:    crossbill imports cancel {id} --index {index}{flags}"
-    )
+    ));
+    Exit::Interrupted
 }
 
 fn start(args: &ImportArgs) -> Result<StartImport> {

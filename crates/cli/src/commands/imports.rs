@@ -10,6 +10,7 @@ use crate::commands::follow::{self, Followed};
 use crate::commands::{import, with_hint};
 use crate::error::{Exit, Result};
 use crate::settings::IntegrationTable;
+use crate::signals::Interrupt;
 use crate::table::{Align, Table, printable};
 use crate::units::count;
 use crate::{output, progress};
@@ -91,9 +92,10 @@ fn describe(
         }
         return Ok(Exit::Success);
     }
+    let interrupt = Interrupt::listen()?;
     let mut display = progress::display(false);
-    let followed = follow::follow(client, index, id, display.as_mut()).map_err(hinted)?;
-    match followed {
+    let followed = follow::follow(client, index, id, display.as_mut(), &interrupt);
+    match followed.map_err(hinted)? {
         Followed::Ended(import) => {
             if json {
                 output::document(&import);
@@ -104,8 +106,7 @@ fn describe(
             if json {
                 output::document(&state);
             }
-            output::note(&import::interrupted(client, index, id));
-            Ok(Exit::Interrupted)
+            Ok(import::let_go(client, index, id))
         }
     }
 }
