@@ -9,7 +9,8 @@ use std::io;
 
 use crossbill_core::limits::SEGMENT_ROWS_MAX;
 use crossbill_core::{
-    IndexShape, RecordBatch, ScratchFile, ScratchSpace, StringColumn, VectorType,
+    IndexShape, MetadataValue, RecordBatch, ScratchFile, ScratchSpace, StringColumn, VectorType,
+    check_record_id,
 };
 use roaring::RoaringBitmap;
 
@@ -144,8 +145,14 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
         if !self.shape.takes_sparse() && batch.sparse.iter().any(Option::is_some) {
             return wrong("a sparse vector".to_owned(), "none: the metric takes none".to_owned());
         }
-        match batch.ids.iter().find(|id| id.is_empty() || !id.is_ascii()) {
-            Some(id) => wrong(format!("the id {id:?}"), "ids of ASCII characters".to_owned()),
+        if let Some(error) = batch.ids.iter().find_map(|id| check_record_id(id).err()) {
+            return wrong(error.to_string(), "checked ids".to_owned());
+        }
+        let numbers = batch.metadata.iter().flatten().flat_map(|metadata| metadata.0.values());
+        let no_json =
+            |value: &MetadataValue| matches!(value, MetadataValue::Number(n) if !n.is_finite());
+        match numbers.into_iter().find(|value| no_json(value)) {
+            Some(value) => wrong(format!("the metadata value {value:?}"), "finite ones".to_owned()),
             None => Ok(()),
         }
     }

@@ -169,27 +169,39 @@ impl Segment {
         stats: &mut SearchStats,
     ) {
         self.check_dimension(hybrid.dense);
-        let mut rows = Vec::new();
-        let wanted =
-            query.top_k.saturating_mul(HYBRID_CANDIDATES_FACTOR).max(HYBRID_CANDIDATES_MIN);
-        match self.index_for(wanted, allowed) {
-            Some(ivf) => {
-                let (mut by_dense, mut by_sparse) =
-                    (TopK::new(Metric::DotProduct, wanted), TopK::new(Metric::DotProduct, wanted));
-                *stats +=
-                    self.search_index(ivf, hybrid.dense, query.effort, allowed, &mut by_dense);
-                search_sparse(hybrid.index, hybrid.sparse, allowed, &mut by_sparse, stats);
-                rows.extend(by_dense.into_sorted().iter().map(|found| found.row));
-                rows.extend(by_sparse.into_sorted().iter().map(|found| found.row));
-                rows.sort_unstable();
-                rows.dedup();
-            }
-            None => rows.extend(allowed.iter()),
-        }
+        let rows = self
+            .hybrid_candidates(hybrid, query, allowed, stats)
+            .unwrap_or_else(|| allowed.iter().collect());
         stats.reranked = stats.reranked.saturating_add(rows.len() as u32);
         for row in rows {
             top.push(row, hybrid.score(row));
         }
+    }
+
+    /// The nearest rows by the dense and by the sparse part, where scoring
+    /// all rows is not worth its while.
+    fn hybrid_candidates(
+        &self,
+        hybrid: &Hybrid<'_>,
+        query: &SegmentQuery<'_>,
+        allowed: Allowed<'_>,
+        stats: &mut SearchStats,
+    ) -> Option<Vec<u32>> {
+        let wanted =
+            query.top_k.saturating_mul(HYBRID_CANDIDATES_FACTOR).max(HYBRID_CANDIDATES_MIN);
+        let ivf = self.index_for(wanted, allowed)?;
+        let mut by_dense = TopK::new(Metric::DotProduct, wanted);
+        *stats += self.search_index(ivf, hybrid.dense, query.effort, allowed, &mut by_dense);
+        if by_dense.len() < query.top_k {
+            return None;
+        }
+        let mut by_sparse = TopK::new(Metric::DotProduct, wanted);
+        search_sparse(hybrid.index, hybrid.sparse, allowed, &mut by_sparse, stats);
+        let found = by_dense.into_sorted().into_iter().chain(by_sparse.into_sorted());
+        let mut rows: Vec<u32> = found.map(|found| found.row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        Some(rows)
     }
 
     fn check_dimension(&self, dense: &[f32]) {

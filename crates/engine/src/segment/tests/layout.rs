@@ -103,6 +103,10 @@ fn batches_that_do_not_fit_are_refused() {
     let sparse = SparseVector::new(vec![1], vec![1.0]).ok();
     assert!(refused(record("a", vec![1.0, 2.0], sparse)).contains("the metric takes none"));
     assert!(refused(record("ä", vec![1.0, 2.0], None)).contains("ASCII"));
+    let infinite = MetadataValue::Number(f64::INFINITY);
+    let metadata = Some(Metadata(BTreeMap::from([("n".to_owned(), infinite)])));
+    let odd = Record { metadata, ..record("a", vec![1.0, 2.0], None) };
+    assert!(refused(odd).contains("finite"));
 }
 
 #[test]
