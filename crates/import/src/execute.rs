@@ -1,17 +1,37 @@
-//! Runs a plan: tasks at once, commits strictly in source order.
-#![allow(clippy::todo, unused_variables)]
+//! Runs a plan: tasks at once, commits strictly in source order, so that
+//! whatever stops an import leaves a prefix of its source.
 
-use crate::{ImportError, ImportWatch, Plan, Reject, TaskOutcome, TaskRunner, TaskSpec};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crossbill_core::Error;
+use crossbill_store::killpoint;
+
+use crate::source::panic_text;
+use crate::watch::NO_STOP;
+use crate::{
+    ErrorMode, ImportError, ImportWatch, Phase, Plan, Reject, TaskError, TaskOutcome, TaskRunner,
+    TaskSpec, TaskWatch,
+};
+
+/// Tasks begun before an earlier one is committed, per worker.
+const WINDOW_PER_WORKER: usize = 2;
 
 /// Where a task's outcome is published and remembered.
 pub trait Ledger: Send + Sync {
     /// Whether the task was committed before (by this process or one before).
     fn committed(&self, task: &TaskSpec) -> bool;
-    /// Makes the task's records visible and marks it done, in one step.
+    /// Makes the task's records visible and marks it done, in one step. Called
+    /// for one task at a time, in order.
     fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> crossbill_core::Result<()>;
 }
 
 /// Runs what the ledger does not know yet, up to `workers` tasks at once.
+///
+/// The error is the first in source order: in abort mode, tasks before the
+/// failed one are still finished and committed, tasks behind it are not.
 pub fn execute(
     plan: &Plan,
     runner: &dyn TaskRunner,
@@ -19,14 +39,196 @@ pub fn execute(
     workers: usize,
     watch: &ImportWatch,
 ) -> Result<(), ImportError> {
-    todo!()
+    watch.set_totals(plan.files.len() as u64, plan.rows_total, plan.bytes_total);
+    watch.set_phase(Phase::Loading);
+    let run = Run {
+        plan,
+        runner,
+        ledger,
+        watch,
+        window: workers.max(1) * WINDOW_PER_WORKER,
+        state: Mutex::default(),
+        changed: Condvar::new(),
+        stop_after: AtomicU32::new(NO_STOP),
+    };
+    std::thread::scope(|scope| {
+        for number in 1..workers.min(plan.tasks.len()) {
+            let name = format!("import-worker-{number}");
+            // Without the thread the others do its share.
+            let _ = std::thread::Builder::new().name(name).spawn_scoped(scope, || run.work());
+        }
+        run.work();
+    });
+    let state = run.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, error)) = state.failure {
+        return Err(error);
+    }
+    if state.next_commit < plan.tasks.len() {
+        return Err(ImportError::Cancelled);
+    }
+    if plan.error_mode == ErrorMode::Abort
+        && let Some(reject) = plan.file_errors.first()
+    {
+        return Err(ImportError::Rejected(Box::new(reject.clone())));
+    }
+    watch.set_phase(Phase::Done);
+    Ok(())
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    runner: &'a dyn TaskRunner,
+    ledger: &'a dyn Ledger,
+    watch: &'a ImportWatch,
+    window: usize,
+    state: Mutex<State>,
+    /// Something was committed, or something failed.
+    changed: Condvar,
+    /// The lowest task that failed: those behind it stop.
+    stop_after: AtomicU32,
+}
+
+#[derive(Default)]
+struct State {
+    next_start: usize,
+    next_commit: usize,
+    /// Tasks that wait for their turn to be committed; none: they were before.
+    done: BTreeMap<usize, Option<TaskOutcome>>,
+    /// Whether a worker commits at this moment.
+    committing: bool,
+    failure: Option<(usize, ImportError)>,
+}
+
+impl Run<'_> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        while let Some(number) = self.next_task() {
+            let task = &self.plan.tasks[number];
+            match self.run(number, task) {
+                Ok(outcome) => {
+                    self.state().done.insert(number, outcome);
+                    self.commit_ready();
+                }
+                Err(error) => self.fail(number, error.into()),
+            }
+        }
+    }
+
+    /// The next task to begin, once the window has room; none when there is
+    /// nothing more to begin.
+    fn next_task(&self) -> Option<usize> {
+        let mut state = self.state();
+        loop {
+            let number = state.next_start;
+            let over = number >= self.plan.tasks.len()
+                || state.failure.is_some()
+                || self.watch.is_cancelled();
+            if over {
+                return None;
+            }
+            if number < state.next_commit + self.window {
+                state.next_start += 1;
+                return Some(number);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run(&self, number: usize, task: &TaskSpec) -> Result<Option<TaskOutcome>, TaskError> {
+        if self.ledger.committed(task) {
+            self.watch.add_resumed(task);
+            return Ok(None);
+        }
+        let watch = TaskWatch::new(self.watch, number as u32, &self.stop_after);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.runner.run(task, &watch)));
+        let outcome = outcome.unwrap_or_else(|panic| {
+            let text = format!("task {} panicked: {}", task.ordinal, panic_text(&*panic));
+            Err(TaskError::Failed(Error::internal(text)))
+        })?;
+        let counts = &outcome.counts;
+        assert_eq!(
+            counts.read,
+            counts.imported + counts.superseded + counts.rejected,
+            "a runner accounts for every row"
+        );
+        Ok(Some(outcome))
+    }
+
+    /// Commits what is next in order and done. One worker at a time does.
+    fn commit_ready(&self) {
+        let mut state = self.state();
+        if state.committing {
+            return;
+        }
+        state.committing = true;
+        loop {
+            let number = state.next_commit;
+            let stopped = number > self.stop_after.load(Ordering::Acquire) as usize;
+            if stopped || self.watch.is_cancelled() {
+                break;
+            }
+            let Some(outcome) = state.done.remove(&number) else { break };
+            drop(state);
+            let committed = match outcome {
+                Some(outcome) => self.commit(&self.plan.tasks[number], &outcome),
+                None => Ok(()),
+            };
+            if let Err(error) = committed {
+                self.fail(number, ImportError::Failed(error));
+                state = self.state();
+                break;
+            }
+            state = self.state();
+            state.next_commit += 1;
+            self.changed.notify_all();
+        }
+        state.committing = false;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> Result<(), Error> {
+        killpoint::reach("import.commit_before");
+        let committed = catch_unwind(AssertUnwindSafe(|| self.ledger.commit(task, outcome)));
+        committed.unwrap_or_else(|panic| {
+            let text = panic_text(&*panic);
+            Err(Error::internal(format!("committing task {} panicked: {text}", task.ordinal)))
+        })?;
+        killpoint::reach("import.commit_after");
+        self.watch.add_committed(outcome.counts.read);
+        Ok(())
+    }
+
+    /// Remembers the first failure in source order. A task that stopped
+    /// because an earlier one failed, or because of a cancel, is no failure
+    /// of its own.
+    fn fail(&self, number: usize, error: ImportError) {
+        let mut state = self.state();
+        if !matches!(error, ImportError::Cancelled)
+            && state.failure.as_ref().is_none_or(|(first, _)| number < *first)
+        {
+            self.stop_after.fetch_min(number as u32, Ordering::AcqRel);
+            state.failure = Some((number, error));
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
 }
 
 /// The first reason, in source order, among the plan's broken files and the
-/// tasks' first rejects.
+/// tasks' first rejects: what an import that imported nothing failed with.
 pub fn first_reason<'a>(
     plan: &'a Plan,
-    outcomes: impl IntoIterator<Item = (u32, &'a Reject)>,
+    first_rejects: impl IntoIterator<Item = &'a Reject>,
 ) -> Option<&'a Reject> {
-    todo!()
+    plan.file_errors
+        .iter()
+        .chain(first_rejects)
+        .min_by_key(|reject| (reject.file.as_str(), reject.row.unwrap_or(u64::MAX)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,14 +11,19 @@
 //! This crate knows nothing of namespaces that exist, of the wire, or of
 //! which import runs when: that is the database's business.
 
+mod columns;
+mod decode;
 mod error;
 mod execute;
+mod failure;
 mod plan;
 mod reject;
 mod rejects;
 mod runner;
 mod settings;
+mod source;
 mod task;
+mod validate;
 mod watch;
 
 pub use error::{ImportError, TaskError};
@@ -28,5 +33,5 @@ pub use reject::{Reject, codes};
 pub use rejects::{RejectLog, rejects_key};
 pub use runner::{LocalRunner, RunnerParts, TaskRunner, part_key};
 pub use settings::{ErrorMode, ImportSettings};
-pub use task::{TaskOutcome, TaskPiece, TaskSegment, TaskSpec};
+pub use task::{SourceFile, TaskOutcome, TaskPiece, TaskSegment, TaskSpec};
 pub use watch::{ImportWatch, Phase, Progress, TaskWatch};

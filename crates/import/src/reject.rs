@@ -62,8 +62,8 @@ pub mod codes {
     pub const FILE_CHANGED: &str = "E_FILE_CHANGED";
     /// The file is gone.
     pub const FILE_VANISHED: &str = "E_FILE_VANISHED";
-    /// The source does not let us read the file.
-    pub const FILE_FORBIDDEN: &str = "E_FILE_FORBIDDEN";
+    /// The directory the file is in cannot name a namespace.
+    pub const FILE_NAMESPACE: &str = "E_FILE_NAMESPACE";
     /// The file's contents are damaged.
     pub const FILE_DECODE: &str = "E_FILE_DECODE";
     /// The file, or a part of it, is over a limit.

@@ -6,6 +6,8 @@ use crossbill_core::limits::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::decode::DecodeBudget;
+
 /// What happens to an import when a record or file breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,5 +63,48 @@ impl ImportSettings {
         const WORKER_BYTES_MIN: u64 = 16 << 20;
         let share = (self.memory_bytes / self.workers.max(1) as u64).max(WORKER_BYTES_MIN);
         usize::try_from(share).unwrap_or(usize::MAX)
+    }
+
+    /// What one worker's decoder may use: a batch is decoded, up to three
+    /// wait, one is stored.
+    pub(crate) fn decode_budget(&self) -> DecodeBudget {
+        const BATCH_BYTES_MIN: usize = 256 << 10;
+        const BATCH_BYTES_MAX: usize = 16 << 20;
+        let worker = self.worker_bytes();
+        let batch_bytes = (worker / 32).clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX);
+        DecodeBudget { batch_bytes, block_bytes: worker / 8 }
+    }
+
+    /// What one worker's segment builder may hold before it is sealed.
+    pub(crate) fn builder_bytes(&self) -> usize {
+        self.worker_bytes() / 2
+    }
+}
+
+/// A limit that the import breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("too many {what}: found {found}, expected at most {limit}")]
+pub(crate) struct LimitError {
+    what: String,
+    found: u64,
+    limit: u64,
+}
+
+impl LimitError {
+    /// Checks `found` of `what` against `limit`.
+    pub(crate) fn check(what: &str, found: u64, limit: u64) -> Result<(), LimitError> {
+        Self::check_named(|| what.to_owned(), found, limit)
+    }
+
+    /// As [`LimitError::check`], naming the thing only where it is told.
+    pub(crate) fn check_named(
+        what: impl FnOnce() -> String,
+        found: u64,
+        limit: u64,
+    ) -> Result<(), LimitError> {
+        if found > limit {
+            return Err(LimitError { what: what(), found, limit });
+        }
+        Ok(())
     }
 }

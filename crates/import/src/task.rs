@@ -44,11 +44,36 @@ impl TaskSpec {
     }
 }
 
+/// A file of the source, pinned: should it change, reading it is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Relative to the import's URI, with `/` between names.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// The version of its content.
+    pub etag: String,
+}
+
+impl From<SourceObject> for SourceFile {
+    fn from(object: SourceObject) -> Self {
+        let SourceObject { path, size, etag } = object;
+        Self { path, size, etag }
+    }
+}
+
+impl SourceFile {
+    /// As the source knows it.
+    pub(crate) fn object(&self) -> SourceObject {
+        SourceObject { path: self.path.clone(), size: self.size, etag: self.etag.clone() }
+    }
+}
+
 /// Consecutive row groups of one file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskPiece {
     /// The file, pinned by its ETag.
-    pub file: SourceObject,
+    pub file: SourceFile,
     /// The first row group.
     pub first_row_group: u32,
     /// How many row groups.
@@ -80,7 +105,7 @@ pub struct TaskSegment {
 
 /// What a task made. `counts.read = imported + superseded + rejected`, where
 /// superseded counts replacements within one segment; the ledger moves those
-/// that an later segment replaces.
+/// that a later segment replaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskOutcome {
     /// The task's place in the import's order.

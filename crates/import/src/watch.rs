@@ -1,7 +1,10 @@
 //! Progress and cancellation, shared by whoever runs an import and whoever
 //! looks at it. Counters only grow.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use crate::TaskSpec;
 
 /// What an import is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +86,7 @@ impl Progress {
 /// The shared state of one import.
 #[derive(Debug, Default)]
 pub struct ImportWatch {
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
     phase: AtomicU8,
     files_total: AtomicU64,
     files_done: AtomicU64,
@@ -105,6 +108,11 @@ impl ImportWatch {
     /// Whether it was asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// The flag that [`ImportWatch::cancel`] raises, for a source that waits.
+    pub(crate) fn cancel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
     }
 
     /// What it is doing.
@@ -139,6 +147,24 @@ impl ImportWatch {
         self.bytes_total.store(bytes, Ordering::Release);
     }
 
+    /// Notes a task that was committed before this process ran it.
+    pub(crate) fn add_resumed(&self, task: &TaskSpec) {
+        let (rows, bytes) = (task.rows(), task.bytes());
+        let files = task.pieces.iter().filter(|piece| piece.last).count() as u64;
+        self.files_done.fetch_add(files, Ordering::AcqRel);
+        self.rows_done.fetch_add(rows, Ordering::AcqRel);
+        self.add_read(rows, bytes);
+        self.add_committed(rows);
+    }
+
+    fn add_read(&self, rows: u64, bytes: u64) {
+        self.bytes_read.fetch_add(bytes, Ordering::AcqRel);
+        let read = rows + self.rows_read.fetch_add(rows, Ordering::AcqRel);
+        if read >= self.rows_total.load(Ordering::Acquire) && self.phase() == Phase::Loading {
+            self.set_phase(Phase::Indexing);
+        }
+    }
+
     pub(crate) fn add_committed(&self, rows: u64) {
         self.rows_committed.fetch_add(rows, Ordering::AcqRel);
     }
@@ -170,8 +196,7 @@ impl<'a> TaskWatch<'a> {
 
     /// Notes rows that were read.
     pub fn add_read(&self, rows: u64, bytes: u64) {
-        self.import.rows_read.fetch_add(rows, Ordering::AcqRel);
-        self.import.bytes_read.fetch_add(bytes, Ordering::AcqRel);
+        self.import.add_read(rows, bytes);
     }
 
     /// Notes rows that were rejected, and so are done with.

@@ -1,0 +1,275 @@
+//! The known columns of a decoded batch as plain slices, whatever Arrow type
+//! they came in. Values are copied or converted in one pass over the batch; no row costs an
+//! allocation.
+
+use std::borrow::Cow;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, PrimitiveArray};
+use arrow_buffer::NullBuffer;
+use arrow_schema::DataType;
+
+use super::json;
+use crate::columns::item;
+
+/// Text of any kind; `Err` where the bytes are no UTF-8.
+pub(super) fn text_at(array: &dyn Array, row: usize) -> Option<Result<&str, &[u8]>> {
+    if array.is_null(row) {
+        return None;
+    }
+    let bytes = match array.data_type() {
+        DataType::Utf8View => return Some(Ok(array.as_string_view().value(row))),
+        DataType::Utf8 => return Some(Ok(array.as_string::<i32>().value(row))),
+        DataType::LargeUtf8 => return Some(Ok(array.as_string::<i64>().value(row))),
+        DataType::BinaryView => array.as_binary_view().value(row),
+        DataType::Binary => array.as_binary::<i32>().value(row),
+        DataType::LargeBinary => array.as_binary::<i64>().value(row),
+        _ => return None,
+    };
+    Some(std::str::from_utf8(bytes).map_err(|_| bytes))
+}
+
+/// The whole number at `row` of an array of any integer type.
+pub(super) fn integer_at(array: &dyn Array, row: usize) -> Option<i128> {
+    if array.is_null(row) {
+        return None;
+    }
+    Some(match array.data_type() {
+        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).into(),
+        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).into(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).into(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
+        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
+        _ => return None,
+    })
+}
+
+/// Ids as they stand in the file.
+pub(crate) struct IdColumn(ArrayRef);
+
+impl IdColumn {
+    pub(super) fn new(array: &ArrayRef) -> Result<Self, String> {
+        Ok(Self(ArrayRef::clone(array)))
+    }
+
+    /// The id of `row` as text; none where it is null, `Err` where it is no
+    /// UTF-8.
+    pub(crate) fn get(&self, row: usize) -> Option<Result<Cow<'_, str>, &[u8]>> {
+        if self.0.data_type().is_integer() {
+            return integer_at(&self.0, row).map(|id| Ok(Cow::Owned(id.to_string())));
+        }
+        text_at(&self.0, row).map(|text| text.map(Cow::Borrowed))
+    }
+}
+
+/// Where the lists of a column begin and end in its items.
+#[derive(Debug, Clone)]
+pub(crate) struct Lists {
+    /// One more than there are lists; starts with 0.
+    offsets: Vec<usize>,
+    nulls: Option<NullBuffer>,
+}
+
+impl Lists {
+    /// The lists of `array`, and their items from the first list's first on.
+    fn new(array: &ArrayRef) -> Result<(Self, ArrayRef), String> {
+        let nulls = array.nulls().cloned();
+        let (raw, items): (Vec<usize>, _) = match array.data_type() {
+            DataType::List(_) => {
+                let list = array.as_list::<i32>();
+                (list.offsets().iter().map(|at| *at as usize).collect(), list.values())
+            }
+            DataType::LargeList(_) => {
+                let list = array.as_list::<i64>();
+                (list.offsets().iter().map(|at| *at as usize).collect(), list.values())
+            }
+            DataType::FixedSizeList(_, _) => {
+                let list = array.as_fixed_size_list();
+                let length = list.value_length() as usize;
+                ((0..=list.len()).map(|row| row * length).collect(), list.values())
+            }
+            other => return Err(format!("a list was decoded as {other}")),
+        };
+        let (first, last) = (raw.first().copied().unwrap_or(0), raw.last().copied().unwrap_or(0));
+        let items = items.slice(first, last - first);
+        let offsets = raw.into_iter().map(|at| at - first).collect();
+        Ok((Self { offsets, nulls }, items))
+    }
+
+    /// The items' range of `row`; none where the list is null.
+    pub(crate) fn range(&self, row: usize) -> Option<std::ops::Range<usize>> {
+        if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            return None;
+        }
+        Some(self.offsets[row]..self.offsets[row + 1])
+    }
+}
+
+/// Floats of any width as f32; a null counts as 0 and is in the null buffer.
+fn floats(array: &ArrayRef) -> Result<(Vec<f32>, Option<NullBuffer>), String> {
+    let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
+    let values = match array.data_type() {
+        DataType::Float32 => array.as_primitive::<Float32Type>().values().to_vec(),
+        // Out of f32's range becomes infinite, which the rules refuse.
+        DataType::Float64 => convert(array.as_primitive::<Float64Type>(), |value| value as f32),
+        DataType::Float16 => convert(array.as_primitive::<Float16Type>(), half::f16::to_f32),
+        other => return Err(format!("a list of floats was decoded as a list of {other}")),
+    };
+    Ok((values, nulls))
+}
+
+fn convert<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    as_f32: impl Fn(T::Native) -> f32,
+) -> Vec<f32> {
+    array.values().iter().map(|value| as_f32(*value)).collect()
+}
+
+/// Dense vectors as they stand in the file.
+pub(crate) struct DenseColumn {
+    /// The components of all rows.
+    pub(crate) values: Vec<f32>,
+    /// Which of them are null.
+    pub(crate) nulls: Option<NullBuffer>,
+    /// Which belong to which row.
+    pub(crate) lists: Lists,
+}
+
+impl DenseColumn {
+    pub(super) fn new(array: &ArrayRef) -> Result<Self, String> {
+        let (lists, items) = Lists::new(array)?;
+        let (values, nulls) = floats(&items)?;
+        Ok(Self { values, nulls, lists })
+    }
+
+    /// The first null component within `range`, counted from its start.
+    pub(crate) fn first_null(&self, range: &std::ops::Range<usize>) -> Option<usize> {
+        first_null(self.nulls.as_ref(), range)
+    }
+}
+
+fn first_null(nulls: Option<&NullBuffer>, range: &std::ops::Range<usize>) -> Option<usize> {
+    let nulls = nulls?;
+    range.clone().position(|at| nulls.is_null(at))
+}
+
+/// Sparse vectors as they stand in the file.
+pub(crate) struct SparseColumn {
+    nulls: Option<NullBuffer>,
+    index_lists: Lists,
+    indices: ArrayRef,
+    value_lists: Lists,
+    values: Vec<f32>,
+    value_nulls: Option<NullBuffer>,
+}
+
+/// A sparse vector of a row, before any rule but those of its types.
+pub(crate) enum SparseRow {
+    /// There is none.
+    Absent,
+    /// A part of it is null; names the part.
+    PartNull(String),
+    /// An index is no 32-bit whole number.
+    BadIndex(i128),
+    /// Indices and values.
+    Present(Vec<u32>, Vec<f32>),
+}
+
+impl SparseColumn {
+    pub(super) fn new(array: &ArrayRef) -> Result<Self, String> {
+        let DataType::Struct(_) = array.data_type() else {
+            return Err(format!("sparse vectors were decoded as {}", array.data_type()));
+        };
+        let parts = array.as_struct();
+        let part = |name: &str| {
+            parts.column_by_name(name).ok_or_else(|| format!("sparse vectors have no {name}"))
+        };
+        let (index_lists, indices) = Lists::new(part("indices")?)?;
+        let (value_lists, values) = Lists::new(part("values")?)?;
+        let (values, value_nulls) = floats(&values)?;
+        let nulls = array.nulls().cloned();
+        Ok(Self { nulls, index_lists, indices, value_lists, values, value_nulls })
+    }
+
+    /// The sparse vector of `row`.
+    pub(crate) fn get(&self, row: usize) -> SparseRow {
+        if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            return SparseRow::Absent;
+        }
+        let (at, of) = match (self.index_lists.range(row), self.value_lists.range(row)) {
+            (Some(at), Some(of)) => (at, of),
+            // Written so where a struct cannot be null itself.
+            (None, None) => return SparseRow::Absent,
+            (None, Some(_)) => return SparseRow::PartNull("indices".to_owned()),
+            (Some(_), None) => return SparseRow::PartNull("values".to_owned()),
+        };
+        let mut indices = Vec::with_capacity(at.len());
+        for (position, place) in at.enumerate() {
+            match integer_at(&self.indices, place) {
+                None => return SparseRow::PartNull(format!("index {position}")),
+                Some(index) => match u32::try_from(index) {
+                    Ok(index) => indices.push(index),
+                    Err(_) => return SparseRow::BadIndex(index),
+                },
+            }
+        }
+        if let Some(position) = first_null(self.value_nulls.as_ref(), &of) {
+            return SparseRow::PartNull(format!("value {position}"));
+        }
+        SparseRow::Present(indices, self.values[of].to_vec())
+    }
+}
+
+/// Metadata as it stands in the file.
+pub(crate) enum MetadataColumn {
+    /// JSON text.
+    Text(ArrayRef),
+    /// A struct or map, turned into JSON row by row.
+    Nested(ArrayRef),
+}
+
+/// A row's metadata, before any rule.
+pub(crate) enum MetadataRow<'a> {
+    /// There is none.
+    Absent,
+    /// The bytes are no UTF-8.
+    NotUtf8(&'a [u8]),
+    /// JSON text, or what should be.
+    Json(Cow<'a, str>),
+}
+
+impl MetadataColumn {
+    /// None for a column that is null throughout and so has no type.
+    pub(super) fn new(array: &ArrayRef) -> Result<Option<Self>, String> {
+        Ok(match array.data_type() {
+            DataType::Null => None,
+            DataType::Struct(_) | DataType::Map(_, _) => {
+                Some(MetadataColumn::Nested(ArrayRef::clone(array)))
+            }
+            kind if item(kind).is_some() => return Err(format!("metadata was decoded as {kind}")),
+            _ => Some(MetadataColumn::Text(ArrayRef::clone(array))),
+        })
+    }
+
+    /// The metadata of `row`.
+    pub(crate) fn get(&self, row: usize) -> MetadataRow<'_> {
+        match self {
+            MetadataColumn::Text(array) => match text_at(array, row) {
+                None => MetadataRow::Absent,
+                Some(Ok(text)) => MetadataRow::Json(Cow::Borrowed(text)),
+                Some(Err(bytes)) => MetadataRow::NotUtf8(bytes),
+            },
+            MetadataColumn::Nested(array) if array.is_null(row) => MetadataRow::Absent,
+            MetadataColumn::Nested(array) => {
+                MetadataRow::Json(Cow::Owned(json::object_at(array, row)))
+            }
+        }
+    }
+}

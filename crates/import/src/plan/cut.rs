@@ -1,0 +1,109 @@
+//! Cuts surveyed files into tasks.
+
+use crossbill_core::Seed;
+
+use super::{PlanRequest, PlannedFile};
+use crate::{ImportSettings, SourceFile, TaskPiece, TaskSpec};
+
+/// Cuts tasks of about the sizes that the settings aim at. A row group is
+/// never divided: one that is larger is a task of its own, streamed page by
+/// page and stored as several segments where needed.
+pub(crate) struct Cutter<'a> {
+    request: &'a PlanRequest,
+    settings: &'a ImportSettings,
+    tasks: Vec<TaskSpec>,
+    namespace: String,
+    pieces: Vec<TaskPiece>,
+    rows: u64,
+    bytes: u64,
+}
+
+impl<'a> Cutter<'a> {
+    pub(crate) fn new(request: &'a PlanRequest, settings: &'a ImportSettings) -> Self {
+        let (tasks, pieces, namespace) = (Vec::new(), Vec::new(), String::new());
+        Self { request, settings, tasks, namespace, pieces, rows: 0, bytes: 0 }
+    }
+
+    /// Adds the next file in source order.
+    pub(crate) fn add(&mut self, file: &PlannedFile, row_groups: &[(u64, u64)]) {
+        if self.namespace != file.namespace {
+            self.close();
+            self.namespace.clone_from(&file.namespace);
+        }
+        let last = row_groups.iter().rposition(|(rows, _)| *rows > 0);
+        let mut first_row = 0;
+        for (number, &(rows, bytes)) in row_groups.iter().enumerate() {
+            if rows > 0 {
+                self.add_group(&file.file, number as u32, (first_row, rows, bytes));
+            }
+            if Some(number) == last
+                && let Some(piece) = self.pieces.last_mut()
+            {
+                piece.last = true;
+            }
+            first_row += rows;
+        }
+    }
+
+    fn add_group(
+        &mut self,
+        file: &SourceFile,
+        number: u32,
+        (first_row, rows, bytes): (u64, u64, u64),
+    ) {
+        let full = self.rows + rows > self.settings.task_rows
+            || self.bytes + bytes > self.settings.task_bytes;
+        if full {
+            self.close();
+        }
+        self.rows += rows;
+        self.bytes += bytes;
+        if let Some(piece) = self.pieces.last_mut()
+            && piece.file == *file
+            && piece.first_row_group + piece.row_groups == number
+        {
+            piece.row_groups += 1;
+            piece.rows += rows;
+            piece.bytes += bytes;
+            return;
+        }
+        self.pieces.push(TaskPiece {
+            file: file.clone(),
+            first_row_group: number,
+            row_groups: 1,
+            first_row,
+            rows,
+            bytes,
+            last: false,
+        });
+    }
+
+    fn close(&mut self) {
+        (self.rows, self.bytes) = (0, 0);
+        if self.pieces.is_empty() {
+            return;
+        }
+        let ordinal = self.tasks.len() as u32;
+        let PlanRequest { import, uri, integration, index_dir, shape, seed, error_mode } =
+            self.request;
+        let seed: Seed = seed.derive(&format!("task {ordinal}"));
+        self.tasks.push(TaskSpec {
+            import: import.clone(),
+            uri: uri.clone(),
+            integration: integration.clone(),
+            index_dir: index_dir.clone(),
+            ordinal,
+            namespace: self.namespace.clone(),
+            shape: *shape,
+            seed,
+            error_mode: *error_mode,
+            pieces: std::mem::take(&mut self.pieces),
+        });
+    }
+
+    /// The tasks.
+    pub(crate) fn finish(mut self) -> Vec<TaskSpec> {
+        self.close();
+        self.tasks
+    }
+}

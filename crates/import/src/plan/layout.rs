@@ -1,0 +1,119 @@
+//! Which of the listed objects are imported, and into which namespace.
+
+use crossbill_core::{NamespaceName, limits::QUOTED_CHARS_MAX};
+use crossbill_store::SourceObject;
+
+use crate::failure::file_reject;
+use crate::reject::{Reject, codes};
+use crate::{ImportSettings, settings::LimitError};
+
+/// A listing, sorted out.
+#[derive(Debug, Default)]
+pub(crate) struct Layout {
+    /// Parquet files and their namespaces, in path order.
+    pub(crate) files: Vec<(SourceObject, String)>,
+    /// Files that cannot be imported because of where they are.
+    pub(crate) rejects: Vec<Reject>,
+    /// What was passed over.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Sorts a listing out by the layout rules: the first-level directory is the
+/// namespace, whatever is deeper belongs to it, and files at the prefix go to
+/// the default namespace.
+pub(crate) fn lay_out(mut objects: Vec<SourceObject>) -> Layout {
+    objects.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut layout = Layout::default();
+    let (mut hidden, mut other) = (Passed::default(), Passed::default());
+    for object in objects {
+        if is_hidden(&object.path) {
+            hidden.note(&object.path);
+            continue;
+        }
+        if !is_parquet(&object.path) {
+            // Object stores show a directory as an empty object now and then.
+            if !object.path.ends_with('/') {
+                other.note(&object.path);
+            }
+            continue;
+        }
+        let directory = object.path.split_once('/').map_or("", |(first, _)| first);
+        match NamespaceName::new(directory) {
+            Ok(namespace) => layout.files.push((object, namespace.as_str().to_owned())),
+            Err(error) => {
+                let reason = format!("its directory names no namespace: {error}");
+                let path = &object.path;
+                layout.rejects.push(file_reject(path, None, codes::FILE_NAMESPACE, &reason));
+            }
+        }
+    }
+    layout.warnings.extend(hidden.warning("their names start with \"_\" or \".\""));
+    layout.warnings.extend(other.warning("they are not .parquet"));
+    layout
+}
+
+/// Whether any part of the path is a name that data tools keep for
+/// themselves. The default namespace's directory is no such name.
+fn is_hidden(path: &str) -> bool {
+    path.split('/')
+        .enumerate()
+        .filter(|(depth, name)| *depth > 0 || *name != NamespaceName::DEFAULT)
+        .any(|(_, name)| name.starts_with(['_', '.']))
+}
+
+fn is_parquet(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.rsplit_once('.').is_some_and(|(_, kind)| kind.eq_ignore_ascii_case("parquet"))
+}
+
+/// Objects passed over for one reason.
+#[derive(Debug, Default)]
+struct Passed {
+    count: u64,
+    first: String,
+}
+
+impl Passed {
+    fn note(&mut self, path: &str) {
+        if self.count == 0 {
+            self.first = path.to_owned();
+        }
+        self.count += 1;
+    }
+
+    fn warning(&self, reason: &str) -> Option<String> {
+        let first = quoted(&self.first);
+        match self.count {
+            0 => None,
+            1 => Some(format!("ignored 1 file because {reason}: {first}")),
+            count => Some(format!("ignored {count} files because {reason}, the first is {first}")),
+        }
+    }
+}
+
+/// A name in quotes, cut where it is long.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// Checks what a listing can tell about the limits.
+pub(crate) fn check_limits(layout: &Layout, settings: &ImportSettings) -> Result<(), LimitError> {
+    let files = layout.files.len();
+    LimitError::check("files in the import", files as u64, settings.files_max as u64)?;
+    let mut bytes = std::collections::BTreeMap::<&str, u64>::new();
+    for (object, namespace) in &layout.files {
+        let what = || format!("bytes in {}", object.path);
+        LimitError::check_named(what, object.size, settings.file_bytes_max)?;
+        *bytes.entry(namespace).or_default() += object.size;
+    }
+    let namespaces = bytes.len() as u64;
+    LimitError::check("namespaces in the import", namespaces, settings.namespaces_max as u64)?;
+    for (namespace, bytes) in bytes {
+        let what = || format!("bytes in namespace {namespace:?}");
+        LimitError::check_named(what, bytes, settings.namespace_bytes_max)?;
+    }
+    Ok(())
+}

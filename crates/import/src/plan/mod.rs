@@ -1,0 +1,225 @@
+//! From a listing and its footers to tasks: what an import will do, decided
+//! before a byte of data is read.
+
+mod cut;
+pub(crate) mod layout;
+mod survey;
+
+use std::collections::BTreeMap;
+
+use crossbill_core::{Error, IndexShape, Seed};
+use crossbill_store::{SkippedEntry, Source};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::file_reject;
+use crate::{
+    ErrorMode, ImportError, ImportSettings, ImportWatch, Phase, Reject, SourceFile, TaskSpec,
+};
+use cut::Cutter;
+use layout::{check_limits, lay_out, quoted};
+use survey::{Survey, survey};
+
+pub(crate) use survey::source_error;
+
+/// Columns named in a warning at most.
+const WARNED_COLUMNS_MAX: usize = 10;
+
+/// What an import is to read, and into what.
+#[derive(Debug, Clone)]
+pub struct PlanRequest {
+    /// The import's id.
+    pub import: String,
+    /// The source's URI.
+    pub uri: String,
+    /// The integration that gives access to it, where one was named.
+    pub integration: Option<String>,
+    /// The key under the root that the index's objects stand below
+    /// (`indexes/<uid>`).
+    pub index_dir: String,
+    /// What the index fixes.
+    pub shape: IndexShape,
+    /// Where random choices start.
+    pub seed: Seed,
+    /// What happens on a bad record.
+    pub error_mode: ErrorMode,
+}
+
+/// A file that will be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFile {
+    /// The file, pinned by its ETag.
+    pub file: SourceFile,
+    /// The namespace its records go to.
+    pub namespace: String,
+    /// Rows its footer promises.
+    pub rows: u64,
+    /// Packed bytes of the columns to read.
+    pub bytes: u64,
+}
+
+/// What an import will do, fixed before a byte of data is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The files to be read, in order.
+    pub files: Vec<PlannedFile>,
+    /// The work, in source order.
+    pub tasks: Vec<TaskSpec>,
+    /// What was ignored and why, for people.
+    pub warnings: Vec<String>,
+    /// Files that cannot be read at all, in order. In abort mode only the
+    /// first: the plan ends there, so that the import imports what stands
+    /// before it and then fails with it.
+    pub file_errors: Vec<Reject>,
+    /// What happens on a bad record or file.
+    pub error_mode: ErrorMode,
+    /// Rows all footers promise.
+    pub rows_total: u64,
+    /// Packed bytes of all columns to read.
+    pub bytes_total: u64,
+}
+
+/// Lists the source, reads every footer, and cuts the work into tasks.
+///
+/// A file that cannot be read is one of the plan's `file_errors`; an error
+/// comes back where there is nothing to import, a limit is broken, the
+/// source fails or the import is cancelled.
+pub fn plan(
+    source: &Source,
+    request: &PlanRequest,
+    settings: &ImportSettings,
+    watch: &ImportWatch,
+) -> Result<Plan, ImportError> {
+    let source = source.clone().with_cancel(watch.cancel_flag());
+    watch.set_phase(Phase::Listing);
+    let (objects, skipped) = source.list_with_skipped().map_err(source_error)?;
+    let listed = objects.len();
+    let mut found = lay_out(objects);
+    found.warnings.extend(skipped_warning(&skipped));
+    if found.files.is_empty() && found.rejects.is_empty() {
+        return Err(nothing_found(request, listed, &found.warnings));
+    }
+    check_limits(&found, settings).map_err(|error| Error::invalid(error.to_string()))?;
+    watch.set_phase(Phase::Planning);
+    let surveys = survey(&source, &found.files, &request.shape, watch)?;
+    let plan = assemble(request, settings, found, surveys);
+    watch.set_totals(plan.files.len() as u64, plan.rows_total, plan.bytes_total);
+    Ok(plan)
+}
+
+fn nothing_found(request: &PlanRequest, listed: usize, warnings: &[String]) -> ImportError {
+    let mut message = match listed {
+        0 => format!("no Parquet file found: there is nothing at {}", request.uri),
+        1 => format!("no Parquet file found among the 1 file at {}", request.uri),
+        count => format!("no Parquet file found among the {count} files at {}", request.uri),
+    };
+    if !warnings.is_empty() {
+        message.push_str(&format!(" ({})", warnings.join("; ")));
+    }
+    message.push_str(
+        "; expected .parquet files at the prefix or in a directory per namespace below it",
+    );
+    ImportError::Failed(Error::not_found(message))
+}
+
+fn skipped_warning(skipped: &[SkippedEntry]) -> Option<String> {
+    let first = skipped.first()?;
+    Some(format!(
+        "passed over {} entries that are no plain files, the first is {} ({})",
+        skipped.len(),
+        quoted(&first.path),
+        first.reason
+    ))
+}
+
+fn assemble(
+    request: &PlanRequest,
+    settings: &ImportSettings,
+    found: layout::Layout,
+    surveys: Vec<Result<Survey, (&'static str, String)>>,
+) -> Plan {
+    let mut entries: Vec<_> = found
+        .files
+        .into_iter()
+        .zip(surveys)
+        .map(|((object, namespace), survey)| match survey {
+            Ok(survey) => Ok((SourceFile::from(object), namespace, survey)),
+            Err((code, reason)) => Err(file_reject(&object.path, None, code, &reason)),
+        })
+        .chain(found.rejects.into_iter().map(Err))
+        .collect();
+    entries.sort_by(|a, b| path(a).cmp(path(b)));
+    if request.error_mode == ErrorMode::Abort
+        && let Some(first) = entries.iter().position(Result::is_err)
+    {
+        entries.truncate(first + 1);
+    }
+    let mut cutter = Cutter::new(request, settings);
+    let mut ignored = Ignored::default();
+    let (mut files, mut file_errors) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry {
+            Ok((file, namespace, survey)) => {
+                let rows = survey.row_groups.iter().map(|(rows, _)| rows).sum();
+                let bytes = survey.row_groups.iter().map(|(_, bytes)| bytes).sum();
+                ignored.note(&file.path, &survey.ignored);
+                let planned = PlannedFile { file, namespace, rows, bytes };
+                cutter.add(&planned, &survey.row_groups);
+                files.push(planned);
+            }
+            Err(reject) => file_errors.push(reject),
+        }
+    }
+    let mut warnings = found.warnings;
+    warnings.extend(ignored.warning());
+    Plan {
+        rows_total: files.iter().map(|file| file.rows).sum(),
+        bytes_total: files.iter().map(|file| file.bytes).sum(),
+        tasks: cutter.finish(),
+        files,
+        warnings,
+        file_errors,
+        error_mode: request.error_mode,
+    }
+}
+
+fn path(entry: &Result<(SourceFile, String, Survey), Reject>) -> &str {
+    match entry {
+        Ok((file, _, _)) => &file.path,
+        Err(reject) => &reject.file,
+    }
+}
+
+/// Columns that are not read: their names, and in how many files.
+#[derive(Default)]
+struct Ignored {
+    columns: BTreeMap<String, u64>,
+    first_file: Option<String>,
+}
+
+impl Ignored {
+    fn note(&mut self, path: &str, columns: &[String]) {
+        if !columns.is_empty() && self.first_file.is_none() {
+            self.first_file = Some(path.to_owned());
+        }
+        for column in columns {
+            *self.columns.entry(column.clone()).or_default() += 1;
+        }
+    }
+
+    fn warning(&self) -> Option<String> {
+        let first = self.first_file.as_ref()?;
+        let names: Vec<String> =
+            self.columns.keys().take(WARNED_COLUMNS_MAX).map(|name| quoted(name)).collect();
+        let more = self.columns.len() - names.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let plural = if self.columns.len() == 1 { "column" } else { "columns" };
+        Some(format!(
+            "ignored the {plural} {}{more} (first seen in {})",
+            names.join(", "),
+            quoted(first)
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! Checks every row against every rule. This is the only maker of a
+//! [`ValidBatch`], and only that can be stored.
+
+mod record;
+
+use std::ops::Range;
+
+use crossbill_core::limits::{QUOTED_CHARS_MAX, RECORD_ID_CHARS_MAX};
+use crossbill_core::{
+    IndexShape, Metadata, MetadataError, RecordBatch, SparseVector, VectorError, VectorType,
+    check_dense, check_record_id,
+};
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use crate::columns::{ID, METADATA, SPARSE, VALUES};
+use crate::decode::{DenseColumn, MetadataRow, RowBatch, SparseRow};
+use crate::plan::layout::quoted;
+use crate::reject::{Reject, codes};
+
+/// Below this many rows metadata is read on the calling thread.
+const PARALLEL_ROWS_MIN: usize = 512;
+
+/// Records that keep every rule.
+pub(crate) struct ValidBatch {
+    records: RecordBatch,
+}
+
+impl ValidBatch {
+    /// The records.
+    pub(crate) fn records(&self) -> &RecordBatch {
+        &self.records
+    }
+}
+
+/// Why a row breaks a rule.
+#[derive(Debug, Clone, PartialEq)]
+struct Reason {
+    code: &'static str,
+    column: &'static str,
+    text: String,
+}
+
+impl Reason {
+    fn new(code: &'static str, column: &'static str, text: impl Into<String>) -> Self {
+        Self { code, column, text: text.into() }
+    }
+
+    fn vector(column: &'static str, error: &VectorError) -> Self {
+        let mut text = error.to_string();
+        if let VectorError::Dimension { found, expected } = error {
+            text.push_str(&format!(" (found {found}, expected {expected})"));
+        }
+        Self { code: error.code(), column, text }
+    }
+
+    fn metadata(error: &MetadataError) -> Self {
+        Self { code: error.code(), column: METADATA, text: error.to_string() }
+    }
+}
+
+/// Checks `batch`: the records that keep the rules, and the others in row
+/// order, each with the first rule it breaks.
+pub(crate) fn validate(
+    batch: RowBatch,
+    shape: &IndexShape,
+    pool: &ThreadPool,
+) -> (ValidBatch, Vec<Reject>) {
+    let metadata = read_metadata(&batch, pool);
+    let mut records = RecordBatch::default();
+    let mut rejects = Vec::new();
+    let mut kept = Vec::with_capacity(batch.rows);
+    let mut any_sparse = false;
+    let mut any_metadata = false;
+    for (row, metadata) in metadata.into_iter().enumerate() {
+        match check_row(&batch, row, shape, metadata) {
+            Ok(parts) => {
+                records.ids.push(&parts.id);
+                any_sparse |= parts.sparse.is_some();
+                any_metadata |= parts.metadata.is_some();
+                records.sparse.push(parts.sparse);
+                records.metadata.push(parts.metadata);
+                kept.push(parts.values);
+            }
+            Err(reason) => rejects.push(reject(&batch, row, reason)),
+        }
+    }
+    // An empty column says that no record has one.
+    if !any_sparse {
+        records.sparse = Vec::new();
+    }
+    if !any_metadata {
+        records.metadata = Vec::new();
+    }
+    if let Some(column) = batch.values {
+        records.values = gather(column.values, &kept);
+    }
+    (ValidBatch { records }, rejects)
+}
+
+/// What a good row has beside its place.
+struct Parts<'a> {
+    id: std::borrow::Cow<'a, str>,
+    values: Range<usize>,
+    sparse: Option<SparseVector>,
+    metadata: Option<Metadata>,
+}
+
+fn check_row<'a>(
+    batch: &'a RowBatch,
+    row: usize,
+    shape: &IndexShape,
+    metadata: Result<Option<Metadata>, Reason>,
+) -> Result<Parts<'a>, Reason> {
+    let id = check_id(batch, row)?;
+    let values = match &batch.values {
+        Some(column) => check_values(column, row, shape)?,
+        None => 0..0,
+    };
+    let sparse = check_sparse(batch, row, shape)?;
+    Ok(Parts { id, values, sparse, metadata: metadata? })
+}
+
+fn check_id(batch: &RowBatch, row: usize) -> Result<std::borrow::Cow<'_, str>, Reason> {
+    let id = match batch.ids.get(row) {
+        Some(Ok(id)) => id,
+        Some(Err(_)) => {
+            let text = "id holds bytes that are not UTF-8, expected ASCII without NUL";
+            return Err(Reason::new(codes::ID_CHARS, ID, text));
+        }
+        None => {
+            let text = format!("id is null, expected 1 to {RECORD_ID_CHARS_MAX} characters");
+            return Err(Reason::new(codes::ID_NULL, ID, text));
+        }
+    };
+    match check_record_id(&id) {
+        Ok(()) => Ok(id),
+        Err(error) => {
+            let code = match id.chars().count() {
+                0 => codes::ID_EMPTY,
+                length if length > RECORD_ID_CHARS_MAX => codes::ID_LENGTH,
+                _ => codes::ID_CHARS,
+            };
+            Err(Reason::new(code, ID, error.to_string()))
+        }
+    }
+}
+
+fn check_values(
+    column: &DenseColumn,
+    row: usize,
+    shape: &IndexShape,
+) -> Result<Range<usize>, Reason> {
+    let Some(range) = column.lists.range(row) else {
+        let text = format!("vector is null, expected {} components", shape.dimension);
+        return Err(Reason::new(codes::VALUES_NULL, VALUES, text));
+    };
+    if range.len() == shape.dimension as usize
+        && let Some(position) = column.first_null(&range)
+    {
+        let text = format!("component {position} is null, expected a finite number");
+        return Err(Reason::new(codes::VALUES_NULL, VALUES, text));
+    }
+    check_dense(shape, &column.values[range.clone()])
+        .map_err(|error| Reason::vector(VALUES, &error))?;
+    Ok(range)
+}
+
+fn check_sparse(
+    batch: &RowBatch,
+    row: usize,
+    shape: &IndexShape,
+) -> Result<Option<SparseVector>, Reason> {
+    let found = batch.sparse.as_ref().map_or(SparseRow::Absent, |column| column.get(row));
+    let required = shape.vector_type == VectorType::Sparse;
+    match found {
+        SparseRow::Absent if required => {
+            let text = "sparse vector is null, expected at least 1 entry";
+            Err(Reason::new(codes::SPARSE_NULL, SPARSE, text))
+        }
+        SparseRow::Absent => Ok(None),
+        _ if !shape.takes_sparse() => {
+            let text = format!(
+                "record has a sparse vector, expected none in an index with the metric {}",
+                shape.metric.as_str()
+            );
+            Err(Reason::new(codes::SPARSE_NOT_ALLOWED, SPARSE, text))
+        }
+        SparseRow::PartNull(part) => {
+            let text = format!("sparse vector's {part} is null, expected none to be");
+            Err(Reason::new(codes::SPARSE_NULL, SPARSE, text))
+        }
+        SparseRow::BadIndex(index) => {
+            let text = format!("sparse index is {index}, expected 0 to {}", u32::MAX);
+            Err(Reason::new(codes::SPARSE_INDEX, SPARSE, text))
+        }
+        SparseRow::Present(indices, values) => SparseVector::new(indices, values)
+            .map(Some)
+            .map_err(|error| Reason::vector(SPARSE, &error)),
+    }
+}
+
+/// Reads all rows' metadata, on all cores where it is worth it: parsing JSON
+/// is the dearest of the checks.
+fn read_metadata(batch: &RowBatch, pool: &ThreadPool) -> Vec<Result<Option<Metadata>, Reason>> {
+    let Some(column) = &batch.metadata else {
+        return (0..batch.rows).map(|_| Ok(None)).collect();
+    };
+    let read = |row: usize| match column.get(row) {
+        MetadataRow::Absent => Ok(None),
+        MetadataRow::NotUtf8(_) => {
+            let text = "metadata is not UTF-8, expected a JSON object";
+            Err(Reason::new(codes::METADATA_UTF8, METADATA, text))
+        }
+        MetadataRow::Json(json) => {
+            Metadata::from_json(&json).map(Some).map_err(|error| Reason::metadata(&error))
+        }
+    };
+    if batch.rows < PARALLEL_ROWS_MIN {
+        return (0..batch.rows).map(read).collect();
+    }
+    pool.install(|| (0..batch.rows).into_par_iter().map(read).collect())
+}
+
+/// The vectors at `kept` (ascending, apart) end to end, moved within `values`.
+fn gather(mut values: Vec<f32>, kept: &[Range<usize>]) -> Vec<f32> {
+    let mut end = 0;
+    for range in kept {
+        if range.start != end {
+            values.copy_within(range.clone(), end);
+        }
+        end += range.len();
+    }
+    values.truncate(end);
+    values
+}
+
+fn reject(batch: &RowBatch, row: usize, reason: Reason) -> Reject {
+    let Reason { code, column, text } = reason;
+    let id = match batch.ids.get(row) {
+        Some(Ok(id)) => Some(id.into_owned()),
+        _ => None,
+    };
+    let place = batch.first_row + row as u64;
+    let named = match &id {
+        Some(id) if !id.is_empty() => format!(", id {}", quoted(id)),
+        _ => String::new(),
+    };
+    Reject {
+        message: format!(
+            "{}: row group {}, row {place}{named}: column \"{column}\": {text}",
+            batch.file.path, batch.row_group
+        ),
+        file: batch.file.path.clone(),
+        row_group: Some(batch.row_group),
+        row: Some(place),
+        id: id.map(|id| cut(id, RECORD_ID_CHARS_MAX.max(QUOTED_CHARS_MAX))),
+        code: code.to_owned(),
+        column: Some(column.to_owned()),
+        record: Some(record::text(batch, row)),
+    }
+}
+
+fn cut(mut text: String, chars: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(chars) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
