@@ -5,7 +5,9 @@
 //! clients inside are driven by a small private runtime. Nothing above it
 //! knows how or where a byte is kept.
 
+mod disk;
 mod documents;
+mod envelope;
 mod error;
 mod faults;
 mod key;
@@ -19,6 +21,7 @@ mod source;
 mod wal;
 
 pub use documents::{CommitError, Documents, Versioned};
+pub use envelope::{seal, unseal};
 pub use error::StoreError;
 pub use faults::{Fault, FaultOp, FaultPlan, FaultRule, FaultStore};
 pub use key::{Key, KeyError};

@@ -1,20 +1,166 @@
-//! Temporary files under the root, deleted when dropped.
-#![allow(clippy::todo)]
+//! Temporary files below the root, deleted when dropped and swept when the
+//! root is opened. A finished one may become an object: see
+//! [`crate::Root::publish`].
+
+use std::fs::{File, OpenOptions};
 use std::io;
-use crossbill_core::{ScratchFile, ScratchSpace};
-/// Makes temporary files.
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crossbill_core::{IdSource, ScratchFile, ScratchSpace};
+
+use crate::FaultPlan;
+use crate::faults::{self, Fault, FaultOp};
+
+/// Characters of a label that are kept in the file's name.
+const LABEL_CHARS_MAX: usize = 64;
+
+/// Makes temporary files below one root.
 #[derive(Debug, Clone)]
-pub struct LocalScratch;
-/// A temporary file.
-#[derive(Debug)]
-pub struct LocalScratchFile;
+pub struct LocalScratch {
+    directory: PathBuf,
+    ids: Arc<dyn IdSource>,
+    faults: Option<Arc<FaultPlan>>,
+}
+
+impl LocalScratch {
+    pub(crate) fn new(
+        directory: PathBuf,
+        ids: Arc<dyn IdSource>,
+        faults: Option<Arc<FaultPlan>>,
+    ) -> Self {
+        Self { directory, ids, faults }
+    }
+}
+
 impl ScratchSpace for LocalScratch {
     type File = LocalScratchFile;
-    fn create(&self, _label: &str) -> io::Result<LocalScratchFile> { todo!() }
+
+    fn create(&self, label: &str) -> io::Result<LocalScratchFile> {
+        let kept: String = label
+            .chars()
+            .take(LABEL_CHARS_MAX)
+            .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
+            .collect();
+        let path = self.directory.join(format!("{kept}-{}", self.ids.next_id()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let faults = self.faults.clone();
+        Ok(LocalScratchFile { file, path, len: 0, published: false, faults })
+    }
 }
+
+/// A temporary file. Each append is one write to the system: callers gather
+/// small pieces themselves.
+#[derive(Debug)]
+pub struct LocalScratchFile {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    published: bool,
+    faults: Option<Arc<FaultPlan>>,
+}
+
+impl LocalScratchFile {
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// It has another name now: nothing is left to delete.
+    pub(crate) fn set_published(&mut self) {
+        self.published = true;
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        match faults::decide(self.faults.as_ref(), FaultOp::ScratchWrite, &name) {
+            Some(Fault::ErrorBefore) => return Err(faults::injected_io()),
+            Some(Fault::ErrorAfter | Fault::ShortBody) => {
+                self.file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
+                return Err(faults::injected_io());
+            }
+            _ => {}
+        }
+        self.file.write_all_at(bytes, offset)
+    }
+}
+
 impl ScratchFile for LocalScratchFile {
-    fn append(&mut self, _bytes: &[u8]) -> io::Result<()> { todo!() }
-    fn read_at(&self, _offset: u64, _buffer: &mut [u8]) -> io::Result<()> { todo!() }
-    fn write_at(&mut self, _offset: u64, _bytes: &[u8]) -> io::Result<()> { todo!() }
-    fn len(&self) -> u64 { todo!() }
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(self.len, bytes)?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.len) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("overwriting bytes {offset}+{} of {}", bytes.len(), self.len),
+            ));
+        }
+        self.write(offset, bytes)
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+impl Drop for LocalScratchFile {
+    fn drop(&mut self) {
+        if !self.published {
+            // If this fails, the next opening of the root sweeps it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::FaultRule;
+    use crossbill_core::{RandomIds, Seed};
+
+    #[test]
+    fn what_was_appended_reads_back_and_goes_when_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let space = LocalScratch::new(directory.path().into(), Arc::new(RandomIds), None);
+        let mut file = space.create("a/../b é").unwrap();
+        assert!(file.is_empty());
+        file.append(b"hello ").unwrap();
+        file.append(b"world").unwrap();
+        file.write_at(6, b"W").unwrap();
+        assert!(file.write_at(11, b"!").is_err());
+        assert!(file.write_at(u64::MAX, b"!").is_err());
+        let mut bytes = [0; 5];
+        file.read_at(6, &mut bytes).unwrap();
+        assert_eq!((&bytes, file.len()), (b"World", 11));
+        assert!(file.read_at(7, &mut bytes).is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        drop(file);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let rule = FaultRule::once(FaultOp::ScratchWrite, Fault::ShortBody, "spill", 2);
+        let plan = Arc::new(FaultPlan::new(Seed(1), vec![rule]));
+        let space = LocalScratch::new(directory.path().into(), Arc::new(RandomIds), Some(plan));
+        let mut file = space.create("spill").unwrap();
+        file.append(b"1234").unwrap();
+        assert!(file.append(b"5678").is_err());
+        assert_eq!(file.len(), 4);
+        drop(file);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
 }
