@@ -109,6 +109,11 @@ impl QueryCode {
         Self { quanta, table, step: 0.0, bias: 0.0, noise: 0.0 }
     }
 
+    /// Components of a query, padded.
+    pub(crate) fn dimension(&self) -> usize {
+        self.quanta.len()
+    }
+
     /// Takes a rotated query, relative to the origin.
     pub(crate) fn set(&mut self, query: &[f32]) {
         let (step, total) = kernels::quantize(query, &mut self.quanta);

@@ -18,25 +18,31 @@ pub struct Scored {
 pub struct TopK {
     k: usize,
     larger_is_nearer: bool,
-    /// A max-heap by [`key`]: the worst entry is first.
+    /// A max-heap by `key`: the worst entry is first.
     heap: Vec<(u64, f32)>,
 }
 
+/// The usual map of floats to unsigned integers in the same order: NaN is the
+/// largest, and -0 equals 0.
+pub(crate) fn to_ordered(value: f32) -> u32 {
+    let bits = (value + 0.0).to_bits();
+    match bits >> 31 {
+        _ if value.is_nan() => u32::MAX,
+        1 => !bits,
+        _ => bits | 0x8000_0000,
+    }
+}
+
+/// The float that [`to_ordered`] mapped.
+pub(crate) fn from_ordered(ordered: u32) -> f32 {
+    f32::from_bits(if ordered >> 31 == 1 { ordered & 0x7fff_ffff } else { !ordered })
+}
+
 /// Distance and row in one integer whose order is "nearer first, then lower
-/// row". NaN is the farthest.
+/// row".
 fn key(larger_is_nearer: bool, row: u32, score: f32) -> u64 {
     let distance = if larger_is_nearer { -score } else { score };
-    // The usual map of floats to unsigned integers in the same order; adding
-    // 0 makes -0 equal 0.
-    let bits = (distance + 0.0).to_bits();
-    let ordered = if distance.is_nan() {
-        u32::MAX
-    } else if bits >> 31 == 1 {
-        !bits
-    } else {
-        bits | 0x8000_0000
-    };
-    u64::from(ordered) << 32 | u64::from(row)
+    u64::from(to_ordered(distance)) << 32 | u64::from(row)
 }
 
 impl TopK {
@@ -116,6 +122,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn floats_keep_their_order_as_integers() {
+        let values = [f32::NEG_INFINITY, -1.5, -f32::MIN_POSITIVE, 0.0, 1e-30, 2.0, f32::INFINITY];
+        assert!(values.windows(2).all(|pair| to_ordered(pair[0]) < to_ordered(pair[1])));
+        assert!(values.iter().all(|&value| from_ordered(to_ordered(value)) == value));
+        assert!(from_ordered(to_ordered(f32::NAN)).is_nan());
+    }
 
     proptest! {
         #[test]

@@ -1,22 +1,68 @@
-//! The inverted file: cells, posting lists of one-bit codes, and the search
-//! over them.
-#![allow(clippy::todo, unused_variables)]
+//! The inverted file: cells around trained centroids, a posting list of
+//! one-bit codes for each, and the search that reads the nearest lists and
+//! scores what their bounds leave exactly.
+//!
+//! It is three byte sections of a segment, all little endian. `D` is the
+//! dimension, `P` the padded dimension (next multiple of 64), `C` the number
+//! of cells. Centroids are rotated and relative to the mean; "block" is the
+//! block of 32 codes that `rabitq` describes, `32 × (P/8 + 16)` bytes.
+//!
+//! | centroids | |
+//! | --- | --- |
+//! | 4 | `C`, u32; 0 only where no row is indexed |
+//! | 4 | `D`, u32 |
+//! | 4 | order of the cells, u32: 0 by squared distance, 1 by dot product |
+//! | 4 | 0 |
+//! | 8 | seed of the rotation, u64 |
+//! | 40 | 0 |
+//! | 4 × D | the mean, f32 |
+//! | to a multiple of 64 | 0 |
+//! | 4 × P × C | centroids, row after row, f32 |
+//! | blocks | codes of the centroids around the mean; the row is the cell |
+//!
+//! | postings | |
+//! | --- | --- |
+//! | 4 × (C + 2) | ends of the lists in rows, u32: 0, then the sum of the lengths so far. List `C` holds rows whose numbers leave the range of f32: it is always read, and its codes say nothing |
+//! | to a multiple of 64 | 0 |
+//! | blocks | list after list, each begins with a block of its own; rows ascend in a list |
+//!
+//! | tuning | |
+//! | --- | --- |
+//! | 4 | `K`, number of result counts, u32 |
+//! | 4 | `R`, number of recalls, u32 |
+//! | 4 × K | result counts, ascending, u32 |
+//! | 4 × R | recalls, ascending, f32 |
+//! | 8 × K × R | for each count and each recall: cells to read, u32, and certainty of the bound, f32 |
 
-use crossbill_core::{IndexShape, Seed};
-use roaring::RoaringBitmap;
+mod build;
+mod bytes;
+mod cells;
+mod gather;
+mod search;
+mod space;
+#[cfg(test)]
+mod tests;
+mod train;
+mod truth;
+mod tuning;
 
-use crate::{FormatError, TopK};
+use crossbill_core::{IndexShape, Metric};
+
+pub use build::build_ivf;
+pub use search::Ivf;
+
+use crate::rabitq::Form;
 
 /// Where the full vectors of a segment are read from while it is built.
 pub trait RowSource: Sync {
     /// Rows there are.
     fn rows(&self) -> u32;
     /// Fills `out` with consecutive rows from `first` on; `out` is a whole
-    /// number of rows long.
+    /// number of rows long. An error ends the build.
     fn read(&self, first: u32, out: &mut [f32]) -> std::io::Result<()>;
 }
 
-/// The index as bytes.
+/// The index as bytes; the module says what they mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IvfSections {
     /// Centroids and their codes.
@@ -30,9 +76,10 @@ pub struct IvfSections {
 /// How hard a search tries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Effort {
-    /// The recall aimed at, such as 0.95.
+    /// As hard as the tuning says it takes to reach this recall, such as
+    /// 0.95. At 1 every list is read.
     Recall(f32),
-    /// Cells to read.
+    /// Reads this many cells (more only where too few rows are accepted).
     Probes(u32),
 }
 
@@ -45,7 +92,7 @@ pub struct SearchStats {
     pub codes_scanned: u32,
     /// Rows scored exactly.
     pub reranked: u32,
-    /// Segments searched.
+    /// Segments searched; the segment counts itself.
     pub segments: u32,
 }
 
@@ -58,44 +105,20 @@ impl std::ops::AddAssign for SearchStats {
     }
 }
 
-/// Builds the index over the rows of `source` that are not in `skip`.
-pub fn build_ivf(
-    shape: &IndexShape,
-    seed: Seed,
-    source: &dyn RowSource,
-    skip: &RoaringBitmap,
-    pool: &rayon::ThreadPool,
-) -> std::io::Result<IvfSections> {
-    todo!()
+/// What the codes of an index of this shape estimate. Cosine works on
+/// normalised vectors, where the squared distance is `2 - 2 cos`.
+fn form_of(shape: &IndexShape) -> Form {
+    match shape.metric {
+        Metric::Cosine | Metric::Euclidean => Form::SquaredL2,
+        Metric::DotProduct => Form::NegativeDot,
+    }
 }
 
-/// An opened index.
-#[derive(Debug)]
-pub struct Ivf {}
-
-impl Ivf {
-    /// Opens the three sections of a segment of `rows` rows.
-    pub fn open(
-        shape: &IndexShape,
-        rows: u32,
-        centroids: &[u8],
-        postings: &[u8],
-        tuning: &[u8],
-    ) -> Result<Ivf, FormatError> {
-        todo!()
-    }
-
-    /// Searches.
-    #[allow(clippy::too_many_arguments)]
-    pub fn search<'v>(
-        &self,
-        postings: &[u8],
-        query: &[f32],
-        effort: Effort,
-        accept: &dyn Fn(u32) -> bool,
-        vector: &dyn Fn(u32) -> &'v [f32],
-        top: &mut TopK,
-    ) -> SearchStats {
-        todo!()
+/// A score as the distance that codes estimate.
+fn distance_of(metric: Metric, score: f32) -> f32 {
+    match metric {
+        Metric::Cosine => 2.0 - 2.0 * score,
+        Metric::Euclidean => score,
+        Metric::DotProduct => -score,
     }
 }

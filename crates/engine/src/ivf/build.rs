@@ -1,0 +1,259 @@
+//! Builds the three sections: trains the cells, then streams all rows once
+//! through placing, assigning and encoding, and lays the codes out by cell.
+//!
+//! Full vectors are held only a few hundred a thread at a time (and the
+//! training's sample); codes, factors and cells of all rows are held.
+
+use std::io;
+
+use crossbill_core::{IndexShape, Seed};
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+
+use super::cells::{Cells, Placed};
+use super::gather::Gather;
+use super::space::Space;
+use super::train::{Trained, train};
+use super::truth::Truth;
+use super::tuning::{self, Encoded, Tuning};
+use super::{IvfSections, RowSource, bytes, form_of};
+use crate::kernels::{self, BLOCK_ROWS};
+use crate::rabitq::{self, Factors, Form, block_bytes, blocks_of};
+
+/// Values of full vectors that one task reads at a time.
+const CHUNK_VALUES: usize = 400_000;
+/// Rows of one task, whatever their dimension.
+const CHUNK_ROWS: (usize, usize) = (16, 512);
+/// The cell of a row that is not indexed.
+const SKIPPED: u32 = u32::MAX;
+
+/// Builds the index over the rows of `source` that are not in `skip`, on the
+/// threads of `pool`. The same rows, seed and skipped rows give the same bytes
+/// whatever the number of threads. The shape is dense.
+pub fn build_ivf(
+    shape: &IndexShape,
+    seed: Seed,
+    source: &dyn RowSource,
+    skip: &RoaringBitmap,
+    pool: &rayon::ThreadPool,
+) -> io::Result<IvfSections> {
+    let skipped = skip.range_cardinality(..source.rows());
+    let live = (u64::from(source.rows()) - skipped) as usize;
+    if live == 0 {
+        let mean = vec![0.0; shape.dimension as usize];
+        let space = Space::new(shape, seed.derive("rotation"), mean);
+        let cells = Cells::new(Form::SquaredL2, Vec::new(), space.origin(), None);
+        let encoded = Encoded { cell_of: Vec::new(), signs: Vec::new(), factors: Vec::new() };
+        return Ok(IvfSections {
+            centroids: centroid_section(&space, &cells),
+            postings: posting_section(space.padded(), 0, &encoded),
+            tuning: Tuning::empty().to_bytes(),
+        });
+    }
+    pool.install(|| {
+        let Trained { space, cells, queries, query_rows } = train(shape, seed, source, skip, live)?;
+        let form = form_of(shape);
+        let truth = Truth::new(form, &queries, query_rows, space.origin(), live);
+        let encoded = encode_rows(shape, &space, &cells, source, skip, &truth)?;
+        let truths = truth.finish();
+        let mut tuning = tuning::measure(form, &cells, &queries, &truths, &encoded);
+        let mut ordered = cells;
+        if form == Form::NegativeDot {
+            // Vectors of about one length are found sooner by distance,
+            // others by product; the held-out queries tell.
+            let centroids = ordered.centroids().to_vec();
+            let by_product = Cells::new(form, centroids, space.origin(), None);
+            let other = tuning::measure(form, &by_product, &queries, &truths, &encoded);
+            if other.cost() < tuning.cost() {
+                (ordered, tuning) = (by_product, other);
+            }
+        }
+        Ok(IvfSections {
+            centroids: centroid_section(&space, &ordered),
+            postings: posting_section(space.padded(), ordered.len(), &encoded),
+            tuning: tuning.to_bytes(),
+        })
+    })
+}
+
+/// What a thread keeps from task to task.
+struct Scratch {
+    raw: Vec<f32>,
+    placed: Vec<f32>,
+    squares: Vec<f32>,
+    rows: Vec<u32>,
+    residual: Vec<f32>,
+    products: Vec<f32>,
+    vector: Placed,
+    gather: Gather,
+}
+
+impl Scratch {
+    fn new(padded: usize) -> Self {
+        Self {
+            raw: Vec::new(),
+            placed: Vec::new(),
+            squares: Vec::new(),
+            rows: Vec::new(),
+            residual: vec![0.0; padded],
+            products: Vec::new(),
+            vector: Placed::new(padded),
+            gather: Gather::default(),
+        }
+    }
+}
+
+/// Everything a task needs to know.
+struct Encoder<'a> {
+    form: Form,
+    dimension: usize,
+    space: &'a Space,
+    cells: &'a Cells,
+    source: &'a dyn RowSource,
+    skip: &'a RoaringBitmap,
+    truth: &'a Truth,
+}
+
+/// Streams all rows through placing, assigning and encoding.
+fn encode_rows(
+    shape: &IndexShape,
+    space: &Space,
+    cells: &Cells,
+    source: &dyn RowSource,
+    skip: &RoaringBitmap,
+    truth: &Truth,
+) -> io::Result<Encoded> {
+    let (rows, dimension) = (source.rows() as usize, shape.dimension as usize);
+    let code_bytes = space.padded() / 8;
+    let mut encoded = Encoded {
+        cell_of: vec![SKIPPED; rows],
+        signs: vec![0; rows * code_bytes],
+        factors: vec![Factors::UNKNOWN; rows],
+    };
+    let encoder =
+        Encoder { form: form_of(shape), dimension, space, cells, source, skip, truth };
+    let chunk = (CHUNK_VALUES / dimension).clamp(CHUNK_ROWS.0, CHUNK_ROWS.1);
+    let chunks = encoded
+        .cell_of
+        .par_chunks_mut(chunk)
+        .zip(encoded.signs.par_chunks_mut(chunk * code_bytes))
+        .zip(encoded.factors.par_chunks_mut(chunk))
+        .enumerate();
+    chunks.try_for_each_init(
+        || Scratch::new(space.padded()),
+        |scratch, (at, ((cell_of, signs), factors))| {
+            encoder.encode(at * chunk, cell_of, signs, factors, scratch)
+        },
+    )?;
+    Ok(encoded)
+}
+
+impl Encoder<'_> {
+    /// Encodes the rows from `first` on, as many as `cell_of` is long.
+    fn encode(
+        &self,
+        first: usize,
+        cell_of: &mut [u32],
+        signs: &mut [u8],
+        factors: &mut [Factors],
+        scratch: &mut Scratch,
+    ) -> io::Result<()> {
+        let padded = self.space.padded();
+        scratch.raw.resize(cell_of.len() * self.dimension, 0.0);
+        self.source.read(first as u32, &mut scratch.raw)?;
+        scratch.placed.clear();
+        scratch.squares.clear();
+        scratch.rows.clear();
+        for at in 0..cell_of.len() {
+            let row = (first + at) as u32;
+            if self.skip.contains(row) {
+                continue;
+            }
+            let raw = &scratch.raw[at * self.dimension..][..self.dimension];
+            self.space.place(raw, &mut scratch.vector.values);
+            scratch.vector.refresh();
+            let signs = &mut signs[at * padded / 8..][..padded / 8];
+            (cell_of[at], factors[at]) =
+                self.encode_row(&scratch.vector, &mut scratch.gather, &mut scratch.residual, signs);
+            scratch.placed.extend_from_slice(&scratch.vector.values);
+            scratch.squares.push(scratch.vector.square);
+            scratch.rows.push(row);
+        }
+        self.truth.offer(&scratch.rows, &scratch.placed, &scratch.squares, &mut scratch.products);
+        Ok(())
+    }
+
+    fn encode_row(
+        &self,
+        vector: &Placed,
+        gather: &mut Gather,
+        residual: &mut [f32],
+        signs: &mut [u8],
+    ) -> (u32, Factors) {
+        let out_of_range = (self.cells.len() as u32, Factors::UNKNOWN);
+        if !vector.square.is_finite() {
+            return out_of_range;
+        }
+        let cell = self.cells.nearest(vector, gather);
+        let centroid = self.cells.centroid(cell);
+        kernels::subtract(&vector.values, centroid, residual);
+        match rabitq::encode(self.form, residual, centroid, self.space.origin(), signs) {
+            Some(factors) => (cell, factors),
+            None => out_of_range,
+        }
+    }
+}
+
+fn centroid_section(space: &Space, cells: &Cells) -> Vec<u8> {
+    let order = match cells.order() {
+        Form::SquaredL2 => 0,
+        Form::NegativeDot => 1,
+    };
+    let mut out = Vec::new();
+    bytes::put_u32s(&mut out, &[cells.len() as u32, space.mean().len() as u32, order, 0]);
+    out.extend_from_slice(&space.seed().0.to_le_bytes());
+    bytes::pad(&mut out);
+    bytes::put_f32s(&mut out, space.mean());
+    bytes::pad(&mut out);
+    bytes::put_f32s(&mut out, cells.centroids());
+    out.extend_from_slice(cells.codes());
+    out
+}
+
+/// Lays the codes out list by list.
+fn posting_section(padded: usize, cells: usize, encoded: &Encoded) -> Vec<u8> {
+    let mut ends = vec![0_u32; cells + 2];
+    for &cell in encoded.cell_of.iter().filter(|&&cell| cell != SKIPPED) {
+        ends[cell as usize + 1] += 1;
+    }
+    for list in 0..=cells {
+        ends[list + 1] += ends[list];
+    }
+    // Rows by list, ascending within one.
+    let mut next = ends.clone();
+    let mut rows = vec![0_u32; ends[cells + 1] as usize];
+    for (row, &cell) in encoded.cell_of.iter().enumerate().filter(|(_, cell)| **cell != SKIPPED) {
+        rows[next[cell as usize] as usize] = row as u32;
+        next[cell as usize] += 1;
+    }
+    let lists: Vec<&[u32]> =
+        ends.windows(2).map(|ends| &rows[ends[0] as usize..ends[1] as usize]).collect();
+    let block_count: usize = lists.iter().map(|list| blocks_of(list.len())).sum();
+
+    let mut out = Vec::new();
+    bytes::put_u32s(&mut out, &ends);
+    bytes::pad(&mut out);
+    let head = out.len();
+    out.resize(head + block_count * block_bytes(padded), 0);
+    let blocks = lists.iter().flat_map(|list| list.chunks(BLOCK_ROWS));
+    let blocks: Vec<(&[u32], &mut [u8])> =
+        blocks.zip(out[head..].chunks_exact_mut(block_bytes(padded))).collect();
+    blocks.into_par_iter().for_each(|(rows, block)| {
+        let code = |&row: &u32| {
+            let signs = &encoded.signs[row as usize * padded / 8..][..padded / 8];
+            (row, signs, encoded.factors[row as usize])
+        };
+        rabitq::write_block(padded, rows.iter().map(code), block);
+    });
+    out
+}

@@ -1,0 +1,222 @@
+//! Draws a sample of the rows and trains the cells on it.
+
+use std::io;
+
+use crossbill_core::{IndexShape, Metric, Seed};
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+
+use super::RowSource;
+use super::cells::{Cells, Placed};
+use super::gather::Gather;
+use super::space::{self, Space};
+use crate::kmeans;
+use crate::rabitq::Form;
+use crate::rotation;
+
+/// Sampled rows a cell is trained on; more hardly better the centroids.
+const SAMPLE_ROWS_PER_CELL: usize = 64;
+/// With fewer than this a cell's centroid follows single rows.
+const SAMPLE_ROWS_PER_CELL_MIN: usize = 20;
+/// Bytes the sample may take.
+const SAMPLE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Cells of a segment.
+const CELLS_MAX: usize = 16_384;
+/// Rows held out of the training as queries of the tuning.
+const QUERIES_MAX: usize = 200;
+/// Rounds of moving every centroid to the mean of all sampled rows nearest to
+/// it, after the two levels were trained apart from each other.
+const REFINEMENTS: usize = 2;
+/// Sampled rows one task takes at a time.
+const CHUNK_ROWS: usize = 256;
+
+/// Cells for `live` rows. Reading a query's nearest lists costs rows × lists
+/// / cells, and ranking the cells by their codes as much as reading as many
+/// rows: with 2·√n cells of √n/2 rows the two are of one size, and lists are
+/// long enough to fill their blocks of 32.
+fn cell_count(live: usize, sample_rows: usize) -> usize {
+    let wanted = (2.0 * (live as f64).sqrt()).round() as usize;
+    wanted.min(CELLS_MAX).min(sample_rows / SAMPLE_ROWS_PER_CELL_MIN).max(1)
+}
+
+/// What training yields.
+pub(super) struct Trained {
+    pub(super) space: Space,
+    /// Cells by squared distance: rows go to the nearest.
+    pub(super) cells: Cells,
+    /// Rows held out of the training, placed.
+    pub(super) queries: Vec<f32>,
+    /// Their row numbers.
+    pub(super) query_rows: Vec<u32>,
+}
+
+/// Sampled rows, placed one after another.
+struct Sample {
+    rows: Vec<u32>,
+    values: Vec<f32>,
+}
+
+/// Trains on the current rayon pool; `live` rows, at least one, are not in
+/// `skip`.
+pub(super) fn train(
+    shape: &IndexShape,
+    seed: Seed,
+    source: &dyn RowSource,
+    skip: &RoaringBitmap,
+    live: usize,
+) -> io::Result<Trained> {
+    let dimension = shape.dimension as usize;
+    let affordable = SAMPLE_BYTES_MAX / (4 * rotation::padded(dimension));
+    let sample_rows =
+        (cell_count(live, usize::MAX) * SAMPLE_ROWS_PER_CELL).min(affordable).min(live);
+    let query_count = QUERIES_MAX.min(live.div_ceil(8));
+    let cells = cell_count(live, sample_rows);
+
+    let rows = draw(source.rows(), skip, live, sample_rows + query_count, seed);
+    let mut sample = read(shape, source, rows)?;
+    let space = place(shape, seed.derive("rotation"), &mut sample);
+    let padded = space.padded();
+    let (queries, query_rows) = hold_out(&mut sample, padded, query_count);
+
+    // Where all rows are out of range or were held out, one cell at the mean
+    // is as good as any.
+    let mut centroids = kmeans::train(&sample.values, padded, cells, seed.derive("cells"));
+    if centroids.is_empty() {
+        centroids = vec![0.0; padded];
+    }
+    let mut cells = Cells::new(Form::SquaredL2, centroids, space.origin(), None);
+    for _ in 0..REFINEMENTS {
+        let cell_of = assign(&cells, &sample.values, padded);
+        let mut centroids = cells.centroids().to_vec();
+        kmeans::move_to_means(&sample.values, padded, &cell_of, &mut centroids);
+        cells = Cells::new(Form::SquaredL2, centroids, space.origin(), None);
+    }
+    Ok(Trained { space, cells, queries, query_rows })
+}
+
+/// About `count` of the live rows, ascending: one at random from each of as
+/// many equal stretches.
+fn draw(rows: u32, skip: &RoaringBitmap, live: usize, count: usize, seed: Seed) -> Vec<u32> {
+    let count = count.min(live);
+    let mut rng = seed.derive("sample").rng();
+    let mut chosen = (0..count).map(|stretch| {
+        let (first, end) = (stretch * live / count, (stretch + 1) * live / count);
+        first + rng.below((end - first) as u64) as usize
+    });
+    let mut next = chosen.next();
+    let mut skipped = skip.iter().peekable();
+    let mut live_before = 0;
+    let mut drawn = Vec::with_capacity(count);
+    for row in 0..rows {
+        if skipped.next_if_eq(&row).is_some() {
+            continue;
+        }
+        if next == Some(live_before) {
+            drawn.push(row);
+            next = chosen.next();
+        }
+        live_before += 1;
+    }
+    drawn
+}
+
+/// Reads the rows, normalised under cosine, each padded; drops those whose
+/// square is not finite.
+fn read(shape: &IndexShape, source: &dyn RowSource, rows: Vec<u32>) -> io::Result<Sample> {
+    let dimension = shape.dimension as usize;
+    let padded = rotation::padded(dimension);
+    let mut values = vec![0.0; rows.len() * padded];
+    values.par_chunks_mut(CHUNK_ROWS * padded).zip(rows.par_chunks(CHUNK_ROWS)).try_for_each(
+        |(values, rows)| {
+            let mut raw = vec![0.0; dimension];
+            for (values, &row) in values.chunks_exact_mut(padded).zip(rows) {
+                source.read(row, &mut raw)?;
+                let values = &mut values[..dimension];
+                if shape.metric == Metric::Cosine {
+                    space::normalise(&raw, values);
+                } else {
+                    values.copy_from_slice(&raw);
+                }
+            }
+            io::Result::Ok(())
+        },
+    )?;
+    let mut sample = Sample { rows: Vec::with_capacity(rows.len()), values };
+    let mut kept = 0;
+    for (place, row) in rows.into_iter().enumerate() {
+        let values = &sample.values[place * padded..][..padded];
+        if crate::kernels::dot(values, values).is_finite() {
+            sample.values.copy_within(place * padded..(place + 1) * padded, kept * padded);
+            sample.rows.push(row);
+            kept += 1;
+        }
+    }
+    sample.values.truncate(kept * padded);
+    Ok(sample)
+}
+
+/// Makes the space around the sample's mean and places the sample in it.
+fn place(shape: &IndexShape, seed: Seed, sample: &mut Sample) -> Space {
+    let dimension = shape.dimension as usize;
+    let padded = rotation::padded(dimension);
+    let sums: Vec<Vec<f64>> = sample
+        .values
+        .par_chunks(CHUNK_ROWS * padded)
+        .map(|chunk| {
+            let mut sums = vec![0.0; dimension];
+            for row in chunk.chunks_exact(padded) {
+                sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+            sums
+        })
+        .collect();
+    let scale = 1.0 / sample.rows.len().max(1) as f64;
+    let mean = (0..dimension)
+        .map(|place| (sums.iter().map(|sums| sums[place]).sum::<f64>() * scale) as f32)
+        .collect();
+    let space = Space::new(shape, seed, mean);
+    sample.values.par_chunks_mut(CHUNK_ROWS * padded).for_each(|chunk| {
+        for row in chunk.chunks_exact_mut(padded) {
+            space.place_normalised(row);
+        }
+    });
+    space
+}
+
+/// Takes `count` rows out of the sample, evenly spread.
+fn hold_out(sample: &mut Sample, padded: usize, count: usize) -> (Vec<f32>, Vec<u32>) {
+    let total = sample.rows.len();
+    let count = count.min(total);
+    let (mut values, mut rows) = (Vec::with_capacity(count * padded), Vec::with_capacity(count));
+    let mut kept = 0;
+    for place in 0..total {
+        let range = place * padded..(place + 1) * padded;
+        if rows.len() < count && place >= rows.len() * total / count {
+            values.extend_from_slice(&sample.values[range]);
+            rows.push(sample.rows[place]);
+        } else {
+            sample.values.copy_within(range, kept * padded);
+            sample.rows[kept] = sample.rows[place];
+            kept += 1;
+        }
+    }
+    sample.values.truncate(kept * padded);
+    sample.rows.truncate(kept);
+    (values, rows)
+}
+
+/// The nearest cell of each sampled row.
+fn assign(cells: &Cells, values: &[f32], padded: usize) -> Vec<u32> {
+    values
+        .par_chunks(CHUNK_ROWS * padded)
+        .flat_map_iter(|chunk| {
+            let (mut placed, mut gather) = (Placed::new(padded), Gather::default());
+            let nearest = |row: &[f32]| {
+                placed.values.copy_from_slice(row);
+                placed.refresh();
+                cells.nearest(&placed, &mut gather)
+            };
+            chunk.chunks_exact(padded).map(nearest).collect::<Vec<_>>()
+        })
+        .collect()
+}
