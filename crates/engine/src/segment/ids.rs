@@ -11,11 +11,12 @@ use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::bytes_view::{check_starts, checked, view};
+use super::id_table::IdTable;
 use crate::FormatError;
 
 /// Looking up ids one by one beats walking both lists where one is this much
 /// longer.
-const LOOKUP_RATIO: usize = 16;
+const LOOKUP_RATIO: usize = 4;
 
 /// The newest row of each id in the order of the ids' bytes, and the rows
 /// that a later row of the same id replaces.
@@ -69,19 +70,30 @@ pub(super) struct Ids<'a> {
     bytes: &'a [u8],
     offsets: &'a [u32],
     order: &'a [u32],
+    table: IdTable<'a>,
+}
+
+/// The bytes of those sections.
+#[derive(Clone, Copy)]
+pub(super) struct IdBytes<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) offsets: &'a [u8],
+    pub(super) order: &'a [u8],
+    pub(super) table: &'a [u8],
 }
 
 impl<'a> Ids<'a> {
-    /// Checks the sections: `live_rows` of `rows` rows are in the order list.
+    /// Checks the sections: `live_rows` of `rows` rows are in the order list
+    /// and in the table.
     pub(super) fn check(
         rows: u32,
         live_rows: u32,
-        bytes: &'a [u8],
-        offsets: &'a [u8],
-        order: &'a [u8],
+        sections: IdBytes<'_>,
     ) -> Result<(), FormatError> {
-        let offsets: &[u32] = checked("id offsets", offsets)?;
-        let order: &[u32] = checked("id order", order)?;
+        let bytes = sections.bytes;
+        let offsets: &[u32] = checked("id offsets", sections.offsets)?;
+        let order: &[u32] = checked("id order", sections.order)?;
+        IdTable::check(rows, live_rows, sections.table)?;
         if offsets.len() as u64 != u64::from(rows) + 1 {
             return Err(FormatError::damaged(
                 "id offsets",
@@ -107,8 +119,13 @@ impl<'a> Ids<'a> {
     }
 
     /// The sections, which were checked.
-    pub(super) fn new(bytes: &'a [u8], offsets: &'a [u8], order: &'a [u8]) -> Self {
-        Self { bytes, offsets: view(offsets), order: view(order) }
+    pub(super) fn new(sections: IdBytes<'a>) -> Self {
+        Self {
+            bytes: sections.bytes,
+            offsets: view(sections.offsets),
+            order: view(sections.order),
+            table: IdTable::new(sections.table),
+        }
     }
 
     /// The id of `row`.
@@ -125,7 +142,7 @@ impl<'a> Ids<'a> {
 
     /// The live row of `id`.
     pub(super) fn find(&self, id: &str) -> Option<u32> {
-        self.order.binary_search_by(|&row| self.get(row).cmp(id)).ok().map(|at| self.order[at])
+        self.table.find(id, |row| self.get(row))
     }
 
     /// Live rows whose ids start with `prefix` and come after `after`.

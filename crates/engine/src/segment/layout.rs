@@ -93,6 +93,8 @@ kinds! {
     IvfPostings = 16, 1, "ivf postings";
     /// Probe counts measured at build.
     IvfTuning = 17, 1, "ivf tuning";
+    /// Live rows by the hash of their ids.
+    IdTable = 18, 1, "id table";
 }
 
 /// Where a section stands and what its bytes hash to.

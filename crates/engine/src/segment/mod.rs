@@ -10,6 +10,7 @@
 mod builder;
 mod bytes_view;
 mod facts;
+mod id_table;
 mod ids;
 mod layout;
 mod metadata_index;

@@ -10,7 +10,7 @@ use roaring::RoaringBitmap;
 use super::PartBytes;
 use super::bytes_view::{check_starts, checked, view};
 use super::facts::Facts;
-use super::ids::Ids;
+use super::ids::{IdBytes, Ids};
 use super::layout::{Kind, read_footer};
 use super::metadata_index::MetadataIndex;
 use super::sparse::{Sparse, SparseBytes};
@@ -208,11 +208,7 @@ impl Segment {
     }
 
     pub(super) fn ids(&self) -> Ids<'_> {
-        Ids::new(
-            self.section(Kind::Ids),
-            self.section(Kind::IdOffsets),
-            self.section(Kind::IdOrder),
-        )
+        Ids::new(id_bytes((*self.bytes).as_ref(), &self.sections))
     }
 
     pub(super) fn vectors(&self) -> Vectors<'_> {
@@ -276,15 +272,9 @@ fn check_ids(
     sections: &Sections,
     facts: &Facts,
 ) -> Result<RoaringBitmap, FormatError> {
-    sections
-        .check_presence(&[Kind::Ids, Kind::IdOffsets, Kind::IdOrder, Kind::Superseded], true)?;
-    Ids::check(
-        facts.rows,
-        facts.live_rows,
-        sections.of(file, Kind::Ids),
-        sections.of(file, Kind::IdOffsets),
-        sections.of(file, Kind::IdOrder),
-    )?;
+    let kinds = [Kind::Ids, Kind::IdOffsets, Kind::IdOrder, Kind::IdTable, Kind::Superseded];
+    sections.check_presence(&kinds, true)?;
+    Ids::check(facts.rows, facts.live_rows, id_bytes(file, sections))?;
     let superseded = RoaringBitmap::deserialize_from(sections.of(file, Kind::Superseded))
         .map_err(|error| FormatError::damaged("superseded", error.to_string(), "a bitmap"))?;
     let inside = superseded.max().is_none_or(|row| row < facts.rows);
@@ -332,6 +322,15 @@ fn open_ivf(file: &[u8], sections: &Sections, facts: &Facts) -> Result<Option<Iv
     }
     let [centroids, postings, tuning] = kinds.map(|kind| sections.of(file, kind));
     Ivf::open(&facts.shape, facts.rows, centroids, postings, tuning).map(Some)
+}
+
+fn id_bytes<'a>(file: &'a [u8], sections: &Sections) -> IdBytes<'a> {
+    IdBytes {
+        bytes: sections.of(file, Kind::Ids),
+        offsets: sections.of(file, Kind::IdOffsets),
+        order: sections.of(file, Kind::IdOrder),
+        table: sections.of(file, Kind::IdTable),
+    }
 }
 
 fn sparse_bytes<'a>(file: &'a [u8], sections: &Sections) -> SparseBytes<'a> {

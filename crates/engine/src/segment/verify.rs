@@ -65,6 +65,10 @@ impl Segment {
             let found = format!("row {row} out of order");
             return Err(FormatError::damaged("id order", found, "ascending ids"));
         }
+        if let Some(&row) = ids.order().iter().find(|&&row| ids.find(ids.get(row)) != Some(row)) {
+            let found = format!("another row or none for the id of row {row}");
+            return Err(FormatError::damaged("id table", found, "that row"));
+        }
         // Their number was checked: disjoint, they are all the rows.
         if let Some(row) = ids.order().iter().find(|&&row| self.superseded.contains(row)) {
             let found = format!("row {row}, which is superseded");
