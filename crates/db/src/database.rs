@@ -1,13 +1,23 @@
 //! The database: one data directory, its indexes, its background work.
-#![allow(clippy::todo)]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crossbill_core::{Clock, IdSource, Result};
+use crossbill_core::{Clock, Error, IdSource, Result};
 use crossbill_import::ImportSettings;
-use crossbill_store::{FaultPlan, SourcePolicy};
+use crossbill_store::killpoint::reach;
+use crossbill_store::{
+    CommitError, Documents, FaultPlan, Key, Root, RootOptions, SourcePolicy, Versioned,
+};
+use parking_lot::{Mutex, RwLock};
 
+use crate::background::Workers;
+use crate::catalog::{CATALOG_KIND, Catalog, not_found};
+use crate::env::Env;
+use crate::imports::{Waiting, clean_up, run};
+use crate::sweep::sweep_parts;
 use crate::{Index, IndexChange, IndexEvent, IndexInfo, NewIndex};
 
 /// How a database is opened.
@@ -15,9 +25,9 @@ use crate::{Index, IndexChange, IndexEvent, IndexInfo, NewIndex};
 pub struct DatabaseOptions {
     /// The data directory; made where it is missing.
     pub data: PathBuf,
-    /// Bytes of memory for memtables and imports together.
+    /// Bytes of memory that memtables are sized by.
     pub memory_bytes: u64,
-    /// Threads for searching and for building.
+    /// Threads for searching, and as many for building.
     pub threads: usize,
     /// Where imports may read from.
     pub source_policy: SourcePolicy,
@@ -35,69 +45,264 @@ pub struct DatabaseOptions {
     pub first_port: u16,
 }
 
+/// Versions of the catalog kept.
+const CATALOGS_KEPT: usize = 4;
+/// How long the deletion of an index waits for its import to stop.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(10);
+const STOP_STEP: Duration = Duration::from_millis(20);
+
+struct CatalogState {
+    documents: Documents<Catalog>,
+    version: u64,
+    catalog: Catalog,
+}
+
+type Listener = Box<dyn Fn(&IndexEvent) + Send + Sync>;
+
 /// An open database.
-pub struct Database {}
+pub struct Database {
+    env: Arc<Env>,
+    first_port: u16,
+    /// Held through each change, so that changes come one after another.
+    catalog: Mutex<CatalogState>,
+    indexes: RwLock<BTreeMap<String, Arc<Index>>>,
+    listeners: RwLock<Vec<Listener>>,
+    workers: Workers,
+}
 
 impl Database {
     /// Opens the data directory, replays logs, sweeps what a crash left over
     /// and goes on with unfinished imports.
     pub fn open(options: DatabaseOptions) -> Result<Arc<Database>> {
-        let _ = options;
-        todo!()
+        let root = Root::open(RootOptions {
+            path: options.data.clone(),
+            faults: options.faults.clone(),
+            ids: Arc::clone(&options.ids),
+            clock: Arc::clone(&options.clock),
+        })?;
+        let documents = Documents::new(&root, key("catalog")?, CATALOG_KIND);
+        let (version, catalog) = match documents.load()? {
+            Some(Versioned { version, value }) => (version, value),
+            None => (0, Catalog::default()),
+        };
+        let env = Arc::new(Env::new(root, &options)?);
+        let database = Arc::new(Database {
+            env: Arc::clone(&env),
+            first_port: options.first_port,
+            catalog: Mutex::new(CatalogState { documents, version, catalog }),
+            indexes: RwLock::new(BTreeMap::new()),
+            listeners: RwLock::new(Vec::new()),
+            workers: Workers::new(),
+        });
+        database.sweep_indexes()?;
+        for info in database.list_indexes() {
+            let index = Index::open(&env, info.clone())?;
+            settle(&index)?;
+            database.indexes.write().insert(info.name.as_str().to_owned(), index);
+        }
+        database.start_workers(options.imports_at_once)?;
+        database.resume_imports();
+        Ok(database)
+    }
+
+    /// Removes the directories of indexes whose deletion was cut off.
+    fn sweep_indexes(&self) -> Result<()> {
+        let indexes = key("indexes")?;
+        let known: Vec<String> = self.list_indexes().into_iter().map(|info| info.uid).collect();
+        for uid in self.env.root.list_dirs(&indexes)? {
+            if !known.contains(&uid) {
+                reach("sweep.before_delete");
+                self.env.root.delete_prefix(&indexes.join(&uid))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_workers(&self, imports_at_once: usize) -> Result<()> {
+        let env = &self.env;
+        self.workers.start("crossbill-flush", 1, &env.flushes, |namespace| {
+            if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
+                namespace.flush_in_background();
+            }
+        })?;
+        let merges = Arc::clone(&env.merges);
+        self.workers.start("crossbill-merge", 1, &env.merges, move |namespace| {
+            if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
+                namespace.merge_in_background(&|| merges.is_closed());
+            }
+        })?;
+        let own = Arc::clone(env);
+        let work = move |waiting: Waiting| run(&own, &waiting);
+        self.workers.start("crossbill-import", imports_at_once.max(1), &env.imports, work)
+    }
+
+    /// Queues unfinished imports in the order they were started.
+    fn resume_imports(&self) {
+        let mut unfinished: Vec<_> = Vec::new();
+        for index in self.indexes.read().values() {
+            for job in index.imports().all().into_iter().filter(|job| !job.is_final()) {
+                let created = job.view(&*self.env.clock).created_at;
+                unfinished.push((created, Waiting { index: index.weak(), job }));
+            }
+        }
+        unfinished.sort_by_key(|(created, _)| *created);
+        unfinished.into_iter().for_each(|(_, waiting)| self.env.imports.push(waiting));
     }
 
     /// Makes an index. `Conflict` where the name is taken.
     pub fn create_index(&self, new: NewIndex) -> Result<IndexInfo> {
-        let _ = new;
-        todo!()
+        let mut state = self.catalog.lock();
+        let name = new.name.clone();
+        let mut catalog = state.catalog.clone();
+        let uid = self.env.ids.next_id().to_string();
+        catalog.create(new, uid, self.env.clock.now(), self.first_port)?;
+        let info = catalog.get(name.as_str())?;
+        let index = Index::open(&self.env, info.clone())?;
+        state.commit(catalog)?;
+        self.indexes.write().insert(name.as_str().to_owned(), index);
+        self.tell(&IndexEvent::Created(info.clone()));
+        Ok(info)
     }
 
     /// All indexes by name.
     pub fn list_indexes(&self) -> Vec<IndexInfo> {
-        todo!()
+        let state = self.catalog.lock();
+        state.catalog.indexes.iter().map(|(name, entry)| entry.info(name)).collect()
     }
 
     /// One index. `NotFound` where there is none of that name.
     pub fn describe_index(&self, name: &str) -> Result<IndexInfo> {
-        let _ = name;
-        todo!()
+        self.catalog.lock().catalog.get(name)
     }
 
     /// Changes an index's settings.
     pub fn configure_index(&self, name: &str, change: IndexChange) -> Result<IndexInfo> {
-        let _ = (name, change);
-        todo!()
+        let mut state = self.catalog.lock();
+        let mut catalog = state.catalog.clone();
+        catalog.configure(name, change)?;
+        let info = catalog.get(name)?;
+        state.commit(catalog)?;
+        if let Some(index) = self.indexes.read().get(name) {
+            index.set_info(info.clone());
+        }
+        Ok(info)
     }
 
     /// Deletes an index and all it holds. `Forbidden` where it is protected.
     pub fn delete_index(&self, name: &str) -> Result<()> {
-        let _ = name;
-        todo!()
+        let mut state = self.catalog.lock();
+        let mut catalog = state.catalog.clone();
+        let info = catalog.delete(name)?;
+        state.commit(catalog)?;
+        let index = self.indexes.write().remove(name);
+        drop(state);
+        self.tell(&IndexEvent::Deleted(info));
+        // Deleted from here on; what follows only gives the space back, and
+        // the next open does it where this fails.
+        let Some(index) = index else { return Ok(()) };
+        index.close();
+        let jobs = index.imports().all();
+        jobs.iter().for_each(|job| job.interrupt());
+        let mut waited = Duration::ZERO;
+        while jobs.iter().any(|job| job.is_running()) && waited < STOP_WAIT_MAX {
+            self.env.clock.sleep(STOP_STEP);
+            waited += STOP_STEP;
+        }
+        reach("sweep.before_delete");
+        if let Err(error) = self.env.root.delete_prefix(&index.context().dir) {
+            tracing::warn!(index = name, %error, "a deleted index's files stay for now");
+        }
+        Ok(())
     }
 
     /// The index of that name, to read and write.
     pub fn index(&self, name: &str) -> Result<Arc<Index>> {
-        let _ = name;
-        todo!()
+        self.indexes.read().get(name).cloned().ok_or_else(|| not_found(name))
     }
 
     /// The index with that uid, to read and write.
     pub fn index_by_id(&self, uid: &str) -> Result<Arc<Index>> {
-        let _ = uid;
-        todo!()
+        let indexes = self.indexes.read();
+        let found = indexes.values().find(|index| index.info().uid == uid);
+        found.cloned().ok_or_else(|| not_found(uid))
     }
 
     /// Calls `listener` for each index made or deleted from now on, on the
     /// thread that did it and before its call returns.
     pub fn subscribe(&self, listener: Box<dyn Fn(&IndexEvent) + Send + Sync>) {
-        let _ = listener;
-        todo!()
+        self.listeners.write().push(listener);
+    }
+
+    fn tell(&self, event: &IndexEvent) {
+        self.listeners.read().iter().for_each(|listener| listener(event));
     }
 
     /// Stops imports at a safe point (they go on at the next open) and ends
     /// all background work. Nothing acknowledged needs this: it is durable
     /// already.
     pub fn shutdown(&self) {
-        todo!()
+        self.env.imports.close();
+        self.env.merges.close();
+        self.env.flushes.close();
+        let indexes: Vec<Arc<Index>> = self.indexes.read().values().cloned().collect();
+        for job in indexes.iter().flat_map(|index| index.imports().all()) {
+            job.interrupt();
+        }
+        self.workers.join();
     }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl CatalogState {
+    fn commit(&mut self, catalog: Catalog) -> Result<()> {
+        reach("catalog.commit_before");
+        let version = match self.documents.commit(self.version, &catalog) {
+            Ok(version) => version,
+            Err(error) => self.settle(&catalog, error)?,
+        };
+        reach("catalog.commit_after");
+        (self.version, self.catalog) = (version, catalog);
+        if let Err(error) = self.documents.prune(CATALOGS_KEPT) {
+            tracing::warn!(%error, "old catalogs were not pruned");
+        }
+        Ok(())
+    }
+
+    /// After an error: looks whether the commit took effect all the same, and
+    /// follows what is stored where it did not.
+    fn settle(&mut self, catalog: &Catalog, error: CommitError) -> Result<u64> {
+        match self.documents.load() {
+            Ok(Some(stored)) if stored.value == *catalog => Ok(stored.version),
+            Ok(Some(stored)) => {
+                self.version = stored.version;
+                Err(error.into())
+            }
+            _ => Err(error.into()),
+        }
+    }
+}
+
+/// Removes what a crash left over in an index, and finishes what it cut off.
+fn settle(index: &Arc<Index>) -> Result<()> {
+    sweep_parts(index, "")?;
+    let remembered: Vec<String> = index
+        .all_namespaces()
+        .iter()
+        .flat_map(|namespace| namespace.remembered_imports())
+        .collect();
+    for job in index.imports().all() {
+        if job.is_final() && remembered.contains(&job.name()) {
+            clean_up(index, &job);
+        }
+    }
+    Ok(())
+}
+
+fn key(text: &str) -> Result<Key> {
+    Key::new(text).map_err(|error| Error::internal(error.to_string()))
 }

@@ -1,46 +1,184 @@
 //! One index: its namespaces and its imports, as callers see them.
-#![allow(clippy::todo)]
 
-use crossbill_core::{Filter, Metadata, NamespaceName, Record, Result};
-use crossbill_import::Reject;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crossbill_core::{Error, Filter, Metadata, NamespaceName, Record, Result};
+use crossbill_store::Key;
+use parking_lot::RwLock;
+use rayon::prelude::*;
+
+use crate::catalog::not_found;
+use crate::env::Env;
+use crate::imports::Imports;
+use crate::namespace::{IndexContext, Namespace, WriteOp, directory_name};
+use crate::ops::Op;
 use crate::types::{
-    ImportView, IndexInfo, IndexStats, Lsn, NamespaceInfo, NamespacePage, Query, QueryAnswer,
-    Selector, StartImport, StoredRecord, Update,
+    IndexInfo, IndexStats, Lsn, NamespaceInfo, NamespacePage, Query, QueryAnswer, Selector,
+    StoredRecord, Update,
 };
 
 /// An index, to read and write. Every write is durable when its call returns
 /// and seen by every read that begins after.
-pub struct Index {}
+pub struct Index {
+    info: RwLock<IndexInfo>,
+    context: Arc<IndexContext>,
+    namespaces: RwLock<BTreeMap<String, Arc<Namespace>>>,
+    /// Directories that could not be opened, and why.
+    broken: BTreeMap<String, Error>,
+    imports: Imports,
+    this: Weak<Index>,
+}
 
 impl Index {
+    /// Opens what is stored of an index (nothing, for a new one).
+    pub(crate) fn open(env: &Arc<Env>, info: IndexInfo) -> Result<Arc<Self>> {
+        let dir = Key::new("indexes").map_err(|error| Error::internal(error.to_string()))?;
+        let context = Arc::new(IndexContext {
+            env: Arc::clone(env),
+            shape: info.shape,
+            dir: dir.join(&info.uid),
+            lsn: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        });
+        let directories = env.root.list_dirs(&context.dir.join("namespaces"))?;
+        let opened: Vec<_> = env.query_pool.install(|| {
+            let directories = directories.into_par_iter();
+            directories.map(|name| (Namespace::open(&context, &name), name)).collect()
+        });
+        let (mut namespaces, mut broken) = (BTreeMap::new(), BTreeMap::new());
+        for (result, directory) in opened {
+            match result {
+                Ok(Some(namespace)) => {
+                    namespaces.insert(namespace.name().as_str().to_owned(), namespace);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(index = %info.name, directory, %error, "namespace unusable");
+                    broken.insert(directory, error);
+                }
+            }
+        }
+        let lsn = namespaces.values().map(|namespace| namespace.applied_lsn()).sum();
+        context.lsn.store(lsn, Ordering::Release);
+        let imports = Imports::open(&context, &info)?;
+        Ok(Arc::new_cyclic(|this| Self {
+            info: RwLock::new(info),
+            context,
+            namespaces: RwLock::new(namespaces),
+            broken,
+            imports,
+            this: Weak::clone(this),
+        }))
+    }
+
     /// The index as described.
     pub fn info(&self) -> IndexInfo {
-        todo!()
+        self.info.read().clone()
+    }
+
+    pub(crate) fn set_info(&self, info: IndexInfo) {
+        *self.info.write() = info;
+    }
+
+    pub(crate) fn imports(&self) -> &Imports {
+        &self.imports
+    }
+
+    pub(crate) fn weak(&self) -> Weak<Index> {
+        Weak::clone(&self.this)
+    }
+
+    pub(crate) fn context(&self) -> &Arc<IndexContext> {
+        &self.context
+    }
+
+    /// Refuses all further work: the index is deleted.
+    pub(crate) fn close(&self) {
+        self.context.closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.context.closed.load(Ordering::Acquire) {
+            return Err(not_found(self.info.read().name.as_str()));
+        }
+        Ok(())
+    }
+
+    /// Whether some namespace could not be opened: then nobody knows which
+    /// parts it needs.
+    pub(crate) fn has_broken(&self) -> bool {
+        !self.broken.is_empty()
+    }
+
+    /// Every namespace object, those that do not exist for users among them.
+    pub(crate) fn all_namespaces(&self) -> Vec<Arc<Namespace>> {
+        self.namespaces.read().values().cloned().collect()
+    }
+
+    /// The namespace, if it was ever written to.
+    fn find(&self, name: &NamespaceName) -> Result<Option<Arc<Namespace>>> {
+        self.check_open()?;
+        if let Some(found) = self.namespaces.read().get(name.as_str()) {
+            return Ok(Some(Arc::clone(found)));
+        }
+        self.check_unbroken(name)?;
+        Ok(None)
+    }
+
+    fn check_unbroken(&self, name: &NamespaceName) -> Result<()> {
+        if self.broken.is_empty() {
+            return Ok(());
+        }
+        match self.broken.get(&directory_name(name.as_str())) {
+            Some(error) => Err(Error::new(
+                error.kind(),
+                format!("namespace {:?} cannot be used: {}", name.as_str(), error.message()),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The namespace, to write to.
+    pub(crate) fn namespace(&self, name: &NamespaceName) -> Result<Arc<Namespace>> {
+        if let Some(found) = self.find(name)? {
+            return Ok(found);
+        }
+        let mut namespaces = self.namespaces.write();
+        let namespace = namespaces
+            .entry(name.as_str().to_owned())
+            .or_insert_with(|| Namespace::new(&self.context, name));
+        Ok(Arc::clone(namespace))
     }
 
     /// The number of the last write.
     pub fn lsn(&self) -> Lsn {
-        todo!()
+        Lsn(self.context.lsn.load(Ordering::Acquire))
     }
 
     /// Puts records, each in place of the one with its id. All are checked
     /// before any is written.
     pub fn upsert(&self, namespace: &NamespaceName, records: Vec<Record>) -> Result<Lsn> {
-        let _ = (namespace, records);
-        todo!()
+        self.namespace(namespace)?.upsert(records)
     }
 
     /// The nearest records.
     pub fn query(&self, namespace: &NamespaceName, query: &Query) -> Result<QueryAnswer> {
-        let _ = (namespace, query);
-        todo!()
+        if query.top_k == 0 {
+            return Err(Error::invalid("top_k is 0, expected at least 1"));
+        }
+        match self.find(namespace)? {
+            Some(namespace) => namespace.query(query),
+            // Asked all the same, so that a wrong query is told.
+            None => Namespace::new(&self.context, namespace).query(query),
+        }
     }
 
     /// The records with these ids; unknown ones are left out.
     pub fn fetch(&self, namespace: &NamespaceName, ids: &[String]) -> Result<Vec<StoredRecord>> {
-        let _ = (namespace, ids);
-        todo!()
+        Ok(self.find(namespace)?.map(|namespace| namespace.fetch(ids)).unwrap_or_default())
     }
 
     /// Records whose metadata matches, in id order after `after`, and the id
@@ -52,14 +190,19 @@ impl Index {
         limit: usize,
         after: Option<&str>,
     ) -> Result<(Vec<StoredRecord>, Option<String>)> {
-        let _ = (namespace, filter, limit, after);
-        todo!()
+        check_filter(filter, "Empty filter provided for fetch by metadata request")?;
+        match self.find(namespace)? {
+            Some(namespace) => Ok(namespace.fetch_by_metadata(filter, limit, after)),
+            None => Ok((Vec::new(), None)),
+        }
     }
 
     /// Changes one record.
     pub fn update(&self, namespace: &NamespaceName, update: Update) -> Result<Lsn> {
-        let _ = (namespace, update);
-        todo!()
+        match self.find(namespace)? {
+            Some(namespace) => namespace.update(update),
+            None => Namespace::new(&self.context, namespace).update(update),
+        }
     }
 
     /// Puts fields over the metadata of every record that matches, or only
@@ -71,14 +214,45 @@ impl Index {
         set_metadata: Metadata,
         dry_run: bool,
     ) -> Result<u64> {
-        let _ = (namespace, filter, set_metadata, dry_run);
-        todo!()
+        check_filter(filter, "Update with empty metadata filter is not allowed")?;
+        match self.find(namespace)? {
+            None => Ok(0),
+            Some(namespace) if dry_run => Ok(namespace.matching_ids(filter).len() as u64),
+            Some(namespace) => {
+                let op = WriteOp::UpdateMatching(filter.clone(), set_metadata);
+                Ok(namespace.write(op)?.matched)
+            }
+        }
     }
 
-    /// Deletes records.
+    /// Deletes records. `NotFound` where the namespace does not exist and all
+    /// of it, or a filter, is asked for.
     pub fn delete(&self, namespace: &NamespaceName, selector: Selector) -> Result<Lsn> {
-        let _ = (namespace, selector);
-        todo!()
+        let found = self.find(namespace)?.filter(|namespace| namespace.exists());
+        if let Selector::Filter(filter) = &selector {
+            check_filter(filter, "Delete with empty metadata filter is not allowed")?;
+        }
+        let Some(found) = found else {
+            return match selector {
+                Selector::Ids(_) => Ok(self.lsn()),
+                _ => Err(Error::not_found("Namespace not found")),
+            };
+        };
+        let op = match selector {
+            Selector::Ids(ids) => {
+                ids.iter().try_for_each(|id| crossbill_core::check_record_id(id))?;
+                WriteOp::Blind(vec![Op::Delete(ids)])
+            }
+            Selector::All => WriteOp::Blind(vec![Op::Clear]),
+            Selector::Filter(filter) => WriteOp::DeleteMatching(filter),
+        };
+        let cleared = matches!(&op, WriteOp::Blind(ops) if ops.contains(&Op::Clear));
+        let lsn = found.write(op)?.lsn;
+        if cleared {
+            // Gives the space of its segments back.
+            found.flush_soon();
+        }
+        Ok(lsn)
     }
 
     /// Ids with `prefix` in order, after `after`; whether there are more.
@@ -89,13 +263,19 @@ impl Index {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<String>, bool)> {
-        let _ = (namespace, prefix, after, limit);
-        todo!()
+        let found = self.find(namespace)?;
+        Ok(found.map(|namespace| namespace.list_ids(prefix, after, limit)).unwrap_or_default())
     }
 
     /// Live records by namespace.
     pub fn stats(&self) -> Result<IndexStats> {
-        todo!()
+        self.check_open()?;
+        let lsn = self.lsn();
+        let infos = self.all_namespaces().into_iter().filter_map(|namespace| namespace.info());
+        let namespaces: BTreeMap<String, u64> =
+            infos.map(|info| (info.name, info.record_count)).collect();
+        let total = namespaces.values().sum();
+        Ok(IndexStats { namespaces, total, lsn })
     }
 
     /// Makes an empty namespace. `Conflict` where it exists.
@@ -104,8 +284,9 @@ impl Index {
         namespace: &NamespaceName,
         filterable: Option<Vec<String>>,
     ) -> Result<NamespaceInfo> {
-        let _ = (namespace, filterable);
-        todo!()
+        let found = self.namespace(namespace)?;
+        found.write(WriteOp::Create(filterable))?;
+        found.info().ok_or_else(|| namespace_not_found(namespace))
     }
 
     /// Namespaces with `prefix` in name order, after `after`.
@@ -115,61 +296,59 @@ impl Index {
         after: Option<&str>,
         limit: usize,
     ) -> Result<NamespacePage> {
-        let _ = (prefix, after, limit);
-        todo!()
+        self.check_open()?;
+        let all: Vec<Arc<Namespace>> = {
+            let namespaces = self.namespaces.read();
+            let from = namespaces.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+            let with_prefix = from.take_while(|(name, _)| name.starts_with(prefix));
+            with_prefix.map(|(_, namespace)| Arc::clone(namespace)).collect()
+        };
+        let existing: Vec<&Arc<Namespace>> = all.iter().filter(|found| found.exists()).collect();
+        let total = existing.len() as u64;
+        let behind =
+            existing.iter().filter(|found| after.is_none_or(|after| found.name().as_str() > after));
+        let mut namespaces: Vec<NamespaceInfo> =
+            behind.filter_map(|found| found.info()).take(limit.saturating_add(1)).collect();
+        let more = namespaces.len() > limit;
+        namespaces.truncate(limit);
+        Ok(NamespacePage { namespaces, more, total })
     }
 
     /// One namespace. `NotFound` where it does not exist.
     pub fn describe_namespace(&self, namespace: &NamespaceName) -> Result<NamespaceInfo> {
-        let _ = namespace;
-        todo!()
+        let found = self.find(namespace)?.and_then(|found| found.info());
+        found.ok_or_else(|| namespace_not_found(namespace))
     }
 
     /// Deletes a namespace and its records. `NotFound` where it does not
     /// exist.
     pub fn delete_namespace(&self, namespace: &NamespaceName) -> Result<()> {
-        let _ = namespace;
-        todo!()
+        let found = self.find(namespace)?.ok_or_else(|| namespace_not_found(namespace))?;
+        found.write(WriteOp::Drop)?;
+        Ok(())
     }
 
-    /// Starts an import and gives its id. Checks the form of the request
-    /// only; never touches the source.
-    pub fn start_import(&self, start: StartImport) -> Result<String> {
-        let _ = start;
-        todo!()
+    /// Moves what is in memory into segments and merges small ones; for tests
+    /// and tools. Nothing needs it: the background does both in time.
+    pub fn flush(&self, namespace: &NamespaceName) -> Result<()> {
+        match self.find(namespace)? {
+            Some(namespace) => {
+                namespace.flush()?;
+                while namespace.merge_once()? {}
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
+}
 
-    /// One import. `NotFound` where there is none.
-    pub fn describe_import(&self, id: &str) -> Result<ImportView> {
-        let _ = id;
-        todo!()
-    }
+fn namespace_not_found(namespace: &NamespaceName) -> Error {
+    Error::not_found(format!("Namespace {namespace} not found"))
+}
 
-    /// Imports, newest first, with ids below `before`; whether there are more.
-    pub fn list_imports(
-        &self,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<(Vec<ImportView>, bool)> {
-        let _ = (before, limit);
-        todo!()
+fn check_filter(filter: &Filter, message: &str) -> Result<()> {
+    if filter.is_empty() {
+        return Err(Error::invalid(message));
     }
-
-    /// Cancels an import: described as Cancelled from the next call on. No
-    /// effect on one that has ended.
-    pub fn cancel_import(&self, id: &str) -> Result<()> {
-        let _ = id;
-        todo!()
-    }
-
-    /// Rejected records from `offset` on, and how many there are in all.
-    pub fn import_rejects(
-        &self,
-        id: &str,
-        offset: u64,
-        limit: usize,
-    ) -> Result<(Vec<Reject>, u64)> {
-        let _ = (id, offset, limit);
-        todo!()
-    }
+    Ok(())
 }

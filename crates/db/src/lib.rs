@@ -8,8 +8,15 @@
 //!
 //! Knows no wire types and no HTTP.
 
+mod background;
+mod catalog;
 mod database;
+mod env;
+mod imports;
 mod index;
+mod namespace;
+mod ops;
+mod sweep;
 mod types;
 
 pub use crossbill_engine::{Effort, SearchStats};

@@ -1,0 +1,217 @@
+//! Which indexes there are: one document, changed by compare-and-swap. Rules
+//! of names, ports and tags; no I/O.
+
+use std::collections::BTreeMap;
+
+use crossbill_core::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
+use crossbill_core::{Error, IndexName, IndexShape, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::types::{IndexChange, IndexInfo, NewIndex};
+
+/// The kind under which the catalog is stored.
+pub(crate) const CATALOG_KIND: &str = "catalog";
+
+/// All indexes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Catalog {
+    /// In name order.
+    pub(crate) indexes: BTreeMap<IndexName, CatalogEntry>,
+}
+
+/// One index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CatalogEntry {
+    uid: String,
+    shape: IndexShape,
+    port: u16,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    #[serde(default)]
+    deletion_protection: bool,
+    cloud: String,
+    region: String,
+    created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spec_json: Option<String>,
+}
+
+impl CatalogEntry {
+    /// The entry as described.
+    pub(crate) fn info(&self, name: &IndexName) -> IndexInfo {
+        IndexInfo {
+            name: name.clone(),
+            uid: self.uid.clone(),
+            shape: self.shape,
+            port: self.port,
+            tags: self.tags.clone(),
+            deletion_protection: self.deletion_protection,
+            cloud: self.cloud.clone(),
+            region: self.region.clone(),
+            created_at: self.created_at,
+            spec_json: self.spec_json.clone(),
+        }
+    }
+}
+
+/// Why an index of that name is not found.
+pub(crate) fn not_found(name: &str) -> Error {
+    Error::not_found(format!("Index {name} not found"))
+}
+
+impl Catalog {
+    /// Adds an index; it gets the smallest port from `first_port` up that no
+    /// other index has, and keeps it.
+    pub(crate) fn create(
+        &mut self,
+        new: NewIndex,
+        uid: String,
+        created_at: Timestamp,
+        first_port: u16,
+    ) -> Result<()> {
+        if self.indexes.contains_key(&new.name) {
+            return Err(Error::conflict("Resource already exists"));
+        }
+        let taken = |port: &u16| self.indexes.values().any(|entry| entry.port == *port);
+        let port = (first_port..=u16::MAX).find(|port| !taken(port)).ok_or_else(|| {
+            Error::exhausted(format!("every port from {first_port} to 65535 belongs to an index"))
+        })?;
+        check_tags(&new.tags)?;
+        let entry = CatalogEntry {
+            uid,
+            shape: new.shape,
+            port,
+            tags: new.tags,
+            deletion_protection: new.deletion_protection,
+            cloud: new.cloud,
+            region: new.region,
+            created_at,
+            spec_json: new.spec_json,
+        };
+        self.indexes.insert(new.name, entry);
+        Ok(())
+    }
+
+    /// The index called `name`.
+    pub(crate) fn get(&self, name: &str) -> Result<IndexInfo> {
+        let found = IndexName::new(name).ok().and_then(|name| self.indexes.get_key_value(&name));
+        let (name, entry) = found.ok_or_else(|| not_found(name))?;
+        Ok(entry.info(name))
+    }
+
+    /// Changes an index; tags merge, and an empty value removes its tag.
+    pub(crate) fn configure(&mut self, name: &str, change: IndexChange) -> Result<()> {
+        let key = IndexName::new(name).map_err(|_| not_found(name))?;
+        let entry = self.indexes.get_mut(&key).ok_or_else(|| not_found(name))?;
+        let mut tags = entry.tags.clone();
+        tags.extend(change.tags);
+        tags.retain(|_, value| !value.is_empty());
+        check_tags(&tags)?;
+        entry.tags = tags;
+        if let Some(protected) = change.deletion_protection {
+            entry.deletion_protection = protected;
+        }
+        if change.spec_json.is_some() {
+            entry.spec_json = change.spec_json;
+        }
+        Ok(())
+    }
+
+    /// Takes an index out.
+    pub(crate) fn delete(&mut self, name: &str) -> Result<IndexInfo> {
+        let info = self.get(name)?;
+        if info.deletion_protection {
+            return Err(Error::forbidden(format!(
+                "Deletion protection is enabled for index {name}; disable it before deleting"
+            )));
+        }
+        self.indexes.remove(&info.name);
+        Ok(info)
+    }
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
+    if tags.len() > TAGS_MAX {
+        return Err(Error::invalid(format!(
+            "found {} tags, expected at most {TAGS_MAX}",
+            tags.len()
+        )));
+    }
+    for (key, value) in tags {
+        let key_length = key.chars().count();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if key_length == 0 || key_length > TAG_KEY_CHARS_MAX || !key.chars().all(plain) {
+            return Err(Error::invalid(format!(
+                "found tag key {key:?}, expected 1 to {TAG_KEY_CHARS_MAX} of a-z, A-Z, 0-9, '_', '-'"
+            )));
+        }
+        let printable = |c: char| c.is_ascii_graphic() || c == ' ';
+        if value.chars().count() > TAG_VALUE_CHARS_MAX || !value.chars().all(printable) {
+            return Err(Error::invalid(format!(
+                "found tag value {value:?}, expected at most {TAG_VALUE_CHARS_MAX} printable ASCII \
+                 characters"
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbill_core::{ErrorKind, Metric};
+
+    use super::*;
+
+    fn new_index(name: &str) -> NewIndex {
+        NewIndex {
+            name: IndexName::new(name).unwrap(),
+            shape: IndexShape::dense(2, Metric::Cosine),
+            tags: BTreeMap::new(),
+            deletion_protection: false,
+            cloud: "aws".into(),
+            region: "us-east-1".into(),
+            spec_json: None,
+        }
+    }
+
+    #[test]
+    fn ports_are_the_smallest_free_and_stay() {
+        let mut catalog = Catalog::default();
+        for name in ["a", "b", "c"] {
+            catalog.create(new_index(name), name.into(), Timestamp(1), 5081).unwrap();
+        }
+        assert_eq!(catalog.get("b").unwrap().port, 5082);
+        catalog.delete("a").unwrap();
+        catalog.create(new_index("d"), "d".into(), Timestamp(1), 5081).unwrap();
+        assert_eq!(catalog.get("d").unwrap().port, 5081);
+        assert_eq!(catalog.get("c").unwrap().port, 5083);
+        let again = catalog.create(new_index("c"), "x".into(), Timestamp(1), 5081).unwrap_err();
+        assert_eq!((again.kind(), again.message()), (ErrorKind::Conflict, "Resource already exists"));
+        assert_eq!(catalog.get("nope").unwrap_err().message(), "Index nope not found");
+        let all = catalog.create(new_index("e"), "e".into(), Timestamp(1), 65535);
+        assert!(all.is_ok());
+        let full = catalog.create(new_index("f"), "f".into(), Timestamp(1), 65535).unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::Exhausted);
+    }
+
+    #[test]
+    fn tags_merge_and_protection_protects() {
+        let mut catalog = Catalog::default();
+        let tags = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
+        let mut new = new_index("a");
+        new.tags = tags(&[("x", "1"), ("y", "2")]);
+        catalog.create(new, "a".into(), Timestamp(1), 5081).unwrap();
+        let change = IndexChange {
+            tags: tags(&[("y", ""), ("z", "3")]),
+            deletion_protection: Some(true),
+            spec_json: None,
+        };
+        catalog.configure("a", change).unwrap();
+        assert_eq!(catalog.get("a").unwrap().tags, tags(&[("x", "1"), ("z", "3")]));
+        assert_eq!(catalog.delete("a").unwrap_err().kind(), ErrorKind::Forbidden);
+        let bad = IndexChange { tags: tags(&[("a b", "1")]), ..IndexChange::default() };
+        assert_eq!(catalog.configure("a", bad).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}

@@ -1,0 +1,73 @@
+//! What all parts of an open database share: the root, the clock, the thread
+//! pools, the queues of background work and the memory bounds.
+
+use std::sync::{Arc, Weak};
+
+use crossbill_core::limits::{MEMTABLE_BYTES_MAX, MEMTABLE_ROWS_MAX};
+use crossbill_core::{Clock, Error, IdSource, Result};
+use crossbill_import::ImportSettings;
+use crossbill_store::{Root, SourcePolicy};
+use rayon::ThreadPool;
+
+use crate::DatabaseOptions;
+use crate::background::Queue;
+use crate::imports::Waiting;
+use crate::namespace::Namespace;
+
+/// Shared by everything in one database.
+pub(crate) struct Env {
+    pub(crate) root: Root,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+    /// Searches run here.
+    pub(crate) query_pool: ThreadPool,
+    /// Segments are built here, so that searches do not wait for them.
+    pub(crate) build_pool: Arc<ThreadPool>,
+    /// Namespaces whose frozen memtable waits to be flushed.
+    pub(crate) flushes: Arc<Queue<Weak<Namespace>>>,
+    /// Namespaces that may have segments to merge.
+    pub(crate) merges: Arc<Queue<Weak<Namespace>>>,
+    /// Imports that wait for their turn.
+    pub(crate) imports: Arc<Queue<Waiting>>,
+    /// Where imports may read from.
+    pub(crate) policy: Arc<SourcePolicy>,
+    /// How imports run.
+    pub(crate) import: ImportSettings,
+    /// Rows a memtable holds before it is flushed.
+    pub(crate) memtable_rows_max: usize,
+    /// Bytes a memtable holds before it is flushed.
+    pub(crate) memtable_bytes_max: usize,
+}
+
+impl Env {
+    /// An environment over `root`.
+    pub(crate) fn new(root: Root, options: &DatabaseOptions) -> Result<Self> {
+        let threads = options.threads.max(1);
+        // Two memtables (one frozen) of a busy namespace take a sixteenth.
+        let share = usize::try_from(options.memory_bytes / 32).unwrap_or(usize::MAX);
+        let policy =
+            SourcePolicy { data_dir: Some(options.data.clone()), ..options.source_policy.clone() };
+        Ok(Self {
+            root,
+            clock: Arc::clone(&options.clock),
+            ids: Arc::clone(&options.ids),
+            query_pool: pool("crossbill-query", threads)?,
+            build_pool: Arc::new(pool("crossbill-build", threads)?),
+            flushes: Arc::new(Queue::new()),
+            merges: Arc::new(Queue::new()),
+            imports: Arc::new(Queue::new()),
+            policy: Arc::new(policy),
+            import: options.import.clone(),
+            memtable_rows_max: MEMTABLE_ROWS_MAX,
+            memtable_bytes_max: share.clamp(1 << 20, MEMTABLE_BYTES_MAX),
+        })
+    }
+}
+
+fn pool(name: &'static str, threads: usize) -> Result<ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .thread_name(move |number| format!("{name}-{number}"))
+        .build()
+        .map_err(|error| Error::internal(format!("cannot start {threads} threads: {error}")))
+}

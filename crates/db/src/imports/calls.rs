@@ -1,0 +1,144 @@
+//! The import calls of an index.
+
+use crossbill_core::limits::{IMPORT_QUEUE_MAX, IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
+use crossbill_core::{Error, Result, Timestamp};
+use crossbill_import::{ErrorMode, Reject, RejectLog, rejects_key};
+use crossbill_store::TaskCounts;
+
+use super::Waiting;
+use super::job::Job;
+use super::record::ImportRecord;
+use crate::Index;
+use crate::types::{ImportStatus, ImportView, StartImport};
+
+/// How long a repeated start is taken for a retry, in milliseconds.
+const RETRY_WINDOW_MS: i64 = 60_000;
+
+impl Index {
+    /// Starts an import and gives its id. Checks the form of the request
+    /// only; never touches the source.
+    pub fn start_import(&self, start: StartImport) -> Result<String> {
+        self.check_open()?;
+        let env = &self.context().env;
+        check_length("uri", &start.uri, IMPORT_URI_CHARS_MAX)?;
+        if let Some(integration) = &start.integration {
+            check_length("integration id", integration, INTEGRATION_ID_CHARS_MAX)?;
+        }
+        env.policy.check(&start.uri, start.integration.as_deref())?;
+        if env.imports.len() >= IMPORT_QUEUE_MAX {
+            return Err(Error::exhausted(format!(
+                "{IMPORT_QUEUE_MAX} imports wait already, expected fewer; try again later"
+            )));
+        }
+        let now = env.clock.now();
+        let record = new_record(&start, now);
+        let (job, is_new) =
+            self.imports().add(self.context(), record, |job| is_repeat(job, &start, now))?;
+        if is_new {
+            env.imports.push(Waiting { index: self.weak(), job: job.clone() });
+        }
+        Ok(job.name())
+    }
+
+    /// One import. `NotFound` where there is none.
+    pub fn describe_import(&self, id: &str) -> Result<ImportView> {
+        self.check_open()?;
+        Ok(self.imports().get(id)?.view(&*self.context().env.clock))
+    }
+
+    /// Imports, newest first, with ids below `before`; whether there are more.
+    pub fn list_imports(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<ImportView>, bool)> {
+        self.check_open()?;
+        let clock = &*self.context().env.clock;
+        let newest_first = self.imports().all().into_iter().rev();
+        let below = newest_first.filter(|job| before.is_none_or(|before| job.id < before));
+        let mut jobs: Vec<_> = below.take(limit.saturating_add(1)).collect();
+        let more = jobs.len() > limit;
+        jobs.truncate(limit);
+        Ok((jobs.iter().map(|job| job.view(clock)).collect(), more))
+    }
+
+    /// Cancels an import: described as Cancelled from the next call on. No
+    /// effect on one that has ended.
+    pub fn cancel_import(&self, id: &str) -> Result<()> {
+        self.check_open()?;
+        self.imports().get(id)?.cancel(self.context().env.clock.now())
+    }
+
+    /// Rejected records from `offset` on, and how many there are in all.
+    pub fn import_rejects(
+        &self,
+        id: &str,
+        offset: u64,
+        limit: usize,
+    ) -> Result<(Vec<Reject>, u64)> {
+        self.check_open()?;
+        let job = self.imports().get(id)?;
+        let env = &self.context().env;
+        let (committed, plan, record) = {
+            let live = job.live();
+            (live.committed.clone(), live.plan.clone(), live.record.clone())
+        };
+        let files = match record.error_mode {
+            ErrorMode::Abort => record.end.and_then(|end| end.reject).into_iter().collect(),
+            ErrorMode::Continue => match plan {
+                Some(plan) => plan.file_errors.clone(),
+                None => job.load_plan(&env.root)?.map(|plan| plan.file_errors).unwrap_or_default(),
+            },
+        };
+        let tasks = super::run::tables(env, self, &job)?;
+        let counted = |task: &u32| committed.as_ref().is_none_or(|tasks| tasks.contains(task));
+        let dir = self.context().dir.as_str();
+        let keys = tasks.iter().filter(|task| counted(task));
+        let keys: Vec<_> =
+            keys.map(|task| rejects_key(dir, &job.name(), *task)).collect::<Result<_>>()?;
+        let log = RejectLog::open(&env.root, &files, &keys)?;
+        Ok((log.page(offset, limit)?, log.total()))
+    }
+}
+
+fn check_length(what: &str, text: &str, chars_max: usize) -> Result<()> {
+    let found = text.chars().count();
+    if found == 0 || found > chars_max {
+        return Err(Error::invalid(format!(
+            "{what} has {found} characters, expected 1 to {chars_max}"
+        )));
+    }
+    Ok(())
+}
+
+fn new_record(start: &StartImport, now: Timestamp) -> ImportRecord {
+    ImportRecord {
+        id: 0,
+        uri: start.uri.clone(),
+        integration: start.integration.clone(),
+        error_mode: start.error_mode,
+        idempotency_key: start.idempotency_key.clone(),
+        caller: start.caller.clone(),
+        created_at: now,
+        status: ImportStatus::Pending,
+        percent: 0.0,
+        end: None,
+    }
+}
+
+/// Whether `start` is most likely the start of `job` again, sent because its
+/// answer was lost.
+fn is_repeat(job: &Job, start: &StartImport, now: Timestamp) -> bool {
+    let live = job.live();
+    let record = &live.record;
+    if start.idempotency_key.is_some() || record.idempotency_key.is_some() {
+        return start.idempotency_key == record.idempotency_key;
+    }
+    !record.status.is_final()
+        && live.counts == TaskCounts::default()
+        && now.0 - record.created_at.0 < RETRY_WINDOW_MS
+        && record.uri == start.uri
+        && record.integration == start.integration
+        && record.error_mode == start.error_mode
+        && record.caller == start.caller
+}

@@ -1,0 +1,257 @@
+//! One import in this process: its stored record, its progress, and the gate
+//! that orders its commits and its cancellation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbill_core::{Error, Result, Timestamp};
+use crossbill_import::{ImportWatch, Phase, Plan, Reject};
+use crossbill_store::{Documents, Key, Root, TaskCounts, Versioned};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::record::{ImportEnd, ImportRecord, PLAN_KIND, RECORD_KIND};
+use super::view::Rate;
+use crate::types::ImportStatus;
+
+/// What changes while an import lives.
+pub(super) struct Live {
+    pub(super) record: ImportRecord,
+    version: u64,
+    documents: Documents<ImportRecord>,
+    /// Of all committed tasks.
+    pub(super) counts: TaskCounts,
+    /// The first reject of each task committed in this run.
+    pub(super) first_rejects: BTreeMap<u32, Reject>,
+    pub(super) plan: Option<Arc<Plan>>,
+    /// The tasks committed so far, once this process runs it.
+    pub(super) committed: Option<BTreeSet<u32>>,
+}
+
+/// An import.
+pub(crate) struct Job {
+    pub(super) id: u64,
+    pub(super) dir: Key,
+    /// Held during each commit and while the import is ended, so that nothing
+    /// is committed after a cancellation was answered. Taken before `live`.
+    pub(super) gate: Mutex<()>,
+    live: Mutex<Live>,
+    pub(super) watch: ImportWatch,
+    /// Tells source reads to stop.
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) rate: Mutex<Rate>,
+    /// Whether a thread is running it.
+    running: AtomicBool,
+}
+
+/// How many times a status change is tried while the store fails.
+const ATTEMPTS_MAX: usize = 3;
+
+impl Job {
+    /// Stores the record of a new import.
+    pub(super) fn create(root: &Root, imports: &Key, record: ImportRecord) -> Result<Self> {
+        let dir = imports.join(&record.id.to_string());
+        let documents = Documents::new(root, dir.join("record"), RECORD_KIND);
+        let version = documents.commit(0, &record)?;
+        crossbill_store::killpoint::reach("import.record_written");
+        Ok(Self::with_record(dir, record, version, documents))
+    }
+
+    /// Reads a stored record.
+    pub(super) fn open(root: &Root, imports: &Key, id: u64) -> Result<Option<Self>> {
+        let dir = imports.join(&id.to_string());
+        let documents = Documents::new(root, dir.join("record"), RECORD_KIND);
+        let stored = documents.load()?;
+        Ok(stored.map(|Versioned { version, value }| {
+            Self::with_record(dir, value, version, documents)
+        }))
+    }
+
+    fn with_record(
+        dir: Key,
+        record: ImportRecord,
+        version: u64,
+        documents: Documents<ImportRecord>,
+    ) -> Self {
+        let counts = record.end.as_ref().map(|end| end.counts).unwrap_or_default();
+        Self {
+            id: record.id,
+            dir,
+            live: Mutex::new(Live {
+                record,
+                version,
+                documents,
+                counts,
+                first_rejects: BTreeMap::new(),
+                plan: None,
+                committed: None,
+            }),
+            gate: Mutex::new(()),
+            watch: ImportWatch::default(),
+            stop: Arc::new(AtomicBool::new(false)),
+            rate: Mutex::new(Rate::default()),
+            running: AtomicBool::new(false),
+        }
+    }
+
+    /// The import's id as callers see it.
+    pub(crate) fn name(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// What changes; locked for short.
+    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock()
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_final(&self) -> bool {
+        self.live().record.status.is_final()
+    }
+
+    /// Stops the work without ending the import: it goes on at the next open.
+    pub(crate) fn interrupt(&self) {
+        self.watch.cancel();
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Notes that a thread runs it, until the answer is dropped.
+    pub(super) fn running(&self) -> Running<'_> {
+        self.running.store(true, Ordering::Release);
+        Running(self)
+    }
+
+    /// Whether a thread runs it.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// Whether it was told to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Cancels it. An import that has ended stays as it is, but one that
+    /// failed before it read anything becomes Cancelled: its caller may not
+    /// have known yet.
+    pub(crate) fn cancel(&self, now: Timestamp) -> Result<()> {
+        if !self.is_final() {
+            self.interrupt();
+        }
+        let _no_commit = self.gate.lock();
+        let mut live = self.live();
+        let failed_unread = live.record.status == ImportStatus::Failed
+            && live.plan.is_none()
+            && live.record.end.as_ref().is_some_and(|end| end.rows_total.is_none());
+        if live.record.status.is_final() && !failed_unread {
+            return Ok(());
+        }
+        let end = if failed_unread {
+            ImportEnd { finished_at: Some(now), ..ImportEnd::default() }
+        } else {
+            self.end(&live, now)
+        };
+        live.finish(ImportStatus::Cancelled, end, self.percent())
+    }
+
+    /// How it would end now.
+    pub(super) fn end(&self, live: &Live, now: Timestamp) -> ImportEnd {
+        let progress = self.watch.progress();
+        let plan = live.plan.as_deref();
+        ImportEnd {
+            finished_at: Some(now),
+            counts: live.counts,
+            rows_total: plan.map(|plan| plan.rows_total),
+            bytes_total: plan.map(|plan| plan.bytes_total),
+            files_total: plan.map(|plan| plan.files.len() as u64),
+            files_done: progress.files_done,
+            error: None,
+            warnings: plan.map(|plan| plan.warnings.clone()).unwrap_or_default(),
+            reject: None,
+        }
+    }
+
+    /// Marks it as running; an error where it has ended.
+    pub(super) fn begin(&self) -> Result<()> {
+        self.watch.set_phase(Phase::Listing);
+        let mut live = self.live();
+        if live.record.status == ImportStatus::Pending {
+            live.update(|record| record.status = ImportStatus::InProgress)?;
+        }
+        Ok(())
+    }
+
+    /// The stored plan, if there is one.
+    pub(super) fn load_plan(&self, root: &Root) -> Result<Option<Plan>> {
+        Ok(self.plans(root).load()?.map(|stored| stored.value))
+    }
+
+    /// Stores the plan that this and every later run follows.
+    pub(super) fn store_plan(&self, root: &Root, plan: &Plan) -> Result<()> {
+        self.plans(root).commit(0, plan)?;
+        crossbill_store::killpoint::reach("import.planned");
+        Ok(())
+    }
+
+    fn plans(&self, root: &Root) -> Documents<Plan> {
+        Documents::new(root, self.dir.join("plan"), PLAN_KIND)
+    }
+}
+
+impl Live {
+    /// Changes the stored record; refused once the import has ended.
+    pub(super) fn update(&mut self, change: impl FnOnce(&mut ImportRecord)) -> Result<()> {
+        if self.record.status.is_final() {
+            return Err(Error::failed_precondition("the import has ended"));
+        }
+        let mut record = self.record.clone();
+        change(&mut record);
+        self.store(record)
+    }
+
+    /// Ends the import. The caller has checked that it may.
+    pub(super) fn finish(
+        &mut self,
+        status: ImportStatus,
+        end: ImportEnd,
+        percent: f64,
+    ) -> Result<()> {
+        let mut record = self.record.clone();
+        record.status = status;
+        record.percent = if status == ImportStatus::Completed { 100.0 } else { percent };
+        record.end = Some(end);
+        self.store(record)
+    }
+
+    fn store(&mut self, record: ImportRecord) -> Result<()> {
+        let mut last = None;
+        for _ in 0..ATTEMPTS_MAX {
+            match self.documents.commit(self.version, &record) {
+                Ok(version) => {
+                    (self.version, self.record) = (version, record);
+                    return Ok(());
+                }
+                Err(error) => last = Some(Error::from(error)),
+            }
+            // Only this process writes here: a newer version is an attempt of
+            // ours whose answer was lost.
+            if let Ok(Some(stored)) = self.documents.load() {
+                self.version = stored.version;
+                if stored.value == record {
+                    self.record = record;
+                    return Ok(());
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::internal("a record was stored no time")))
+    }
+}
+
+/// Says that a thread runs a job.
+pub(super) struct Running<'a>(&'a Job);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,71 @@
+//! Where a running import's tasks are committed: the namespaces' manifests.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crossbill_core::{Error, Result};
+use crossbill_import::{Ledger, TaskOutcome, TaskSpec};
+use crossbill_store::TaskCounts;
+use crossbill_store::killpoint::reach;
+
+use super::job::Job;
+use crate::namespace::Namespace;
+
+/// The namespaces of one import.
+pub(super) struct JobLedger<'a> {
+    pub(super) job: &'a Job,
+    pub(super) namespaces: HashMap<String, Arc<Namespace>>,
+}
+
+impl JobLedger<'_> {
+    fn namespace(&self, task: &TaskSpec) -> Result<&Arc<Namespace>> {
+        self.namespaces.get(&task.namespace).ok_or_else(|| {
+            Error::internal(format!("task {} has a namespace of no plan", task.ordinal))
+        })
+    }
+}
+
+impl Ledger for JobLedger<'_> {
+    fn committed(&self, task: &TaskSpec) -> bool {
+        self.namespace(task).is_ok_and(|found| found.has_task(&task.import, task.ordinal))
+    }
+
+    fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> Result<()> {
+        let _not_cancelled_meanwhile = self.job.gate.lock();
+        if self.job.is_stopped() || self.job.is_final() {
+            return Err(Error::failed_precondition("the import was stopped"));
+        }
+        reach("import.commit_before");
+        let counts = self.namespace(task)?.adopt(&task.import, outcome)?;
+        reach("import.commit_after");
+        let percent = self.job.percent();
+        let mut live = self.job.live();
+        add(&mut live.counts, &counts);
+        live.committed.get_or_insert_default().insert(task.ordinal);
+        if let Some(reject) = &outcome.first_reject {
+            live.first_rejects.insert(task.ordinal, reject.clone());
+        }
+        // Only so that a restart does not show less; the commit stands.
+        if let Err(error) = live.update(|record| record.percent = percent) {
+            tracing::warn!(import = task.import, %error, "progress was not stored");
+        }
+        tracing::info!(
+            import = task.import,
+            task = task.ordinal,
+            namespace = task.namespace,
+            imported = counts.imported,
+            rejected = counts.rejected,
+            "task committed"
+        );
+        Ok(())
+    }
+}
+
+/// Adds `more` to `sum`.
+pub(super) fn add(sum: &mut TaskCounts, more: &TaskCounts) {
+    sum.read += more.read;
+    sum.imported += more.imported;
+    sum.superseded += more.superseded;
+    sum.rejected += more.rejected;
+    sum.bytes += more.bytes;
+}

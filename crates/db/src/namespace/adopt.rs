@@ -1,0 +1,229 @@
+//! How an import's task becomes part of a namespace: sequence numbers are
+//! reserved when the import begins, and each task's segments are added, with
+//! its counts, in one commit that also settles who wins each id.
+//!
+//! The order is that of the reserved numbers, not of the commits: an
+//! import's record gives way to anything written after the import began, and
+//! replaces anything before. A deletion takes what is there at its moment.
+
+use std::collections::HashMap;
+
+use crossbill_core::{Error, Result};
+use crossbill_import::TaskOutcome;
+use crossbill_store::{ImportProgress, SegmentEntry, TaskCounts};
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+
+use super::commit::Change;
+use super::state::{LiveSegment, State};
+use super::{Namespace, open_segment};
+
+/// Sequence numbers per task: more segments than any task makes.
+const NUMBERS_PER_TASK: u64 = 1 << 16;
+
+/// Where a new segment and one that is there already hold the same ids.
+struct Overlap {
+    /// Which new segment.
+    new: usize,
+    part: String,
+    /// Whether the other one comes first in the order of the namespace.
+    older: bool,
+    /// Whether the other one is of the same import.
+    same_import: bool,
+    /// (row of the new one, row of the other)
+    rows: Vec<(u32, u32)>,
+}
+
+impl Namespace {
+    /// Reserves sequence numbers for an import of `tasks` tasks, behind
+    /// everything written before this call. Does nothing where an earlier run
+    /// of the import did it. The namespace does not begin to exist by this.
+    pub(crate) fn reserve(&self, import: &str, tasks: u32) -> Result<()> {
+        if self.import_progress(import).is_some() {
+            return Ok(());
+        }
+        self.flush()?;
+        let mut committer = self.committer();
+        self.commit(&mut committer, |state| {
+            let mut change = Change::of(state);
+            let base_seq = state.header.next_seq;
+            change.header.next_seq += u64::from(tasks.max(1)) * NUMBERS_PER_TASK;
+            let progress = ImportProgress { base_seq, ..ImportProgress::default() };
+            change.header.imports.insert(import.to_owned(), progress);
+            // Memtables frozen from now on come behind.
+            state.header.next_seq = change.header.next_seq;
+            Ok(Some(change))
+        })
+    }
+
+    /// Whether a task was committed here.
+    pub(crate) fn has_task(&self, import: &str, ordinal: u32) -> bool {
+        let state = self.state.read();
+        let progress = state.header.imports.get(import);
+        progress.is_some_and(|progress| progress.tasks.contains_key(&ordinal))
+    }
+
+    /// How far an import got here.
+    pub(crate) fn import_progress(&self, import: &str) -> Option<ImportProgress> {
+        self.state.read().header.imports.get(import).cloned()
+    }
+
+    /// Forgets the progress of an import that has ended. Stored with the next
+    /// commit; if that never comes, the next open does it again.
+    pub(crate) fn forget_import(&self, import: &str) {
+        let _no_commit_between = self.committer();
+        self.state.write().header.imports.remove(import);
+    }
+
+    /// Imports that this namespace remembers.
+    pub(crate) fn remembered_imports(&self) -> Vec<String> {
+        self.state.read().header.imports.keys().cloned().collect()
+    }
+
+    /// Adds what a task made and marks it done, in one commit; its counts,
+    /// replacements between segments included. Does nothing for a task that is
+    /// done already.
+    pub(crate) fn adopt(&self, import: &str, outcome: &TaskOutcome) -> Result<TaskCounts> {
+        let mut committer = self.committer();
+        let progress = self.import_progress(import).ok_or_else(|| {
+            Error::internal(format!("import {import} has reserved nothing in {}", self.name))
+        })?;
+        if let Some(counts) = progress.tasks.get(&outcome.ordinal) {
+            return Ok(*counts);
+        }
+        let mut added = self.open_segments(import, outcome, progress.base_seq)?;
+        let overlaps = {
+            let present = self.state.read().live.clone();
+            self.env().build_pool.install(|| overlaps(&added, &present, import))
+        };
+        let mut counts = outcome.counts;
+        let replaced = replaced_within_import(&mut added, &overlaps);
+        counts.imported = counts.imported.saturating_sub(replaced);
+        counts.superseded += replaced;
+        self.commit(&mut committer, |state| {
+            let mut change = Change::of(state);
+            settle_with_segments(state, &mut added, &overlaps, &mut change);
+            settle_with_memtables(state, &mut added, &mut change);
+            let tasks = change.header.imports.entry(import.to_owned()).or_default();
+            tasks.tasks.insert(outcome.ordinal, counts);
+            if !added.is_empty() {
+                change.header.deleted = false;
+            }
+            change.incoming = added;
+            Ok(Some(change))
+        })?;
+        Ok(counts)
+    }
+
+    fn open_segments(
+        &self,
+        import: &str,
+        outcome: &TaskOutcome,
+        base_seq: u64,
+    ) -> Result<Vec<LiveSegment>> {
+        let first = base_seq + u64::from(outcome.ordinal) * NUMBERS_PER_TASK;
+        if outcome.segments.len() as u64 > NUMBERS_PER_TASK {
+            return Err(Error::internal(format!(
+                "task {} made {} segments, expected at most {NUMBERS_PER_TASK}",
+                outcome.ordinal,
+                outcome.segments.len()
+            )));
+        }
+        (first..)
+            .zip(&outcome.segments)
+            .map(|(seq, made)| {
+                let entry = SegmentEntry {
+                    part: made.part.clone(),
+                    seq,
+                    rows: made.rows,
+                    bytes: made.bytes,
+                    checksum: made.checksum,
+                    deleted: None,
+                    import: Some(import.to_owned()),
+                    task: Some(outcome.ordinal),
+                };
+                open_segment(&self.context, entry)
+            })
+            .collect()
+    }
+}
+
+/// Every pair of a new segment and one that comes before it here (present, or
+/// new and earlier in the task) that share ids.
+fn overlaps(added: &[LiveSegment], present: &[LiveSegment], import: &str) -> Vec<Overlap> {
+    let pairs: Vec<(usize, &LiveSegment)> = (0..added.len())
+        .flat_map(|new| present.iter().chain(&added[..new]).map(move |other| (new, other)))
+        .collect();
+    pairs
+        .into_par_iter()
+        .map(|(new, other)| Overlap {
+            new,
+            part: other.entry.part.clone(),
+            older: other.entry.seq < added[new].entry.seq,
+            same_import: other.entry.import.as_deref() == Some(import),
+            rows: added[new].segment.common_ids(&other.segment),
+        })
+        .filter(|overlap| !overlap.rows.is_empty())
+        .collect()
+}
+
+/// Counts the ids of the new segments that an earlier segment of the same
+/// import holds, whatever became of them since; buries those of the task's
+/// own earlier segments.
+fn replaced_within_import(added: &mut [LiveSegment], overlaps: &[Overlap]) -> u64 {
+    let mut replaced: HashMap<usize, RoaringBitmap> = HashMap::new();
+    for overlap in overlaps.iter().filter(|overlap| overlap.same_import) {
+        let new_rows = overlap.rows.iter().map(|(new, _)| *new);
+        replaced.entry(overlap.new).or_default().extend(new_rows);
+        let own = added.iter_mut().find(|live| live.entry.part == overlap.part);
+        if let Some(earlier) = own {
+            earlier.delete_rows(&overlap.rows.iter().map(|(_, other)| *other).collect());
+        }
+    }
+    replaced.values().map(RoaringBitmap::len).sum()
+}
+
+fn settle_with_segments(
+    state: &State,
+    added: &mut [LiveSegment],
+    overlaps: &[Overlap],
+    change: &mut Change,
+) {
+    for overlap in overlaps {
+        let Some(other) = state.live.iter().find(|live| live.entry.part == overlap.part) else {
+            continue;
+        };
+        if overlap.older {
+            let rows = overlap.rows.iter().map(|(_, other)| *other).collect();
+            change.buried.push((overlap.part.clone(), rows));
+        } else {
+            let newer_lives =
+                overlap.rows.iter().filter(|(_, row)| !other.deleted.contains(*row));
+            let rows = newer_lives.map(|(new, _)| *new).collect();
+            added[overlap.new].delete_rows(&rows);
+        }
+    }
+}
+
+fn settle_with_memtables(state: &State, added: &mut [LiveSegment], change: &mut Change) {
+    // The memtable was written to after the import began.
+    bury_known(added, state.memtable.ids().map(|(id, _)| id));
+    let Some(frozen) = &state.frozen else { return };
+    let live = frozen.table.ids().filter(|(_, row)| !frozen.deleted.contains(*row));
+    if added.first().is_some_and(|first| frozen.seq > first.entry.seq) {
+        bury_known(added, live.map(|(id, _)| id));
+        return;
+    }
+    let replaced = live.filter(|(id, _)| added.iter().any(|new| new.find(id).is_some()));
+    change.buried_frozen = Some(replaced.map(|(_, row)| row).collect());
+}
+
+fn bury_known<'a>(added: &mut [LiveSegment], ids: impl Iterator<Item = &'a str>) {
+    let mut rows = vec![RoaringBitmap::new(); added.len()];
+    for id in ids {
+        for (new, rows) in added.iter().zip(&mut rows) {
+            rows.extend(new.find(id));
+        }
+    }
+    added.iter_mut().zip(&rows).for_each(|(new, rows)| new.delete_rows(rows));
+}

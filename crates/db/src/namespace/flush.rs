@@ -1,0 +1,157 @@
+//! From a full memtable to a segment: freeze, build, publish the part, commit
+//! the manifest, cut the log.
+
+use std::sync::Arc;
+
+use crossbill_core::limits::EXACT_ROWS_MAX;
+use crossbill_core::{RecordBatch, Result, Seed};
+use crossbill_engine::{Segment, SegmentBuilder, SegmentOptions};
+use crossbill_import::part_key;
+use crossbill_store::SegmentEntry;
+use crossbill_store::killpoint::reach;
+use roaring::RoaringBitmap;
+
+use super::Namespace;
+use super::commit::Change;
+use super::state::{Frozen, LiveSegment};
+
+/// Records copied at a time from a memtable or segment into a builder.
+const BATCH_ROWS: usize = 512;
+
+/// A segment that was built and published but not yet committed.
+pub(super) struct Built {
+    pub(super) segment: LiveSegment,
+    /// For each source row the built row, or `DROPPED`.
+    pub(super) rows: Vec<u32>,
+}
+
+/// The built row of a source row that was left out.
+pub(super) const DROPPED: u32 = u32::MAX;
+
+impl Namespace {
+    /// Moves everything written before this call into segments.
+    pub(crate) fn flush(&self) -> Result<()> {
+        // What an earlier flush left frozen, then what is in the memtable.
+        self.flush_once()?;
+        self.flush_once()
+    }
+
+    /// What the background does when asked for a flush.
+    pub(crate) fn flush_in_background(&self) {
+        if self.context.closed.load(std::sync::atomic::Ordering::Acquire) {
+            return;
+        }
+        let result = self.flush_once();
+        if let Err(error) = &result {
+            tracing::error!(namespace = %self.name, %error, "a memtable was not flushed");
+        }
+        self.note_flush_end(result.err().map(|error| error.to_string()));
+        self.env().merges.push(self.this.clone());
+    }
+
+    fn note_flush_end(&self, error: Option<String>) {
+        let (last_error, ended) = &self.flush_ended;
+        *last_error.lock() = error;
+        ended.notify_all();
+    }
+
+    /// Flushes the frozen memtable, or freezes and flushes the current one.
+    fn flush_once(&self) -> Result<()> {
+        let _one_at_a_time = self.flushing.lock();
+        let frozen = {
+            let mut state = self.state.write();
+            state.freeze();
+            state.frozen.clone()
+        };
+        let Some(frozen) = frozen else { return Ok(()) };
+        reach("flush.started");
+        let built = self.build_frozen(&frozen)?;
+        reach("flush.part_published");
+        let mut committer = self.committer();
+        self.commit(&mut committer, |state| {
+            let Some(current) = state.frozen.clone() else { return Ok(None) };
+            let mut change = Change::of(state);
+            change.flushed_lsn = Some(frozen.lsn);
+            if let Some(Built { mut segment, rows }) = built {
+                let died = current.deleted.iter().map(|row| rows[row as usize]);
+                let died: RoaringBitmap = died.filter(|row| *row != DROPPED).collect();
+                segment.delete_rows(&died);
+                change.incoming.push(segment);
+            }
+            Ok(Some(change))
+        })?;
+        drop(committer);
+        reach("flush.committed");
+        self.note_flush_end(None);
+        self.cut_log(frozen.lsn);
+        Ok(())
+    }
+
+    /// Drops log files that hold nothing after `lsn`. Failing to costs only
+    /// space until the next time.
+    pub(super) fn cut_log(&self, lsn: u64) {
+        let wal = self.wal.lock().clone();
+        if let Some(wal) = wal
+            && let Err(error) = wal.truncate(lsn)
+        {
+            tracing::warn!(namespace = %self.name, %error, "the log was not cut");
+        }
+    }
+
+    fn build_frozen(&self, frozen: &Frozen) -> Result<Option<Built>> {
+        if frozen.live() == 0 {
+            return Ok(None);
+        }
+        let (table, dead) = (Arc::clone(&frozen.table), Arc::clone(&frozen.deleted));
+        let rows = table.rows() as u32;
+        let live = (0..rows).filter(|row| !dead.contains(*row));
+        let records = live.map(|row| (row, table.record(row)));
+        let mut builder = self.builder(frozen.seq)?;
+        let mut mapped = vec![DROPPED; rows as usize];
+        let mut batch = RecordBatch::default();
+        for (row, record) in records {
+            mapped[row as usize] = builder.rows() + batch.len() as u32;
+            batch.push(record);
+            if batch.len() == BATCH_ROWS {
+                builder.push(&std::mem::take(&mut batch))?;
+            }
+        }
+        builder.push(&batch)?;
+        Ok(Some(Built { segment: self.publish_segment(builder, frozen.seq)?, rows: mapped }))
+    }
+
+    /// A builder for a segment with sequence number `seq`.
+    pub(super) fn builder(
+        &self,
+        seq: u64,
+    ) -> Result<SegmentBuilder<crossbill_store::LocalScratch>> {
+        let options = SegmentOptions { seed: Seed(seq), exact_rows_max: EXACT_ROWS_MAX };
+        Ok(SegmentBuilder::new(self.context.shape, options, self.env().root.scratch())?)
+    }
+
+    /// Finishes a segment, stores its part and opens it.
+    pub(super) fn publish_segment(
+        &self,
+        builder: SegmentBuilder<crossbill_store::LocalScratch>,
+        seq: u64,
+    ) -> Result<LiveSegment> {
+        let env = self.env();
+        let built = builder.finish(&env.build_pool)?;
+        let part = env.ids.next_id().to_string();
+        let key = part_key(self.context.dir.as_str(), &part)?;
+        env.root.publish(built.file, &key)?;
+        let segment = Segment::open(env.root.open_part(&key)?)
+            .map_err(|error| crossbill_core::Error::corrupt(format!("part {part}: {error}")))?;
+        let entry = SegmentEntry {
+            part,
+            seq,
+            rows: built.rows,
+            bytes: built.bytes,
+            checksum: built.checksum,
+            deleted: None,
+            import: None,
+            task: None,
+        };
+        LiveSegment::open(entry, segment)
+    }
+}

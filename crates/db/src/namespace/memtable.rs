@@ -1,0 +1,269 @@
+//! What was written lately: records by id, their vectors end to end so that a
+//! query scans them exactly. Rows are never overwritten; a replaced or
+//! deleted row is only marked, so that a frozen memtable can be read while it
+//! becomes a segment.
+//!
+//! Knows no log, no segments and no locks.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crossbill_core::{Filter, IndexShape, Metadata, Record, SparseVector};
+use crossbill_engine::exact::score;
+use crossbill_engine::kernels::norm;
+use crossbill_engine::{Scored, TopK};
+use roaring::RoaringBitmap;
+
+struct Row {
+    id: Arc<str>,
+    sparse: Option<SparseVector>,
+    metadata: Option<Metadata>,
+}
+
+/// Records in memory.
+pub(crate) struct Memtable {
+    shape: IndexShape,
+    /// `rows × dimension` values.
+    values: Vec<f32>,
+    rows: Vec<Row>,
+    /// Live rows only.
+    by_id: BTreeMap<Arc<str>, u32>,
+    dead: RoaringBitmap,
+    bytes: usize,
+}
+
+/// Bytes a row takes beside its contents (rough).
+const ROW_BYTES: usize = 160;
+
+impl Memtable {
+    /// An empty one.
+    pub(crate) fn new(shape: IndexShape) -> Self {
+        Self {
+            shape,
+            values: Vec::new(),
+            rows: Vec::new(),
+            by_id: BTreeMap::new(),
+            dead: RoaringBitmap::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Puts a checked record in place of any with its id.
+    pub(crate) fn put(&mut self, record: Record) {
+        self.bytes += record_bytes(&record);
+        let row = self.rows.len() as u32;
+        let id: Arc<str> = record.id.into();
+        if let Some(old) = self.by_id.insert(Arc::clone(&id), row) {
+            self.dead.insert(old);
+        }
+        self.values.extend_from_slice(&record.values);
+        self.rows.push(Row { id, sparse: record.sparse, metadata: record.metadata });
+    }
+
+    /// Marks the record with `id` as deleted, if there is one.
+    pub(crate) fn remove(&mut self, id: &str) {
+        if let Some(row) = self.by_id.remove(id) {
+            self.dead.insert(row);
+        }
+    }
+
+    /// Marks all as deleted.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.shape);
+    }
+
+    /// Rows, dead ones included.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Rows that were replaced or deleted.
+    pub(crate) fn dead(&self) -> &RoaringBitmap {
+        &self.dead
+    }
+
+    /// Live records.
+    pub(crate) fn live(&self) -> u64 {
+        self.by_id.len() as u64
+    }
+
+    /// Bytes of memory held (rough).
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The row of the live record with `id`.
+    pub(crate) fn find(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Ids of live records.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.by_id.iter().map(|(id, row)| (&**id, *row))
+    }
+
+    /// Ids of live records with `prefix`, in order, after `after`.
+    pub(crate) fn ids_after<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a str, u32)> + 'a {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        self.by_id
+            .range::<str, _>((start, Bound::Unbounded))
+            .map(|(id, row)| (&**id, *row))
+            .take_while(move |(id, _)| id.starts_with(prefix))
+    }
+
+    /// The id of `row`.
+    pub(crate) fn id(&self, row: u32) -> &str {
+        &self.rows[row as usize].id
+    }
+
+    /// The dense vector of `row`; empty in a sparse index.
+    pub(crate) fn vector(&self, row: u32) -> &[f32] {
+        let dimension = self.shape.dimension as usize;
+        &self.values[row as usize * dimension..][..dimension]
+    }
+
+    /// The record of `row`.
+    pub(crate) fn record(&self, row: u32) -> Record {
+        let found = &self.rows[row as usize];
+        Record {
+            id: found.id.to_string(),
+            values: self.vector(row).to_vec(),
+            sparse: found.sparse.clone(),
+            metadata: found.metadata.clone(),
+        }
+    }
+
+    /// Whether the metadata of `row` matches.
+    pub(crate) fn matches(&self, row: u32, filter: &Filter) -> bool {
+        match &self.rows[row as usize].metadata {
+            Some(metadata) => filter.matches(metadata),
+            None => filter.matches(&Metadata::default()),
+        }
+    }
+
+    /// The rows nearest to the query among those not in `dead`, nearest first.
+    pub(crate) fn search(
+        &self,
+        dense: Option<&[f32]>,
+        sparse: Option<&SparseVector>,
+        top_k: usize,
+        filter: Option<&Filter>,
+        dead: &RoaringBitmap,
+    ) -> Vec<Scored> {
+        let mut top = TopK::new(self.shape.metric, top_k.min(self.rows.len()).max(1));
+        let query_norm = dense.map_or(0.0, norm);
+        for row in 0..self.rows.len() as u32 {
+            if dead.contains(row) || filter.is_some_and(|filter| !self.matches(row, filter)) {
+                continue;
+            }
+            let own_sparse = self.rows[row as usize].sparse.as_ref();
+            let sparse_score = match (sparse, own_sparse) {
+                (Some(query), Some(own)) => shared_dot(query, own),
+                _ => None,
+            };
+            let total = match dense {
+                Some(query) => {
+                    score(self.shape.metric, query, query_norm, self.vector(row))
+                        + sparse_score.unwrap_or(0.0)
+                }
+                // A sparse query finds the records that share an index with it.
+                None => match sparse_score {
+                    Some(score) => score,
+                    None => continue,
+                },
+            };
+            top.push(row, total);
+        }
+        top.into_sorted()
+    }
+}
+
+/// The dot product, or nothing where no index is shared.
+fn shared_dot(a: &SparseVector, b: &SparseVector) -> Option<f32> {
+    let shares = {
+        let (mut left, mut right) = (a.indices().iter().peekable(), b.indices().iter().peekable());
+        loop {
+            match (left.peek(), right.peek()) {
+                (Some(x), Some(y)) if x == y => break true,
+                (Some(x), Some(y)) if x < y => drop(left.next()),
+                (Some(_), Some(_)) => drop(right.next()),
+                _ => break false,
+            }
+        }
+    };
+    shares.then(|| a.dot(b))
+}
+
+/// Bytes of memory a record takes (rough).
+pub(crate) fn record_bytes(record: &Record) -> usize {
+    let sparse = record.sparse.as_ref().map_or(0, |sparse| sparse.indices().len() * 8);
+    let metadata = record.metadata.as_ref().map_or(0, |metadata| {
+        metadata.0.iter().map(|(field, value)| field.len() + 96 + value_bytes(value)).sum()
+    });
+    ROW_BYTES + record.id.len() * 2 + record.values.len() * 4 + sparse + metadata
+}
+
+fn value_bytes(value: &crossbill_core::MetadataValue) -> usize {
+    match value {
+        crossbill_core::MetadataValue::String(text) => text.len(),
+        crossbill_core::MetadataValue::Strings(items) => {
+            items.iter().map(|item| item.len() + 24).sum()
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbill_core::Metric;
+
+    use super::*;
+
+    fn record(id: &str, values: [f32; 2]) -> Record {
+        Record { id: id.into(), values: values.into(), sparse: None, metadata: None }
+    }
+
+    fn found(table: &Memtable, query: [f32; 2]) -> Vec<&str> {
+        let hits = table.search(Some(&query), None, 10, None, table.dead());
+        hits.iter().map(|hit| table.id(hit.row)).collect()
+    }
+
+    #[test]
+    fn the_last_put_of_an_id_counts() {
+        let mut table = Memtable::new(IndexShape::dense(2, Metric::Euclidean));
+        table.put(record("a", [0.0, 0.0]));
+        table.put(record("b", [1.0, 0.0]));
+        table.put(record("a", [5.0, 0.0]));
+        assert_eq!((table.live(), table.rows()), (2, 3));
+        assert_eq!(found(&table, [0.0, 0.0]), ["b", "a"]);
+        table.remove("b");
+        table.remove("never there");
+        assert_eq!(found(&table, [0.0, 0.0]), ["a"]);
+        assert_eq!(table.record(table.find("a").unwrap()), record("a", [5.0, 0.0]));
+        table.clear();
+        assert_eq!((table.live(), found(&table, [0.0, 0.0]).len()), (0, 0));
+    }
+
+    #[test]
+    fn ids_go_on_after_the_last_one() {
+        let mut table = Memtable::new(IndexShape::dense(2, Metric::Euclidean));
+        for id in ["b", "a1", "a2", "a3", "c"] {
+            table.put(record(id, [0.0, 0.0]));
+        }
+        let page = |prefix, after| {
+            table.ids_after(prefix, after).map(|(id, _)| id.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(page("a", None), ["a1", "a2", "a3"]);
+        assert_eq!(page("a", Some("a1")), ["a2", "a3"]);
+        assert_eq!(page("a", Some("A")), ["a1", "a2", "a3"]);
+        assert_eq!(page("", Some("a3")), ["b", "c"]);
+    }
+}

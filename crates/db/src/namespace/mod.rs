@@ -1,0 +1,188 @@
+//! One namespace: log, memtables, segments, one manifest.
+//!
+//! ```text
+//! write: queue ─ log (durable) ─ memtable and tombstones ─ answer
+//! flush: memtable frozen ─ segment built ─ manifest committed ─ log cut
+//! read:  memtable under the lock, frozen memtable and segments outside it
+//! ```
+//! Locks, always taken in this order: flush lock, commit lock, state lock.
+//! The write queue's leader may wait for a flush; a flush never waits for the
+//! queue.
+
+mod adopt;
+mod check;
+mod commit;
+mod flush;
+mod memtable;
+mod merge;
+mod read;
+mod state;
+mod tombstones;
+mod write;
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Weak};
+
+use crossbill_core::{Error, IndexShape, NamespaceName, Result};
+use crossbill_engine::Segment;
+use crossbill_import::part_key;
+use crossbill_store::{Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, Versioned, Wal};
+use parking_lot::{Condvar, Mutex, RwLock};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use commit::Committer;
+use state::{LiveSegment, State};
+use write::WriteQueue;
+pub(crate) use write::WriteOp;
+
+use crate::env::Env;
+
+/// What a namespace needs of its index.
+pub(crate) struct IndexContext {
+    pub(crate) env: Arc<Env>,
+    pub(crate) shape: IndexShape,
+    /// `indexes/<uid>`.
+    pub(crate) dir: Key,
+    /// Writes of the whole index so far.
+    pub(crate) lsn: AtomicU64,
+    /// Set once the index is deleted: background work leaves it alone.
+    pub(crate) closed: AtomicBool,
+}
+
+/// A namespace.
+pub(crate) struct Namespace {
+    name: NamespaceName,
+    context: Arc<IndexContext>,
+    dir: Key,
+    state: RwLock<State>,
+    committer: Mutex<Committer>,
+    queue: WriteQueue,
+    wal: Mutex<Option<Arc<Wal>>>,
+    /// Held by the one flush that runs.
+    flushing: Mutex<()>,
+    /// Notified (under its lock) when a flush ends; holds the last one's
+    /// error.
+    flush_ended: (Mutex<Option<String>>, Condvar),
+    merging: Mutex<()>,
+    this: Weak<Namespace>,
+}
+
+/// The directory name of a namespace.
+pub(crate) fn directory_name(name: &str) -> String {
+    Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Namespace {
+    /// A namespace that was never written to. Nothing is stored yet.
+    pub(crate) fn new(context: &Arc<IndexContext>, name: &NamespaceName) -> Arc<Self> {
+        let state = State::new(context.shape, name.as_str());
+        Self::with_state(context, name.clone(), state, None)
+    }
+
+    fn with_state(
+        context: &Arc<IndexContext>,
+        name: NamespaceName,
+        state: State,
+        wal: Option<Arc<Wal>>,
+    ) -> Arc<Self> {
+        let dir = context.dir.join("namespaces").join(&directory_name(name.as_str()));
+        let documents = Documents::new(&context.env.root, dir.join("manifest"), MANIFEST_KIND);
+        Arc::new_cyclic(|this| Self {
+            name,
+            context: Arc::clone(context),
+            dir,
+            state: RwLock::new(state),
+            committer: Mutex::new(Committer::new(documents)),
+            queue: WriteQueue::new(),
+            wal: Mutex::new(wal),
+            flushing: Mutex::new(()),
+            flush_ended: (Mutex::new(None), Condvar::new()),
+            merging: Mutex::new(()),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// Opens the namespace kept in `directory`: its manifest, its segments,
+    /// and what its log holds beyond them. Nothing where there is no manifest
+    /// (its first commit was cut off).
+    pub(crate) fn open(
+        context: &Arc<IndexContext>,
+        directory: &str,
+    ) -> Result<Option<Arc<Self>>> {
+        let root = &context.env.root;
+        let dir = context.dir.join("namespaces").join(directory);
+        let documents: Documents<Manifest> =
+            Documents::new(root, dir.join("manifest"), MANIFEST_KIND);
+        let Some(Versioned { version, value: mut header }) = documents.load()? else {
+            return Ok(None);
+        };
+        let name = NamespaceName::new(&header.namespace)?;
+        if directory_name(name.as_str()) != directory {
+            return Err(Error::corrupt(format!(
+                "directory {directory} holds namespace {:?}, expected the one it is named after",
+                header.namespace
+            )));
+        }
+        let entries = std::mem::take(&mut header.segments);
+        let mut live = entries
+            .into_par_iter()
+            .map(|entry| open_segment(context, entry))
+            .collect::<Result<Vec<_>>>()?;
+        live.sort_by_key(|segment| segment.entry.seq);
+        let (wal, frames) = Wal::open(root, &dir, header.flushed_lsn)?;
+        let mut state = State { version, live, ..State::new(context.shape, name.as_str()) };
+        state.applied_lsn = header.flushed_lsn;
+        state.header = header;
+        for (lsn, payload) in frames {
+            for op in crate::ops::decode(&payload)? {
+                state.apply(lsn, op);
+            }
+            state.note_frame(lsn, payload.len());
+        }
+        state.applied_lsn = state.applied_lsn.max(wal.last_lsn());
+        Ok(Some(Self::with_state(context, name, state, Some(Arc::new(wal)))))
+    }
+
+    /// The namespace's name.
+    pub(crate) fn name(&self) -> &NamespaceName {
+        &self.name
+    }
+
+    /// Whether it exists for its users.
+    pub(crate) fn exists(&self) -> bool {
+        self.state.read().exists()
+    }
+
+    /// Log frames so far, ever.
+    pub(crate) fn applied_lsn(&self) -> u64 {
+        self.state.read().applied_lsn
+    }
+
+    /// Parts that it refers to, those of a commit under way among them.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        let state = self.state.read();
+        let segments = state.live.iter().chain(&state.incoming);
+        segments.map(|segment| segment.entry.part.clone()).collect()
+    }
+
+    fn env(&self) -> &Env {
+        &self.context.env
+    }
+}
+
+fn open_segment(context: &IndexContext, entry: SegmentEntry) -> Result<LiveSegment> {
+    let key = part_key(context.dir.as_str(), &entry.part)?;
+    let bytes = context.env.root.open_part(&key)?;
+    let segment = Segment::open(bytes)
+        .map_err(|error| Error::corrupt(format!("part {}: {error}", entry.part)))?;
+    if segment.shape() != &context.shape {
+        return Err(Error::corrupt(format!(
+            "part {} is of shape {:?}, expected {:?} as its index",
+            entry.part,
+            segment.shape(),
+            context.shape
+        )));
+    }
+    LiveSegment::open(entry, segment)
+}

@@ -1,0 +1,233 @@
+//! What a namespace holds in memory, and the one way an operation changes it.
+//!
+//! Invariant: each id is live in at most one place (memtable, frozen memtable
+//! or one segment), so a read never has to ask which copy is the newest.
+//!
+//! Does no I/O; the lock around it is the caller's.
+
+use std::sync::Arc;
+
+use crossbill_core::{Error, IndexShape, Result};
+use crossbill_engine::Segment;
+use crossbill_store::{Manifest, SegmentEntry};
+use roaring::RoaringBitmap;
+
+use super::memtable::Memtable;
+use super::tombstones;
+use crate::ops::Op;
+
+/// A segment of the current manifest and the rows of it that no longer count.
+#[derive(Clone)]
+pub(crate) struct LiveSegment {
+    /// As last committed.
+    pub(crate) entry: SegmentEntry,
+    pub(crate) segment: Arc<Segment>,
+    /// Deleted and superseded rows. Copied when changed under a reader.
+    pub(crate) deleted: Arc<RoaringBitmap>,
+    /// What the committed entry says of them; another pointer than `deleted`
+    /// means that there is more to commit.
+    pub(crate) committed: Arc<RoaringBitmap>,
+    /// Operations up to this one are in `committed`.
+    pub(crate) since_lsn: u64,
+}
+
+impl LiveSegment {
+    /// A segment as its manifest entry describes it.
+    pub(crate) fn open(entry: SegmentEntry, segment: Segment) -> Result<Self> {
+        if entry.rows != segment.rows() {
+            return Err(Error::corrupt(format!(
+                "part {} has {} rows, expected {} as its manifest says",
+                entry.part,
+                segment.rows(),
+                entry.rows
+            )));
+        }
+        let (since_lsn, mut rows) = match &entry.deleted {
+            Some(text) => tombstones::decode(text)
+                .map_err(|problem| Error::corrupt(format!("part {}: {problem}", entry.part)))?,
+            None => (0, RoaringBitmap::new()),
+        };
+        rows |= segment.superseded();
+        let deleted = Arc::new(rows);
+        let committed = Arc::clone(&deleted);
+        Ok(Self { entry, segment: Arc::new(segment), deleted, committed, since_lsn })
+    }
+
+    /// Rows that count.
+    pub(crate) fn live(&self) -> u64 {
+        u64::from(self.segment.rows()) - self.deleted.len()
+    }
+
+    /// The live row of `id`.
+    pub(crate) fn find(&self, id: &str) -> Option<u32> {
+        self.segment.find(id).filter(|row| !self.deleted.contains(*row))
+    }
+
+    /// Marks rows.
+    pub(crate) fn delete_rows(&mut self, rows: &RoaringBitmap) {
+        if !rows.is_subset(&self.deleted) {
+            *Arc::make_mut(&mut self.deleted) |= rows;
+        }
+    }
+
+    fn delete_id(&mut self, id: &str) {
+        if let Some(row) = self.find(id) {
+            Arc::make_mut(&mut self.deleted).insert(row);
+        }
+    }
+
+    fn delete_all(&mut self) {
+        Arc::make_mut(&mut self.deleted).insert_range(0..self.segment.rows());
+    }
+}
+
+/// A full memtable while it becomes a segment.
+#[derive(Clone)]
+pub(crate) struct Frozen {
+    pub(crate) table: Arc<Memtable>,
+    /// Rows that no longer count, as of now.
+    pub(crate) deleted: Arc<RoaringBitmap>,
+    /// The sequence number its segment will have.
+    pub(crate) seq: u64,
+    /// The last operation in it.
+    pub(crate) lsn: u64,
+}
+
+impl Frozen {
+    /// Rows that count.
+    pub(crate) fn live(&self) -> u64 {
+        self.table.rows() as u64 - self.deleted.len()
+    }
+
+    /// The live row of `id`.
+    pub(crate) fn find(&self, id: &str) -> Option<u32> {
+        self.table.find(id).filter(|row| !self.deleted.contains(*row))
+    }
+}
+
+/// All that a namespace holds.
+pub(crate) struct State {
+    pub(crate) shape: IndexShape,
+    /// The manifest's version; 0 where there is none yet.
+    pub(crate) version: u64,
+    /// The manifest without its segments (they are in `live`).
+    pub(crate) header: Manifest,
+    /// In order of their sequence numbers.
+    pub(crate) live: Vec<LiveSegment>,
+    /// Segments of a commit under way: operations reach them already, readers
+    /// do not.
+    pub(crate) incoming: Vec<LiveSegment>,
+    pub(crate) memtable: Memtable,
+    pub(crate) frozen: Option<Frozen>,
+    /// The last operation applied.
+    pub(crate) applied_lsn: u64,
+    /// Bytes of the log that the next flush will make superfluous.
+    pub(crate) logged_bytes: usize,
+}
+
+impl State {
+    /// A namespace that was never written to.
+    pub(crate) fn new(shape: IndexShape, name: &str) -> Self {
+        let header = Manifest {
+            namespace: name.to_owned(),
+            next_seq: 1,
+            deleted: true,
+            ..Manifest::default()
+        };
+        Self {
+            shape,
+            version: 0,
+            header,
+            live: Vec::new(),
+            incoming: Vec::new(),
+            memtable: Memtable::new(shape),
+            frozen: None,
+            applied_lsn: 0,
+            logged_bytes: 0,
+        }
+    }
+
+    /// Whether the namespace exists for its users.
+    pub(crate) fn exists(&self) -> bool {
+        self.version > 0 && !self.header.deleted
+    }
+
+    /// Notes that all operations of frame `lsn`, of `bytes`, were applied.
+    pub(crate) fn note_frame(&mut self, lsn: u64, bytes: usize) {
+        self.applied_lsn = lsn;
+        self.logged_bytes += bytes;
+    }
+
+    /// Live records.
+    pub(crate) fn count(&self) -> u64 {
+        self.memtable.live()
+            + self.frozen.as_ref().map_or(0, Frozen::live)
+            + self.live.iter().map(LiveSegment::live).sum::<u64>()
+    }
+
+    /// Bytes of all segments.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.live.iter().map(|live| live.entry.bytes).sum()
+    }
+
+    /// Applies an operation that is durable. `lsn` is its frame's; all
+    /// operations of a frame are applied before `applied_lsn` moves.
+    pub(crate) fn apply(&mut self, lsn: u64, op: Op) {
+        match op {
+            Op::Put(record) => {
+                self.bury(lsn, &record.id);
+                self.memtable.put(record);
+            }
+            Op::Delete(ids) => {
+                for id in &ids {
+                    self.bury(lsn, id);
+                    self.memtable.remove(id);
+                }
+            }
+            Op::Clear => {
+                self.memtable.clear();
+                if let Some(frozen) = &mut self.frozen {
+                    let rows = frozen.table.rows() as u32;
+                    Arc::make_mut(&mut frozen.deleted).insert_range(0..rows);
+                }
+                self.segments_before(lsn).for_each(LiveSegment::delete_all);
+            }
+        }
+    }
+
+    /// Marks every copy of `id` outside the memtable as deleted.
+    fn bury(&mut self, lsn: u64, id: &str) {
+        if let Some(frozen) = &mut self.frozen
+            && let Some(row) = frozen.find(id)
+        {
+            Arc::make_mut(&mut frozen.deleted).insert(row);
+        }
+        self.segments_before(lsn).for_each(|segment| segment.delete_id(id));
+    }
+
+    /// Segments whose committed tombstones do not know operation `lsn` yet.
+    /// In normal running these are all; while a log is replayed, a segment
+    /// that was committed after an operation must not feel it again.
+    fn segments_before(&mut self, lsn: u64) -> impl Iterator<Item = &mut LiveSegment> {
+        self.live.iter_mut().chain(&mut self.incoming).filter(move |live| live.since_lsn < lsn)
+    }
+
+    /// Sets the memtable aside to become a segment, if anything was written
+    /// and none is set aside already. It may be empty: then the flush only
+    /// commits tombstones and shortens the log.
+    pub(crate) fn freeze(&mut self) {
+        if self.frozen.is_some() || self.logged_bytes == 0 {
+            return;
+        }
+        self.logged_bytes = 0;
+        let table = std::mem::replace(&mut self.memtable, Memtable::new(self.shape));
+        let seq = self.header.next_seq;
+        self.header.next_seq += 1;
+        self.frozen = Some(Frozen {
+            deleted: Arc::new(table.dead().clone()),
+            table: Arc::new(table),
+            seq,
+            lsn: self.applied_lsn,
+        });
+    }
+}
