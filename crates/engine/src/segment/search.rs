@@ -131,12 +131,7 @@ impl Segment {
         self.check_dimension(dense);
         if let Some(ivf) = self.index_for(query.top_k, allowed) {
             *stats += self.search_index(ivf, dense, query.effort, allowed, top);
-            if top.len() == query.top_k {
-                return;
-            }
-            // The cells probed held fewer rows than are wanted. All rows are
-            // scored then, rather than some left out that match.
-            *top = TopK::new(self.facts.shape.metric, query.top_k);
+            return;
         }
         let vectors = self.vectors();
         let mut scored = 0_u32;
@@ -192,9 +187,6 @@ impl Segment {
         let ivf = self.index_for(wanted, allowed)?;
         let mut by_dense = TopK::new(Metric::DotProduct, wanted);
         *stats += self.search_index(ivf, hybrid.dense, query.effort, allowed, &mut by_dense);
-        if by_dense.len() < query.top_k {
-            return None;
-        }
         let mut by_sparse = TopK::new(Metric::DotProduct, wanted);
         search_sparse(hybrid.index, hybrid.sparse, allowed, &mut by_sparse, stats);
         let found = by_dense.into_sorted().into_iter().chain(by_sparse.into_sorted());

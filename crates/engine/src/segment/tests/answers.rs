@@ -151,6 +151,82 @@ fn nearest(
     top.into_sorted()
 }
 
+/// `rows` records around a few centres, so that cells have something to find.
+fn clustered(rng: &mut crossbill_core::Rng, shape: &IndexShape, rows: usize) -> Vec<Record> {
+    let centres: Vec<Vec<f32>> = (0..30).map(|_| random_dense(rng, shape.dimension)).collect();
+    let mut records = random_records(rng, shape, rows);
+    for record in &mut records {
+        let centre = &centres[rng.below(30) as usize];
+        let near = centre.iter().zip(&record.values).map(|(c, v)| 2.0 * c + 0.5 * v);
+        record.values = near.collect();
+    }
+    records
+}
+
+/// The part of the `k` nearest that indexed search finds over 40 queries.
+/// Whatever it finds must be allowed and have its exact score.
+fn recall(metric: Metric, hybrid: bool, filtered: bool) -> f64 {
+    let shape = IndexShape::dense(16, metric);
+    let mut rng = Seed(31).rng();
+    let records = clustered(&mut rng, &shape, 6000);
+    let segment = open(&build(shape, 500, &records, 999, 2)).unwrap();
+    segment.verify().unwrap();
+    let skip: RoaringBitmap = (0..6000).filter(|row| row % 7 == 0).collect();
+    let only: RoaringBitmap = (0..6000).filter(|row| row % 6 != 0).collect();
+    let only = filtered.then_some(&only);
+    let (mut found_count, mut wanted_count) = (0, 0);
+    for _ in 0..40 {
+        let mut dense = records[rng.below(6000) as usize].values.clone();
+        dense.iter_mut().for_each(|value| *value += 0.3 * rng.normal_f32());
+        let sparse = random_sparse(&mut rng);
+        let query = SegmentQuery {
+            dense: Some(&dense),
+            sparse: hybrid.then_some(&sparse),
+            top_k: 10,
+            effort: Effort::Recall(0.95),
+        };
+        let (found, stats) = segment.search(&query, &skip, only);
+        assert!(stats.cells_probed > 0 && stats.segments == 1);
+        let all = SegmentQuery { top_k: 6000, ..query };
+        let expected = nearest(&shape, &records, &all, &skip, only);
+        assert!(found.iter().all(|scored| expected.contains(scored)));
+        found_count += found.iter().filter(|scored| expected[..10].contains(scored)).count();
+        wanted_count += 10;
+    }
+    f64::from(found_count as u32) / f64::from(wanted_count)
+}
+
+#[test]
+fn indexed_search_reaches_its_recall() {
+    for metric in [Metric::Cosine, Metric::Euclidean, Metric::DotProduct] {
+        for filtered in [false, true] {
+            let recall = recall(metric, false, filtered);
+            assert!(recall >= 0.93, "{metric:?}, filtered: {filtered}: {recall}");
+        }
+    }
+}
+
+#[test]
+fn hybrid_search_joins_both_sides() {
+    let recall = recall(Metric::DotProduct, true, false);
+    assert!(recall >= 0.93, "{recall}");
+}
+
+#[test]
+fn few_filtered_rows_are_all_scored() {
+    let shape = IndexShape::dense(8, Metric::Euclidean);
+    let mut rng = Seed(37).rng();
+    let records = clustered(&mut rng, &shape, 3000);
+    let segment = open(&build(shape, 500, &records, 3000, 2)).unwrap();
+    let only: RoaringBitmap = (0..3000).filter(|row| row % 3 == 0).collect();
+    let dense = random_dense(&mut rng, 8);
+    let query =
+        SegmentQuery { dense: Some(&dense), sparse: None, top_k: 10, effort: Effort::Probes(1) };
+    let (found, stats) = segment.search(&query, &RoaringBitmap::new(), Some(&only));
+    let expected = nearest(&shape, &records, &query, &RoaringBitmap::new(), Some(&only));
+    assert_eq!((found, stats.cells_probed), (expected, 0));
+}
+
 #[test]
 fn many_matching_rows_are_gathered_as_bits() {
     let shape = IndexShape::dense(1, Metric::Euclidean);

@@ -10,15 +10,23 @@ use crate::segment::SegmentQuery;
 use crate::segment::layout::{Kind, footer, read_footer};
 use crate::{Effort, FormatError};
 
-/// A sound segment of each shape, with superseded rows, metadata, and sparse
+/// A sound segment of each shape and, where it may be, with a vector index; with superseded rows, metadata, and sparse
 /// vectors where they may be.
-fn sound_segments() -> Vec<Vec<u8>> {
+fn sound_segments() -> &'static [Vec<u8>] {
+    static SEGMENTS: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(make_segments);
+    &SEGMENTS
+}
+
+fn make_segments() -> Vec<Vec<u8>> {
     let mut rng = Seed(11).rng();
-    shapes()
+    let indexed = shapes().map(|shape| (shape, 20));
+    let scanned = shapes().map(|shape| (shape, u32::MAX));
+    [&scanned[..], &indexed[..3]]
+        .concat()
         .into_iter()
-        .map(|shape| {
+        .map(|(shape, exact_rows_max)| {
             let records = random_records(&mut rng, &shape, 40);
-            build(shape, u32::MAX, &records, 9, 1)
+            build(shape, exact_rows_max, &records, 9, 1)
         })
         .collect()
 }
@@ -41,7 +49,7 @@ fn answers(segment: &Segment) -> String {
     for (dense, sparse) in
         [(Some(&dense[..]), None), (None, Some(&sparse)), (Some(&dense[..]), Some(&sparse))]
     {
-        let query = SegmentQuery { dense, sparse, top_k: 5, effort: Effort::Recall(0.9) };
+        let query = SegmentQuery { dense, sparse, top_k: 2, effort: Effort::Recall(0.9) };
         all += &format!("{:?}", segment.search(&query, &RoaringBitmap::new(), None));
     }
     all
@@ -68,9 +76,9 @@ proptest! {
     #[test]
     fn flipped_bytes_are_refused_or_change_nothing(
         places in prop::collection::vec((any::<prop::sample::Index>(), 1_u8..=255), 1..4),
-        which in 0_usize..4,
+        which in 0_usize..7,
     ) {
-        let sound = sound_segments().swap_remove(which);
+        let sound = sound_segments()[which].clone();
         let mut bytes = sound.clone();
         for (place, flip) in places {
             let at = place.index(bytes.len());
@@ -83,8 +91,8 @@ proptest! {
     }
 
     #[test]
-    fn cut_files_are_refused(place in any::<prop::sample::Index>(), which in 0_usize..4) {
-        let mut bytes = sound_segments().swap_remove(which);
+    fn cut_files_are_refused(place in any::<prop::sample::Index>(), which in 0_usize..7) {
+        let mut bytes = sound_segments()[which].clone();
         bytes.truncate(place.index(bytes.len()));
         prop_assert!(open(&bytes).is_err());
     }
@@ -92,9 +100,9 @@ proptest! {
     #[test]
     fn damage_under_right_checksums_never_panics(
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
-        which in 0_usize..4,
+        which in 0_usize..7,
     ) {
-        let mut bytes = sound_segments().swap_remove(which);
+        let mut bytes = sound_segments()[which].clone();
         reseal(&mut bytes, |body| {
             for (place, value) in places {
                 let at = place.index(body.len());
@@ -133,7 +141,7 @@ fn every_section_is_guarded() {
 
 #[test]
 fn a_later_format_is_refused_with_both_numbers() {
-    let mut bytes = sound_segments().swap_remove(0);
+    let mut bytes = sound_segments()[0].clone();
     bytes[8] = 2;
     let message = open(&bytes).unwrap_err().to_string();
     assert_eq!(message, "segment has format version 2, expected 1");
@@ -147,7 +155,7 @@ fn unaligned_bytes_are_refused() {
             &self.0.as_ref()[1..]
         }
     }
-    let sound = sound_segments().swap_remove(0);
+    let sound = sound_segments()[0].clone();
     let shifted = AlignedBytes::copy_of(&[&[0][..], &sound].concat());
     let message = Segment::open(Arc::new(Shifted(shifted))).unwrap_err().to_string();
     assert!(message.contains("aligned"), "{message}");
