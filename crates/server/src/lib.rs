@@ -3,9 +3,25 @@
 //!
 //! Nothing here decides what a record means; that is `db`'s. Nothing below
 //! this crate knows HTTP.
+//!
+//! The way of a request: `listen` accepts the connection and keeps its
+//! timeouts, axum finds the row of [`ROUTES`], `dispatch` checks the key,
+//! reads the body within its bounds and runs the row's function on a
+//! blocking thread, and renders its reply or its error in the plane's shape.
 
+mod body;
+mod call;
 mod config;
+mod control;
+mod data;
+mod dispatch;
+mod error;
+mod host;
+mod listen;
+mod ports;
+mod routes;
 mod serve;
 
 pub use config::{ApiKey, KeyError, ServerConfig};
+pub use routes::{Access, Plane, ROUTES, Route};
 pub use serve::{Bound, ServeError, serve};

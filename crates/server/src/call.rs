@@ -1,0 +1,260 @@
+//! A request as a route's function sees it, and the reply it gives. Parsing
+//! that all routes share: path and query parameters, JSON, pages, versions.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use crossbill_core::{Error, Filter, Metadata, NamespaceName};
+use crossbill_db::{Index, Lsn};
+use crossbill_wire::{ApiVersion, PageToken, Status};
+use percent_encoding::percent_decode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::dispatch::{Shared, presented_key};
+use crate::error::ApiError;
+
+/// Which listener a request came in on.
+#[derive(Debug, Clone)]
+pub(crate) enum Site {
+    /// The control plane's.
+    Control,
+    /// That of the index with this uid.
+    Index(Arc<str>),
+}
+
+/// What every route's function gives.
+pub(crate) type Answer = Result<Reply, ApiError>;
+
+/// A request whose key was checked and whose body has arrived.
+pub(crate) struct Call {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) site: Site,
+    pub(crate) params: Vec<(String, String)>,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    /// The authority of an HTTP/2 request, which has no `Host` header.
+    pub(crate) authority: Option<String>,
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: IpAddr,
+    pub(crate) body: Bytes,
+}
+
+/// A page of a listing, as the request asks for it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PageRequest {
+    pub(crate) prefix: String,
+    pub(crate) limit: usize,
+    pub(crate) after: Option<String>,
+}
+
+impl Call {
+    /// The index whose listener was asked.
+    pub(crate) fn index(&self) -> Result<Arc<Index>, ApiError> {
+        match &self.site {
+            Site::Index(uid) => Ok(self.shared.db.index_by_id(uid)?),
+            Site::Control => Err(ApiError::not_found("no index listens here")),
+        }
+    }
+
+    /// A path parameter, decoded.
+    pub(crate) fn param(&self, name: &str) -> &str {
+        let found = self.params.iter().find(|(key, _)| key == name);
+        found.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// A query parameter, where it is given and not empty.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A query parameter that may be repeated, in order.
+    pub(crate) fn query_all(&self, name: &str) -> Vec<String> {
+        let given = self.query.iter().filter(|(key, _)| key == name);
+        given.map(|(_, value)| value.clone()).collect()
+    }
+
+    /// A query parameter that is a number.
+    pub(crate) fn query_number<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        self.query(name)
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    ApiError::invalid(format!("{name} is {text:?}, expected a whole number"))
+                })
+            })
+            .transpose()
+    }
+
+    /// A header as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The API version spoken.
+    pub(crate) fn version(&self) -> ApiVersion<'_> {
+        ApiVersion::of(self.header("x-pinecone-api-version"))
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        let control = matches!(self.site, Site::Control);
+        let status = match control {
+            true => Status::UNPROCESSABLE,
+            false => Status::of(crossbill_core::ErrorKind::Invalid),
+        };
+        if self.body.is_empty() {
+            return Err(ApiError::with_status(status, "request body is empty, expected JSON"));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let message = match (control, error.is_data()) {
+                (true, _) => {
+                    format!("Failed to deserialize the JSON body into the target type: {error}")
+                }
+                (false, true) => format!("request body: {error}"),
+                (false, false) => format!("request body is malformed JSON: {error}"),
+            };
+            ApiError::with_status(status, message)
+        })
+    }
+
+    /// The page asked for by `limit`, `prefix` and `paginationToken`. A token
+    /// stands in for what is left out beside it.
+    pub(crate) fn page(&self, limit_max: usize, default: usize) -> Result<PageRequest, ApiError> {
+        let token = self.query("paginationToken").map(PageToken::decode).transpose()?;
+        let limit: Option<usize> = self.query_number("limit")?;
+        let limit = limit.or(token.as_ref().map(|token| token.limit)).unwrap_or(default);
+        check_limit(limit, limit_max)?;
+        let prefix = self.query("prefix");
+        match token {
+            None => Ok(PageRequest { prefix: prefix.unwrap_or("").to_owned(), limit, after: None }),
+            Some(token) => {
+                if prefix.is_some_and(|prefix| prefix != token.prefix) {
+                    return Err(ApiError::invalid(format!(
+                        "paginationToken was given for prefix {:?}, expected the same prefix",
+                        token.prefix
+                    )));
+                }
+                Ok(PageRequest { prefix: token.prefix, limit, after: Some(token.after) })
+            }
+        }
+    }
+
+    /// Who asks, as far as telling a retry needs it: address and key, hashed
+    /// together.
+    pub(crate) fn caller(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.peer.to_string());
+        hash.update([0]);
+        hash.update(presented_key(&self.headers).unwrap_or_default());
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Checks a page size.
+pub(crate) fn check_limit(limit: usize, limit_max: usize) -> Result<(), ApiError> {
+    if !(1..=limit_max).contains(&limit) {
+        return Err(ApiError::invalid(format!("limit is {limit}, expected 1 to {limit_max}")));
+    }
+    Ok(())
+}
+
+/// A namespace as a request writes it: absent and empty are the default one.
+pub(crate) fn namespace(text: Option<&str>) -> Result<NamespaceName, ApiError> {
+    NamespaceName::new(text.unwrap_or("")).map_err(|error| Error::from(error).into())
+}
+
+/// A filter, where there is one.
+pub(crate) fn filter(raw: Option<&RawValue>) -> Result<Option<Filter>, ApiError> {
+    raw.map(|raw| Filter::from_json(raw.get()))
+        .transpose()
+        .map_err(|error| Error::from(error).into())
+}
+
+/// Metadata, where there is any.
+pub(crate) fn metadata(raw: Option<&RawValue>) -> Result<Option<Metadata>, ApiError> {
+    raw.map(|raw| Metadata::from_json(raw.get()))
+        .transpose()
+        .map_err(|error| ApiError::invalid(error.to_string()))
+}
+
+/// The pairs of a URL's query, decoded: `+` is a space, `%XX` a byte.
+pub(crate) fn query_pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+    let decoded = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_decode(spaced.as_bytes())
+            .decode_utf8()
+            .map(|text| text.into_owned())
+            .map_err(|_| ApiError::invalid("the URL's query is not UTF-8 once decoded"))
+    };
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decoded(key)?, decoded(value)?))
+        })
+        .collect()
+}
+
+/// What a route's function answers.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// JSON, or nothing.
+    pub(crate) body: Vec<u8>,
+    /// Header names and the number that each carries.
+    pub(crate) lsn: Option<([&'static str; 2], u64)>,
+}
+
+impl Reply {
+    /// `value` as JSON.
+    pub(crate) fn json(status: u16, value: &impl Serialize) -> Answer {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| ApiError::internal(format!("an answer cannot be written: {error}")))?;
+        Ok(Self { status, body, lsn: None })
+    }
+
+    /// `{}`.
+    pub(crate) fn empty_object() -> Answer {
+        Ok(Self { status: 200, body: b"{}".to_vec(), lsn: None })
+    }
+
+    /// No body.
+    pub(crate) fn bare(status: u16) -> Answer {
+        Ok(Self { status, body: Vec::new(), lsn: None })
+    }
+
+    /// Says which write this was. Both names, for clients of different ages
+    /// read different ones.
+    pub(crate) fn wrote(mut self, lsn: Lsn) -> Self {
+        self.lsn = Some((["x-pinecone-request-lsn", "x-pinecone-lsn-committed"], lsn.0));
+        self
+    }
+
+    /// Says up to which write this read has seen.
+    pub(crate) fn saw(mut self, lsn: Lsn) -> Self {
+        self.lsn = Some((["x-pinecone-max-indexed-lsn", "x-pinecone-lsn-reconciled"], lsn.0));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_decoded_once_and_commas_stay() {
+        let pairs = query_pairs("ids=a%20b&ids=y%2Cz,w&ids=c+d&namespace=&x").unwrap();
+        let expected =
+            [("ids", "a b"), ("ids", "y,z,w"), ("ids", "c d"), ("namespace", ""), ("x", "")];
+        assert_eq!(pairs, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        assert_eq!(query_pairs("a=%2525").unwrap()[0].1, "%25");
+        assert!(query_pairs("a=%FF").is_err());
+    }
+}

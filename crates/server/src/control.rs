@@ -1,0 +1,195 @@
+//! The control plane's routes: indexes, and the calls that this server knows
+//! but does not do, each of which says so.
+
+use crossbill_core::limits::LIST_PAGE_MAX;
+use crossbill_core::{Error, IndexName};
+use crossbill_db::{IndexChange, IndexInfo, NewIndex};
+use crossbill_wire::{
+    ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, Placement, Status, StoredSpec,
+};
+use serde_json::json;
+
+use crate::call::{Answer, Call, Reply};
+use crate::error::ApiError;
+use crate::host::index_host;
+
+/// `GET /health`: the process answers.
+pub(crate) fn health(_: &Call) -> Answer {
+    Reply::json(200, &json!({"status": "ok"}))
+}
+
+/// `GET /ready`: every listener is open and nothing is being drained.
+pub(crate) fn ready(call: &Call) -> Answer {
+    match call.shared.is_ready() {
+        true => Reply::json(200, &json!({"status": "ready"})),
+        false => Err(ApiError::unavailable("the server is starting or stopping")),
+    }
+}
+
+/// The answer about an index, with the host under which this caller finds it.
+fn model(call: &Call, info: &IndexInfo) -> IndexModel {
+    let requested = call.header("host").or(call.authority.as_deref());
+    let public = call.shared.config.public_address.as_deref();
+    let host = index_host(public, requested, call.local, info.port);
+    let stored = info
+        .spec_json
+        .as_deref()
+        .and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_else(|| plain_spec(info));
+    IndexModel::of(IndexFacts {
+        name: &info.name,
+        shape: &info.shape,
+        host: &host,
+        deletion_protection: info.deletion_protection,
+        tags: &info.tags,
+        stored: &stored,
+    })
+}
+
+/// For an index that was made without the API.
+fn plain_spec(info: &IndexInfo) -> StoredSpec {
+    let placement = match info.cloud.is_empty() || info.region.is_empty() {
+        true => Placement::managed(),
+        false => Placement::Managed { cloud: info.cloud.clone(), region: info.region.clone() },
+    };
+    StoredSpec { placement, sparse_field: false, metadata_fields: Default::default() }
+}
+
+/// `GET /indexes`.
+pub(crate) fn list_indexes(call: &Call) -> Answer {
+    let infos = call.shared.db.list_indexes();
+    let indexes = infos.iter().map(|info| model(call, info)).collect();
+    Reply::json(200, &IndexList { indexes })
+}
+
+/// `POST /indexes`: the index is ready and listens when this answers.
+pub(crate) fn create_index(call: &Call) -> Answer {
+    let request: CreateIndex = call.json()?;
+    let plan = request.into_plan(call.version())?;
+    let name = match plan.name {
+        Some(name) => name,
+        None => {
+            let id = call.shared.config.ids.next_id().to_string();
+            IndexName::new(&format!("index-{}", &id[..12])).map_err(Error::from)?
+        }
+    };
+    let (cloud, region) = plan.stored.placement.cloud_and_region();
+    let spec_json = serde_json::to_string(&plan.stored)
+        .map_err(|error| ApiError::internal(format!("a spec cannot be written: {error}")))?;
+    let info = call.shared.db.create_index(NewIndex {
+        name,
+        shape: plan.shape,
+        tags: plan.tags,
+        deletion_protection: plan.deletion_protection,
+        cloud,
+        region,
+        spec_json: Some(spec_json),
+    })?;
+    if let Err(error) = call.shared.ports.open(&call.shared, &info) {
+        undo_create(call, &info);
+        return Err(error.into());
+    }
+    Reply::json(201, &model(call, &info))
+}
+
+/// An index that cannot be reached is no index: takes it back.
+fn undo_create(call: &Call, info: &IndexInfo) {
+    let db = &call.shared.db;
+    let unprotect = IndexChange { deletion_protection: Some(false), ..IndexChange::default() };
+    let undone = db
+        .configure_index(info.name.as_str(), unprotect)
+        .and_then(|_| db.delete_index(info.name.as_str()));
+    if let Err(error) = undone {
+        tracing::error!(index = %info.name, %error, "an index without a listener stays");
+    }
+}
+
+/// `GET /indexes/{name}`.
+pub(crate) fn describe_index(call: &Call) -> Answer {
+    let info = call.shared.db.describe_index(call.param("name"))?;
+    Reply::json(200, &model(call, &info))
+}
+
+/// `PATCH /indexes/{name}`.
+pub(crate) fn configure_index(call: &Call) -> Answer {
+    // An unknown index is the first thing to hear of, before the body.
+    call.shared.db.describe_index(call.param("name"))?;
+    let request: ConfigureIndex = call.json()?;
+    let (deletion_protection, tags) = request.into_change()?;
+    let change = IndexChange { tags, deletion_protection, spec_json: None };
+    let info = call.shared.db.configure_index(call.param("name"), change)?;
+    Reply::json(202, &model(call, &info))
+}
+
+/// `DELETE /indexes/{name}`: gone, and its port free, when this answers.
+pub(crate) fn delete_index(call: &Call) -> Answer {
+    let info = call.shared.db.describe_index(call.param("name"))?;
+    call.shared.db.delete_index(info.name.as_str())?;
+    call.shared.ports.close(&info.uid);
+    Reply::bare(202)
+}
+
+/// `POST /indexes/create-for-model`; no other name takes a POST.
+pub(crate) fn create_for_model(call: &Call) -> Answer {
+    match call.param("name") {
+        "create-for-model" => no_models(call),
+        name => Err(ApiError::with_status(
+            Status::METHOD_NOT_ALLOWED,
+            format!("/indexes/{name} does not take POST"),
+        )),
+    }
+}
+
+/// `GET /collections`.
+pub(crate) fn list_collections(_: &Call) -> Answer {
+    Reply::json(200, &json!({"collections": []}))
+}
+
+/// `GET /backups`, `GET /restore-jobs`: always the one page of nothing.
+pub(crate) fn empty_page(call: &Call) -> Answer {
+    call.page(LIST_PAGE_MAX, 10)?;
+    Reply::json(200, &json!({"data": []}))
+}
+
+/// `GET /indexes/{name}/backups`.
+pub(crate) fn list_index_backups(call: &Call) -> Answer {
+    call.shared.db.describe_index(call.param("name"))?;
+    empty_page(call)
+}
+
+/// Making a collection.
+pub(crate) fn no_collections(_: &Call) -> Answer {
+    Err(ApiError::unsupported("this server does not make collections"))
+}
+
+/// Making a backup or a schedule of backups.
+pub(crate) fn no_backups(_: &Call) -> Answer {
+    Err(ApiError::unsupported("this server does not make backups yet"))
+}
+
+/// Embedding, reranking and what is built on them.
+pub(crate) fn no_models(_: &Call) -> Answer {
+    Err(ApiError::unsupported(
+        "integrated embedding is not supported by this server: it has no models, send vectors",
+    ))
+}
+
+/// Assistants.
+pub(crate) fn no_assistants(_: &Call) -> Answer {
+    Err(ApiError::unsupported("this server does not have assistants"))
+}
+
+/// Describing or deleting a collection.
+pub(crate) fn unknown_collection(call: &Call) -> Answer {
+    Err(ApiError::not_found(format!("Collection {} not found.", call.param("name"))))
+}
+
+/// Describing, deleting or restoring a backup.
+pub(crate) fn unknown_backup(call: &Call) -> Answer {
+    Err(ApiError::not_found(format!("Backup {} not found.", call.param("id"))))
+}
+
+/// Describing a restore job.
+pub(crate) fn unknown_restore_job(call: &Call) -> Answer {
+    Err(ApiError::not_found(format!("Restore job {} not found.", call.param("id"))))
+}

@@ -1,0 +1,121 @@
+//! Bulk imports: start, list, describe, cancel, and the rejected records.
+
+use crossbill_core::limits::IMPORT_PAGE_MAX;
+use crossbill_db::{ErrorMode, ImportView, Reject, StartImport};
+use crossbill_wire::{
+    ImportModel, ImportPage, OnError, PageToken, RejectModel, RejectPage, StartedImport,
+    TokenError, ValidationResult,
+};
+
+use crate::call::{Answer, Call, Reply, check_limit};
+
+/// Rejects of one page.
+const REJECT_PAGE_MAX: usize = 1000;
+/// Rejects of a page that names no limit.
+const REJECT_PAGE_DEFAULT: usize = 100;
+
+/// `POST /bulk/imports`: answers at once, and never touches the source.
+pub(crate) fn start(call: &Call) -> Answer {
+    let index = call.index()?;
+    let request: crossbill_wire::StartImport = call.json()?;
+    request.check()?;
+    let error_mode = match request.on_error() {
+        OnError::Continue => ErrorMode::Continue,
+        OnError::Abort => ErrorMode::Abort,
+    };
+    let id = index.start_import(StartImport {
+        uri: request.uri,
+        integration: request.integration_id.filter(|id| !id.is_empty()),
+        error_mode,
+        idempotency_key: call.header("idempotency-key").map(str::to_owned),
+        caller: Some(call.caller()),
+    })?;
+    Reply::json(200, &StartedImport { id })
+}
+
+fn model(view: ImportView) -> ImportModel {
+    let rejects_uri =
+        (view.records_rejected > 0).then(|| format!("/bulk/imports/{}/rejects", view.id));
+    ImportModel {
+        validation_result: view.status.is_final().then_some(ValidationResult {
+            import_successes: view.records_imported,
+            import_errors: view.records_rejected,
+        }),
+        rejects_uri,
+        id: view.id,
+        uri: view.uri,
+        status: view.status.as_str().to_owned(),
+        created_at: view.created_at.to_string(),
+        finished_at: view.finished_at.map(|at| at.to_string()),
+        percent_complete: view.percent_complete,
+        records_imported: view.records_imported,
+        error: view.error,
+        records_rejected: view.records_rejected,
+        records_superseded: view.records_superseded,
+        records_read: view.records_read,
+        records_total: view.records_total,
+        bytes_read: view.bytes_read,
+        bytes_total: view.bytes_total,
+        files_done: view.files_done,
+        files_total: view.files_total,
+        phase: view.phase,
+        records_per_second: view.records_per_second,
+        eta_seconds: view.eta_seconds,
+        warnings: view.warnings,
+        error_mode: match view.error_mode {
+            ErrorMode::Abort => "abort".to_owned(),
+            ErrorMode::Continue => "continue".to_owned(),
+        },
+    }
+}
+
+/// `GET /bulk/imports`, newest first.
+pub(crate) fn list(call: &Call) -> Answer {
+    let index = call.index()?;
+    let page = call.page(IMPORT_PAGE_MAX, IMPORT_PAGE_MAX)?;
+    let before = page.after.map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
+    let (views, more) = index.list_imports(before, page.limit)?;
+    let last = views.last().filter(|_| more).map(|view| view.id.clone());
+    let answer = ImportPage {
+        data: views.into_iter().map(model).collect(),
+        pagination: last.map(|after| {
+            PageToken { prefix: String::new(), limit: page.limit, after }.pagination()
+        }),
+    };
+    Reply::json(200, &answer)
+}
+
+/// `GET /bulk/imports/{id}`.
+pub(crate) fn describe(call: &Call) -> Answer {
+    let view = call.index()?.describe_import(call.param("id"))?;
+    Reply::json(200, &model(view))
+}
+
+/// `DELETE /bulk/imports/{id}`.
+pub(crate) fn cancel(call: &Call) -> Answer {
+    call.index()?.cancel_import(call.param("id"))?;
+    Reply::empty_object()
+}
+
+fn reject(reject: Reject) -> RejectModel {
+    RejectModel {
+        file: reject.file,
+        row_group: reject.row_group,
+        row: reject.row,
+        id: reject.id,
+        code: reject.code,
+        column: reject.column,
+        message: reject.message,
+        record: reject.record,
+    }
+}
+
+/// `GET /bulk/imports/{id}/rejects`, in source order.
+pub(crate) fn rejects(call: &Call) -> Answer {
+    let index = call.index()?;
+    let offset: u64 = call.query_number("offset")?.unwrap_or(0);
+    let limit = call.query_number("limit")?.unwrap_or(REJECT_PAGE_DEFAULT);
+    check_limit(limit, REJECT_PAGE_MAX)?;
+    let (rejects, total) = index.import_rejects(call.param("id"), offset, limit)?;
+    Reply::json(200, &RejectPage { data: rejects.into_iter().map(reject).collect(), total })
+}

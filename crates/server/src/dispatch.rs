@@ -1,0 +1,320 @@
+//! What happens around every route's function: the key is checked, the body
+//! read within its bounds, the function run on a blocking thread with a
+//! deadline, its panic caught, its answer rendered and logged.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use crossbill_db::Database;
+use crossbill_wire::Status;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::body::{announced, collect, inflate, packing};
+use crate::call::{Answer, Call, Reply, Site, query_pairs};
+use crate::error::ApiError;
+use crate::ports::Ports;
+use crate::routes::{Access, Plane, ROUTES, Route, elsewhere};
+use crate::{ApiKey, ServerConfig};
+
+/// What every request may use.
+pub(crate) struct Shared {
+    pub(crate) db: Arc<Database>,
+    pub(crate) config: ServerConfig,
+    pub(crate) ports: Ports,
+    /// False before every listener is open and again once the server drains.
+    pub(crate) ready: AtomicBool,
+    /// One permit per request that works.
+    work: Arc<Semaphore>,
+    /// One permit per KiB of request body held.
+    body_memory: Arc<Semaphore>,
+}
+
+/// The two ends of the connection that a request came in on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: IpAddr,
+}
+
+/// What the router found for a request.
+#[derive(Clone, Copy)]
+enum Found {
+    Route(&'static Route),
+    NoRoute,
+    WrongMethod,
+}
+
+impl Shared {
+    pub(crate) fn new(db: Arc<Database>, config: ServerConfig) -> Self {
+        let work = Arc::new(Semaphore::new(config.concurrent_requests_max.max(1)));
+        // A single body always fits, or it could never be read.
+        let bytes = config.request_memory_bytes.max(config.request_bytes_max);
+        let body_memory = Arc::new(Semaphore::new(kib(bytes) as usize));
+        Self {
+            db,
+            config,
+            ports: Ports::default(),
+            ready: AtomicBool::new(false),
+            work,
+            body_memory,
+        }
+    }
+
+    /// Waits for `permits`, for half of a request's time at most.
+    async fn permits(
+        &self,
+        semaphore: &Arc<Semaphore>,
+        permits: u32,
+    ) -> Result<OwnedSemaphorePermit, ApiError> {
+        let acquire = semaphore.clone().acquire_many_owned(permits);
+        match tokio::time::timeout(self.config.request_timeout / 2, acquire).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(ApiError::unavailable("the server is busy, try again")),
+        }
+    }
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX >> 4).min(u32::MAX >> 4)
+}
+
+/// The router of one listener.
+pub(crate) fn router(shared: &Arc<Shared>, site: &Site) -> Router {
+    let handler = |found: Found| {
+        let (shared, site) = (shared.clone(), site.clone());
+        move |request: Request| dispatch(shared.clone(), site.clone(), found, request)
+    };
+    let mut router = Router::new();
+    for route in ROUTES.iter().filter(|route| plane(site).has(route.plane)) {
+        let filter = MethodFilter::try_from(route.method.clone())
+            .expect("the table has standard methods only");
+        router = router.route(route.path, on(filter, handler(Found::Route(route))));
+    }
+    router
+        .fallback(handler(Found::NoRoute))
+        .method_not_allowed_fallback(handler(Found::WrongMethod))
+}
+
+fn plane(site: &Site) -> Plane {
+    match site {
+        Site::Control => Plane::Control,
+        Site::Index(_) => Plane::Data,
+    }
+}
+
+async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Request) -> Response {
+    let started = shared.config.clock.monotonic();
+    let id = shared.config.ids.next_id().to_string();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let plane = plane(&site);
+    let work = answer(shared.clone(), site, found, request);
+    let answer = match tokio::time::timeout(shared.config.request_timeout, work).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ApiError::with_status(
+            Status::DEADLINE_EXCEEDED,
+            format!(
+                "the request took longer than {} seconds",
+                shared.config.request_timeout.as_secs_f32()
+            ),
+        )),
+    };
+    let took = shared.config.clock.monotonic().saturating_sub(started);
+    log(&method, &path, &id, took.as_secs_f64() * 1e3, &answer);
+    render(plane, &id, answer)
+}
+
+async fn answer(shared: Arc<Shared>, site: Site, found: Found, request: Request) -> Answer {
+    let (mut parts, body) = request.into_parts();
+    let access = match found {
+        Found::Route(route) => route.access,
+        Found::NoRoute | Found::WrongMethod => Access::Key,
+    };
+    if access == Access::Key {
+        check_key(&shared.config.api_keys, &parts.headers)?;
+    }
+    let route = match found {
+        Found::Route(route) => route,
+        Found::WrongMethod => {
+            return Err(ApiError::with_status(
+                Status::METHOD_NOT_ALLOWED,
+                format!("{} does not take {}", parts.uri.path(), parts.method),
+            ));
+        }
+        Found::NoRoute => return Err(no_route(plane(&site), &parts)),
+    };
+    let packing = packing(&parts.headers)?;
+    let call = call(shared.clone(), site, &mut parts).await?;
+    if route.access == Access::Open {
+        return (route.run)(&call);
+    }
+    let bytes_max = shared.config.request_bytes_max;
+    let (memory, packed) = match parts.method == Method::POST || parts.method == Method::PATCH {
+        true => {
+            let announced = announced(&parts.headers);
+            let reserved = kib(announced.unwrap_or(bytes_max).clamp(1, bytes_max.max(1)));
+            let memory = shared.permits(&shared.body_memory, reserved).await?;
+            (Some(memory), collect(body, announced, bytes_max).await?)
+        }
+        false => (None, bytes::Bytes::new()),
+    };
+    let permit = shared.permits(&shared.work, 1).await?;
+    // The permits go along: when the deadline passes the function still runs,
+    // and what it holds is still counted.
+    let work = tokio::task::spawn_blocking(move || {
+        let _held = (permit, memory);
+        let body = inflate(packing, packed, bytes_max)?;
+        (route.run)(&Call { body, ..call })
+    });
+    work.await.unwrap_or_else(|error| {
+        let what = if error.is_panic() { "panicked" } else { "was cancelled" };
+        Err(ApiError::internal(format!("internal server error: {} {what}", route.path)))
+    })
+}
+
+/// Everything of the call but its body.
+async fn call(
+    shared: Arc<Shared>,
+    site: Site,
+    parts: &mut request::Parts,
+) -> Result<Call, ApiError> {
+    let query = query_pairs(parts.uri.query().unwrap_or(""))?;
+    let params = RawPathParams::from_request_parts(parts, &())
+        .await
+        .map_err(|error| ApiError::invalid(format!("the URL's path cannot be read: {error}")))?
+        .iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let ends = parts.extensions.get::<Ends>().copied();
+    let ends = ends.unwrap_or(Ends { local: unknown, peer: unknown.ip() });
+    Ok(Call {
+        shared,
+        site,
+        params,
+        query,
+        authority: parts.uri.authority().map(|authority| authority.to_string()),
+        local: ends.local,
+        peer: ends.peer,
+        headers: parts.headers.clone(),
+        body: bytes::Bytes::new(),
+    })
+}
+
+fn no_route(plane: Plane, parts: &request::Parts) -> ApiError {
+    let path = parts.uri.path();
+    match elsewhere(plane, path) {
+        Some(hint) => ApiError::not_found(format!("there is no {path} here: {hint}")),
+        None => ApiError::not_found(format!("there is no {path} here")),
+    }
+}
+
+/// The key that a request presents, from either header.
+pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
+    if let Some(key) = headers.get("api-key") {
+        return Some(key.as_bytes());
+    }
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, key) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| key.trim_ascii())
+}
+
+fn check_key(keys: &[ApiKey], headers: &HeaderMap) -> Result<(), ApiError> {
+    let good =
+        keys.is_empty() || presented_key(headers).is_some_and(|key| ApiKey::any_matches(keys, key));
+    if good { Ok(()) } else { Err(ApiError::unauthenticated()) }
+}
+
+/// One line a request: never the query, the body or a header, which may hold
+/// what nobody else should read.
+fn log(method: &Method, path: &str, id: &str, took_ms: f64, answer: &Answer) {
+    match answer {
+        Ok(reply) => {
+            tracing::debug!(%method, path, status = reply.status, took_ms, request_id = id, "answered");
+        }
+        Err(error) if error.status.http < 500 || error.status.http == 501 => {
+            tracing::info!(
+                %method, path, status = error.status.http, took_ms, request_id = id,
+                message = %error.message, "refused"
+            );
+        }
+        Err(error) => {
+            let causes = causes(error);
+            tracing::error!(
+                %method, path, status = error.status.http, took_ms, request_id = id,
+                message = %error.message, causes, "failed"
+            );
+        }
+    }
+}
+
+/// The errors below the one that is answered.
+fn causes(error: &ApiError) -> String {
+    let mut below = error.cause.as_ref().and_then(std::error::Error::source);
+    let mut causes = Vec::new();
+    while let Some(cause) = below {
+        causes.push(cause.to_string());
+        below = cause.source();
+    }
+    causes.join(": ")
+}
+
+fn render(plane: Plane, id: &str, answer: Answer) -> Response {
+    let (reply, retry) = match answer {
+        Ok(reply) => (reply, false),
+        Err(error) => {
+            let retry = matches!(error.status.http, 429 | 503);
+            (Reply { status: error.status.http, body: error.body(plane), lsn: None }, retry)
+        }
+    };
+    let empty = reply.body.is_empty();
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = axum::http::StatusCode::from_u16(reply.status)
+        .expect("every status here is a constant of the API");
+    let headers = response.headers_mut();
+    if !empty {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if retry {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert("x-pinecone-request-id", id);
+    }
+    if let Some((names, lsn)) = reply.lsn {
+        for name in names {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(lsn));
+        }
+    }
+    response
+}
+
+impl Shared {
+    /// Whether the server takes requests.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_from_either_header() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(presented_key(&headers), None);
+        headers.insert(header::AUTHORIZATION, "bearer  k1".parse().unwrap());
+        assert_eq!(presented_key(&headers), Some(&b"k1"[..]));
+        headers.insert(header::AUTHORIZATION, "Basic k1".parse().unwrap());
+        assert_eq!(presented_key(&headers), None);
+        headers.insert("Api-Key", "k2".parse().unwrap());
+        assert_eq!(presented_key(&headers), Some(&b"k2"[..]));
+    }
+}

@@ -1,0 +1,69 @@
+//! Which host an index is said to be at: the one address that the client
+//! which asks can reach, with scheme and port spelled out.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The `host` of an index that listens on `port`.
+///
+/// The operator's `public` address wins; then the host that the client itself
+/// used (`requested`: the `Host` header or the authority); then the address
+/// that the connection came in on. Plain HTTP needs the `http://`, for the
+/// clients put `https://` before a host without a scheme.
+pub(crate) fn index_host(
+    public: Option<&str>,
+    requested: Option<&str>,
+    local: SocketAddr,
+    port: u16,
+) -> String {
+    if let Some(public) = public {
+        let public = public.trim_end_matches('/');
+        return match public.contains("://") {
+            true => format!("{public}:{port}"),
+            false => format!("http://{public}:{port}"),
+        };
+    }
+    match requested.and_then(host_alone) {
+        Some(host) => format!("http://{host}:{port}"),
+        None => format!("http://{}", SocketAddr::new(reachable(local.ip()), port)),
+    }
+}
+
+/// The host without its port, where the text is a host at all.
+fn host_alone(text: &str) -> Option<&str> {
+    let host = match text.strip_prefix('[') {
+        Some(rest) => &text[..rest.find(']')? + 2],
+        None => text.split(':').next()?,
+    };
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
+    (!host.is_empty() && host.len() <= 255 && host.bytes().all(good)).then_some(host)
+}
+
+fn reachable(ip: IpAddr) -> IpAddr {
+    if ip.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { ip }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_gets_back_the_host_it_used() {
+        let local: SocketAddr = "0.0.0.0:5080".parse().unwrap();
+        let host = |public, requested| index_host(public, requested, local, 5081);
+        for (public, requested, expected) in [
+            (None, Some("127.0.0.1:5080"), "http://127.0.0.1:5081"),
+            (None, Some("vectors.local"), "http://vectors.local:5081"),
+            (None, Some("[::1]:5080"), "http://[::1]:5081"),
+            (None, Some("bad host\"<"), "http://127.0.0.1:5081"),
+            (None, Some("[::1"), "http://127.0.0.1:5081"),
+            (None, Some(""), "http://127.0.0.1:5081"),
+            (None, None, "http://127.0.0.1:5081"),
+            (Some("10.0.0.7"), Some("x"), "http://10.0.0.7:5081"),
+            (Some("https://db.example.com/"), None, "https://db.example.com:5081"),
+        ] {
+            assert_eq!(host(public, requested), expected, "{public:?} {requested:?}");
+        }
+        let v6: SocketAddr = "[fe80::1]:5080".parse().unwrap();
+        assert_eq!(index_host(None, None, v6, 5081), "http://[fe80::1]:5081");
+    }
+}

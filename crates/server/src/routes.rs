@@ -1,0 +1,179 @@
+//! Every route of the server, as data. The routers are made from this table
+//! and so is the test that tries each route without a key, with a wrong one
+//! and with the right one: a new route cannot be forgotten in either.
+
+use axum::http::Method;
+
+use crate::call::{Answer, Call};
+use crate::{control, data};
+
+/// Which listeners a route is on, and so in which shape it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plane {
+    /// The control plane's.
+    Control,
+    /// Each index's.
+    Data,
+    /// All.
+    Both,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone.
+    Open,
+    /// Those with a key, where keys are configured.
+    Key,
+}
+
+/// One route.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Where it is.
+    pub plane: Plane,
+    /// Who may call it.
+    pub access: Access,
+    /// Its method.
+    pub method: Method,
+    /// Its path, with parameters in braces.
+    pub path: &'static str,
+    /// What it does, on a blocking thread.
+    pub(crate) run: fn(&Call) -> Answer,
+}
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
+const fn open(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
+    Route { plane: Plane::Both, access: Access::Open, method, path, run }
+}
+
+const fn control(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
+    Route { plane: Plane::Control, access: Access::Key, method, path, run }
+}
+
+const fn data(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
+    Route { plane: Plane::Data, access: Access::Key, method, path, run }
+}
+
+/// All routes.
+pub static ROUTES: &[Route] = &[
+    open(GET, "/health", control::health),
+    open(GET, "/ready", control::ready),
+    // Indexes.
+    control(GET, "/indexes", control::list_indexes),
+    control(POST, "/indexes", control::create_index),
+    control(GET, "/indexes/{name}", control::describe_index),
+    control(PATCH, "/indexes/{name}", control::configure_index),
+    control(DELETE, "/indexes/{name}", control::delete_index),
+    // `create-for-model` is also a good name for an index, so it has no row
+    // of its own.
+    control(POST, "/indexes/{name}", control::create_for_model),
+    // What this server does not have.
+    control(GET, "/collections", control::list_collections),
+    control(POST, "/collections", control::no_collections),
+    control(GET, "/collections/{name}", control::unknown_collection),
+    control(DELETE, "/collections/{name}", control::unknown_collection),
+    control(GET, "/indexes/{name}/backups", control::list_index_backups),
+    control(POST, "/indexes/{name}/backups", control::no_backups),
+    control(GET, "/backups", control::empty_page),
+    control(GET, "/backups/{id}", control::unknown_backup),
+    control(DELETE, "/backups/{id}", control::unknown_backup),
+    control(POST, "/backups/{id}/create-index", control::unknown_backup),
+    control(GET, "/restore-jobs", control::empty_page),
+    control(GET, "/restore-jobs/{id}", control::unknown_restore_job),
+    control(GET, "/indexes/{name}/backup-schedules", control::no_backups),
+    control(POST, "/indexes/{name}/backup-schedules", control::no_backups),
+    control(GET, "/backup-schedules/{id}", control::no_backups),
+    control(PATCH, "/backup-schedules/{id}", control::no_backups),
+    control(DELETE, "/backup-schedules/{id}", control::no_backups),
+    control(GET, "/backup-schedules/{id}/history", control::no_backups),
+    control(POST, "/embed", control::no_models),
+    control(POST, "/rerank", control::no_models),
+    control(GET, "/models", control::no_models),
+    control(GET, "/models/{name}", control::no_models),
+    control(GET, "/assistant/{*rest}", control::no_assistants),
+    control(POST, "/assistant/{*rest}", control::no_assistants),
+    control(PATCH, "/assistant/{*rest}", control::no_assistants),
+    control(DELETE, "/assistant/{*rest}", control::no_assistants),
+    // Records.
+    data(POST, "/vectors/upsert", data::vectors::upsert),
+    data(POST, "/query", data::query::query),
+    data(GET, "/vectors/fetch", data::vectors::fetch),
+    data(POST, "/vectors/fetch_by_metadata", data::vectors::fetch_by_metadata),
+    data(POST, "/vectors/update", data::vectors::update),
+    data(POST, "/vectors/delete", data::vectors::delete),
+    data(GET, "/vectors/list", data::vectors::list),
+    data(POST, "/describe_index_stats", data::vectors::stats),
+    // Namespaces.
+    data(GET, "/namespaces", data::namespaces::list),
+    data(POST, "/namespaces", data::namespaces::create),
+    data(GET, "/namespaces/{namespace}", data::namespaces::describe),
+    data(DELETE, "/namespaces/{namespace}", data::namespaces::delete),
+    // Bulk imports.
+    data(GET, "/bulk/imports", data::imports::list),
+    data(POST, "/bulk/imports", data::imports::start),
+    data(GET, "/bulk/imports/{id}", data::imports::describe),
+    data(DELETE, "/bulk/imports/{id}", data::imports::cancel),
+    data(GET, "/bulk/imports/{id}/rejects", data::imports::rejects),
+    // Records with text, and documents.
+    data(POST, "/records/namespaces/{namespace}/upsert", data::records::upsert),
+    data(POST, "/records/namespaces/{namespace}/search", data::records::search),
+    data(POST, "/namespaces/{namespace}/documents/{call}", data::records::no_documents),
+];
+
+impl Plane {
+    /// Whether a listener of this plane has a route of `other`.
+    pub(crate) fn has(self, other: Plane) -> bool {
+        self == other || other == Plane::Both
+    }
+}
+
+/// Where a path that is unknown on `plane` would be known: a hint for a
+/// client that took one host for the other.
+pub(crate) fn elsewhere(plane: Plane, path: &str) -> Option<&'static str> {
+    let first = |path: &str| path.split('/').nth(1).unwrap_or("").to_owned();
+    let wanted = first(path);
+    let other = match plane {
+        Plane::Data => Plane::Control,
+        Plane::Control | Plane::Both => Plane::Data,
+    };
+    let known = ROUTES.iter().any(|route| route.plane == other && first(route.path) == wanted);
+    known.then_some(match other {
+        Plane::Data => {
+            "this is the control plane; records are at the index's own host, which \
+             GET /indexes/{name} gives"
+        }
+        Plane::Control | Plane::Both => {
+            "this is the data plane of one index; indexes are made and listed at the control \
+             plane's host"
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn only_health_and_readiness_are_open() {
+        let open: BTreeSet<_> = ROUTES
+            .iter()
+            .filter(|route| route.access == Access::Open)
+            .map(|route| route.path)
+            .collect();
+        assert_eq!(open, BTreeSet::from(["/health", "/ready"]));
+    }
+
+    #[test]
+    fn a_path_of_the_other_plane_gets_a_hint() {
+        assert!(elsewhere(Plane::Control, "/query").unwrap().contains("own host"));
+        assert!(elsewhere(Plane::Data, "/indexes/a").unwrap().contains("control"));
+        assert_eq!(elsewhere(Plane::Data, "/nothing"), None);
+    }
+}
