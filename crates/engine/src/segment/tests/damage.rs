@@ -10,8 +10,8 @@ use crate::segment::SegmentQuery;
 use crate::segment::layout::{Kind, footer, read_footer};
 use crate::{Effort, FormatError};
 
-/// A sound segment of each shape and, where it may be, with a vector index; with superseded rows, metadata, and sparse
-/// vectors where they may be.
+/// A sound segment of each shape and, where it may be, one with a vector
+/// index; with superseded rows, metadata, and sparse vectors where they may be.
 fn sound_segments() -> &'static [Vec<u8>] {
     static SEGMENTS: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(make_segments);
     &SEGMENTS
