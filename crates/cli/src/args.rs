@@ -1,14 +1,16 @@
 //! The command line: every command, flag and its help. Parsing only; what a
-//! flag means is decided by the command that takes it.
+//! flag means is decided by the command that takes it. What may hold a secret
+//! has no `Debug`, so that no log can show it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use crossbill_core::Metric;
 
-use crate::units::ByteSize;
+mod server;
+
+pub(crate) use server::{EngineArgs, ServeArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -29,7 +31,7 @@ Documentation: https://github.com/crossbill-db/crossbill";
 
 /// A self-hosted vector index that speaks Pinecone's API and imports Parquet
 /// on the server's side.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "crossbill", version, propagate_version = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// What to do.
@@ -38,7 +40,7 @@ pub(crate) struct Cli {
 }
 
 /// The commands.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum Command {
     /// Run the server: the control plane, and a data-plane port per index
     Serve(Box<ServeArgs>),
@@ -66,144 +68,8 @@ Examples:
     },
 }
 
-/// Settings of the server. Each is taken from its flag, else its environment
-/// variable, else the configuration file, else its default.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Every setting can be given as a flag, as the environment variable named beside it, or under the
-flag's name in the TOML file of --config; the first of these that is there counts. A setting that
-repeats is a list in the file and separated by commas in a variable. Further sources of imports
-are [[integration]] tables of the file: id, endpoint, region, access-key-id, secret-access-key,
-session-token, buckets.
-
-Examples:
-  crossbill serve
-  crossbill serve --data /var/lib/crossbill --allow-import-dir /srv/embeddings
-  crossbill serve --listen 0.0.0.0:5080 --api-key-file /etc/crossbill/keys
-  CROSSBILL_MEMORY_LIMIT=2GiB crossbill serve --config /etc/crossbill.toml")]
-pub(crate) struct ServeArgs {
-    /// Address and port of the control plane; indexes get ports of the same address
-    #[arg(
-        long,
-        env = "CROSSBILL_LISTEN",
-        value_name = "ADDRESS:PORT",
-        hide_env_values = true,
-        default_value = "127.0.0.1:5080"
-    )]
-    pub(crate) listen: SocketAddr,
-    /// Directory of everything that is kept
-    #[arg(
-        long,
-        env = "CROSSBILL_DATA",
-        value_name = "DIR",
-        hide_env_values = true,
-        default_value = "./crossbill-data"
-    )]
-    pub(crate) data: PathBuf,
-    /// First port given to an index
-    #[arg(long, env = "CROSSBILL_INDEX_PORT_FIRST", value_name = "PORT", hide_env_values = true,
-        default_value_t = 5081, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) index_port_first: u16,
-    /// A key that clients must send [repeatable]; without one, only loopback is served
-    #[arg(
-        long,
-        env = "CROSSBILL_API_KEY",
-        value_name = "KEY",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
-    pub(crate) api_key: Vec<String>,
-    /// File with one key a line; empty lines and lines that start with # do not count
-    #[arg(long, env = "CROSSBILL_API_KEY_FILE", value_name = "FILE", hide_env_values = true)]
-    pub(crate) api_key_file: Option<PathBuf>,
-    /// Directory that file:// imports may read [repeatable]; none by default
-    #[arg(
-        long,
-        env = "CROSSBILL_ALLOW_IMPORT_DIR",
-        value_name = "DIR",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
-    pub(crate) allow_import_dir: Vec<PathBuf>,
-    /// Host name or address that clients reach indexes by; default: the one they asked
-    #[arg(long, env = "CROSSBILL_PUBLIC_ADDRESS", value_name = "HOST", hide_env_values = true)]
-    pub(crate) public_address: Option<String>,
-    /// Size that a request's body may have
-    #[arg(
-        long,
-        env = "CROSSBILL_REQUEST_BYTES_MAX",
-        value_name = "SIZE",
-        hide_env_values = true,
-        default_value = "2MiB"
-    )]
-    pub(crate) request_bytes_max: ByteSize,
-    /// Serve other machines without any key
-    #[arg(long, env = "CROSSBILL_INSECURE", value_name = "BOOL", hide_env_values = true,
-        default_value = "false", default_missing_value = "true", num_args = 0..=1,
-        require_equals = true, action = clap::ArgAction::Set)]
-    pub(crate) insecure: bool,
-    /// Settings of the engine.
-    #[command(flatten)]
-    pub(crate) engine: EngineArgs,
-    /// Print the settings and where each comes from as JSON, and stop
-    #[arg(long)]
-    pub(crate) print_settings: bool,
-}
-
-/// Settings of the database itself, with a server around it or without.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Engine")]
-pub(crate) struct EngineArgs {
-    /// File of settings in TOML
-    #[arg(long, env = "CROSSBILL_CONFIG", value_name = "FILE", hide_env_values = true)]
-    pub(crate) config: Option<PathBuf>,
-    /// Memory that imports and indexes may use; default: a quarter of the machine's
-    #[arg(long, env = "CROSSBILL_MEMORY_LIMIT", value_name = "SIZE", hide_env_values = true)]
-    pub(crate) memory_limit: Option<ByteSize>,
-    /// Threads for computing; default: one a processor
-    #[arg(long, env = "CROSSBILL_THREADS", value_name = "N", hide_env_values = true,
-        value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// Tasks of an import that run at once; default: as many as --threads
-    #[arg(long, env = "CROSSBILL_IMPORT_WORKERS", value_name = "N", hide_env_values = true,
-        value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) import_workers: Option<u16>,
-    /// Address of the object store that s3:// imports read from, for stores other than AWS
-    #[arg(long, env = "CROSSBILL_S3_ENDPOINT", value_name = "URL", hide_env_values = true)]
-    pub(crate) s3_endpoint: Option<String>,
-    /// Region of the object store
-    #[arg(long, env = "CROSSBILL_S3_REGION", value_name = "REGION", hide_env_values = true)]
-    pub(crate) s3_region: Option<String>,
-    /// Access key of the object store; without one, buckets are read anonymously
-    #[arg(long, env = "CROSSBILL_S3_ACCESS_KEY_ID", value_name = "ID", hide_env_values = true)]
-    pub(crate) s3_access_key_id: Option<String>,
-    /// Secret of the access key (better in the environment or the file than on the command line)
-    #[arg(
-        long,
-        env = "CROSSBILL_S3_SECRET_ACCESS_KEY",
-        value_name = "SECRET",
-        hide_env_values = true
-    )]
-    pub(crate) s3_secret_access_key: Option<String>,
-    /// Session token of temporary credentials
-    #[arg(long, env = "CROSSBILL_S3_SESSION_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub(crate) s3_session_token: Option<String>,
-    /// Bucket, or bucket/prefix, that may be imported from [repeatable]; default: any
-    #[arg(
-        long,
-        env = "CROSSBILL_S3_BUCKET",
-        value_name = "BUCKET",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
-    pub(crate) s3_bucket: Vec<String>,
-    /// What is logged to stderr: off, error, warn, info, debug, trace, or target=level,…
-    #[arg(long, env = "CROSSBILL_LOG", value_name = "LEVEL", hide_env_values = true)]
-    pub(crate) log: Option<String>,
-}
-
 /// Which database a command works on, and how it answers.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectArgs {
     /// The server to ask
@@ -230,7 +96,7 @@ pub(crate) struct ConnectArgs {
 }
 
 /// `crossbill index …`
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum IndexCommand {
     /// Create an index
     #[command(after_help = "\
@@ -292,11 +158,8 @@ pub(crate) struct ShapeArgs {
 /// A metric on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MetricArg {
-    /// Cosine similarity
     Cosine,
-    /// Squared Euclidean distance
     Euclidean,
-    /// Dot product
     Dotproduct,
 }
 
@@ -311,7 +174,7 @@ impl From<MetricArg> for Metric {
 }
 
 /// `crossbill import …`
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "\
 Each directory directly below the URI is a namespace. Columns: id (string), values (list of
 float), and optionally sparse_values and metadata (JSON text).
@@ -355,14 +218,12 @@ pub(crate) struct ImportArgs {
 /// What an import does at a record that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ErrorModeArg {
-    /// Leave the record out and go on
     Continue,
-    /// End the import
     Abort,
 }
 
 /// `crossbill imports …`
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum ImportsCommand {
     /// List imports, newest first
     #[command(after_help = "Example:\n  crossbill imports list --index products --limit 5")]
@@ -436,7 +297,7 @@ pub(crate) struct IndexArg {
 }
 
 /// `crossbill query …`
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "\
 Examples:
   crossbill query --index products --id item-42 --top-k 5 --include-metadata
@@ -489,7 +350,7 @@ pub(crate) struct QueryBy {
 }
 
 /// `crossbill stats …`
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Example:\n  crossbill stats --index products")]
 pub(crate) struct StatsArgs {
     /// The index.

@@ -14,7 +14,8 @@ use crate::units::{count, duration, seconds};
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// The bar counts in steps of a tenth of a percent.
 const BAR_STEPS: u64 = 1000;
-const BAR_TEMPLATE: &str = "{spinner} [{bar:28}] {wide_msg}";
+/// Two lines, so that all of it fits a terminal of 80 columns.
+const BAR_TEMPLATE: &str = "{spinner} [{bar:32}] {prefix}\n  {wide_msg}";
 
 /// What shows a running import.
 pub(crate) trait Progress {
@@ -53,7 +54,8 @@ impl Progress for Bar {
     fn show(&mut self, import: &ImportModel, _now: Duration) {
         let done = (import.percent_complete.clamp(0.0, 100.0) * BAR_STEPS as f64 / 100.0) as u64;
         self.0.set_position(done);
-        self.0.set_message(text(import));
+        self.0.set_prefix(progress_text(import));
+        self.0.set_message(records_text(import));
         self.0.tick();
     }
 
@@ -113,19 +115,29 @@ impl Progress for JsonLines {
 
 /// One line that says how far an import is.
 pub(crate) fn text(import: &ImportModel) -> String {
+    format!("{}  {}", progress_text(import), records_text(import))
+}
+
+/// How much is done, of what, and until when.
+fn progress_text(import: &ImportModel) -> String {
     let mut parts = vec![format!("{:.1}%", import.percent_complete)];
     if !import.phase.is_empty() {
         parts.push(printable(&import.phase));
     }
-    parts.push(match import.records_total {
-        Some(total) => format!("{}/{} records", count(import.records_read), count(total)),
-        None => format!("{} records", count(import.records_read)),
-    });
-    if let Some(rate) = import.records_per_second.filter(|rate| *rate > 0.0) {
-        parts.push(format!("{}/s", count(rate as u64)));
-    }
     if let Some(left) = import.eta_seconds.and_then(seconds) {
         parts.push(format!("ETA {}", duration(left)));
+    }
+    parts.join("  ")
+}
+
+/// Records, their rate, and those that were left out.
+fn records_text(import: &ImportModel) -> String {
+    let mut parts = vec![match import.records_total {
+        Some(total) => format!("{}/{} records", count(import.records_read), count(total)),
+        None => format!("{} records", count(import.records_read)),
+    }];
+    if let Some(rate) = import.records_per_second.filter(|rate| *rate > 0.0) {
+        parts.push(format!("{}/s", count(rate as u64)));
     }
     parts.push(match import.records_rejected {
         0 => "no rejects".to_owned(),
@@ -155,7 +167,7 @@ mod tests {
         import.records_rejected = 2;
         assert_eq!(
             text(&import),
-            "42.2%  loading  4,200/10,000 records  1,234/s  ETA 4.7s  2 rejects"
+            "42.2%  loading  ETA 4.7s  4,200/10,000 records  1,234/s  2 rejects"
         );
     }
 }

@@ -22,7 +22,7 @@ use crate::error::{CliError, Result};
 use crate::machine;
 
 /// A source of imports, as an `[[integration]]` table of the file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct IntegrationTable {
     /// The name that an import asks for.
@@ -43,7 +43,6 @@ pub(crate) struct IntegrationTable {
 }
 
 /// The command with all its settings resolved.
-#[derive(Debug)]
 pub(crate) struct Parsed {
     /// The command line, filled from every source.
     pub(crate) cli: Cli,
@@ -142,7 +141,6 @@ fn keys(command: &clap::Command) -> BTreeMap<String, String> {
 }
 
 /// The file, its keys already turned to the texts of flags.
-#[derive(Debug, Default)]
 struct SettingsFile {
     values: Vec<(String, Vec<String>)>,
     integrations: Vec<IntegrationTable>,
@@ -258,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_file_is_checked() {
-        let wrong = |text: &str| SettingsFile::from_text(text).unwrap_err();
+        let wrong = |text: &str| SettingsFile::from_text(text).err().unwrap();
         assert!(wrong("listne = 'x'").starts_with("found the unknown key \"listne\""));
         assert!(wrong("threads = 1.5").contains("\"threads\" is a float"));
         assert!(wrong("config = 'x'").contains("unknown key"));

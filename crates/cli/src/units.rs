@@ -50,7 +50,9 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match BINARY.iter().find(|(_, factor)| self.0 >= *factor) {
-            Some((name, factor)) if self.0 % factor == 0 => write!(f, "{}{name}", self.0 / factor),
+            Some((name, factor)) if self.0.is_multiple_of(*factor) => {
+                write!(f, "{}{name}", self.0 / factor)
+            }
             Some((name, factor)) => write!(f, "{:.1}{name}", self.0 as f64 / *factor as f64),
             None => write!(f, "{}B", self.0),
         }

@@ -17,7 +17,7 @@ use crossbill_wire::{
 };
 
 use crate::args::ConnectArgs;
-use crate::client::Client;
+use crate::client::{Client, Imports};
 use crate::error::{CliError, Result};
 use crate::options;
 use crate::settings::IntegrationTable;
@@ -38,15 +38,19 @@ impl Drop for Embedded {
 }
 
 impl Embedded {
-    /// Opens the data directory, which goes on with unfinished imports.
+    /// Opens the data directory.
     pub(crate) fn open(
         data: &Path,
         args: &ConnectArgs,
         integrations: &[IntegrationTable],
+        imports: Imports,
     ) -> Result<Self> {
         let anywhere = vec![PathBuf::from("/")];
-        let options =
+        let mut options =
             options::database(data.to_owned(), &args.engine, integrations, anywhere, FIRST_PORT)?;
+        if imports == Imports::Wait {
+            options.imports_at_once = 0;
+        }
         let db = Database::open(options).map_err(|error| {
             let shown = format!("cannot open {}: {error}", data.display());
             CliError::of_kind(error.kind(), shown).hint(

@@ -50,14 +50,25 @@ pub(crate) trait Client {
     fn close(&self);
 }
 
+/// Whether an embedded database works on the imports that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Imports {
+    /// They run, in order.
+    Run,
+    /// They wait. A command that only asks must not go on with an import,
+    /// whose settings it may not have been given.
+    Wait,
+}
+
 /// The client that the flags ask for.
 pub(crate) fn connect(
     args: &ConnectArgs,
     integrations: &[IntegrationTable],
+    imports: Imports,
 ) -> Result<Box<dyn Client>> {
     crate::options::start_log(&args.engine, "warn")?;
     match &args.data {
-        Some(data) => Ok(Box::new(Embedded::open(data, args, integrations)?)),
+        Some(data) => Ok(Box::new(Embedded::open(data, args, integrations, imports)?)),
         None => Ok(Box::new(Remote::new(args)?)),
     }
 }

@@ -28,7 +28,6 @@ const PAGE_MAX: usize = 100;
 const API_VERSION: &str = "2025-10";
 
 /// A server, and the hosts of its indexes as far as asked.
-#[derive(Debug)]
 pub(crate) struct Remote {
     server: Url,
     api_key: Option<String>,

@@ -70,6 +70,7 @@ pub(crate) fn follow(
             }
         }
     }
+    progress.show(&import, clock.monotonic());
     progress.end();
     Ok(Followed::Ended(import))
 }

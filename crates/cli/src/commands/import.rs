@@ -5,7 +5,7 @@ use crossbill_wire::{ErrorModeField, ImportModel, OnError, StartImport};
 use serde_json::json;
 
 use crate::args::{ErrorModeArg, ImportArgs};
-use crate::client::{self, Client};
+use crate::client::{self, Client, Imports};
 use crate::commands::follow::{self, Followed};
 use crate::commands::{index, with_hint};
 use crate::error::{CliError, Exit, Result};
@@ -18,14 +18,15 @@ const RESUMED_FROM: usize = 100;
 
 /// Imports `args.uri` into `args.index`.
 pub(crate) fn run(args: &ImportArgs, integrations: &[IntegrationTable]) -> Result<Exit> {
-    if !args.create && (args.shape.sparse || args.shape.dimension.is_some()) {
-        return Err(CliError::usage("--dimension and --sparse say what --create makes")
+    let shape = &args.shape;
+    if !args.create && (shape.sparse || shape.dimension.is_some() || shape.metric.is_some()) {
+        return Err(CliError::usage("--dimension, --metric and --sparse say what --create makes")
             .hint("add --create, or leave them out where the index exists"));
     }
     let start = start(args)?;
     // From here on Ctrl-C ends the watching, not the work.
     let interrupt = Interrupt::listen()?;
-    let client = client::connect(&args.connect, integrations)?;
+    let client = client::connect(&args.connect, integrations, Imports::Run)?;
     let client = client.as_ref();
     if args.create {
         create_missing(client, args)?;
@@ -131,10 +132,9 @@ fn detached(client: &dyn Client, args: &ImportArgs, id: &str) -> Exit {
     Exit::Success
 }
 
+/// Lines of progress end with the import's last state: nothing is said twice.
 fn show_json(args: &ImportArgs, import: &ImportModel) {
-    if args.json_progress {
-        output::json_line(import);
-    } else if args.connect.json {
+    if args.connect.json && !args.json_progress {
         output::document(import);
     }
 }

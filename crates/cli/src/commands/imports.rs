@@ -5,7 +5,7 @@ use crossbill_wire::{ImportModel, RejectPage};
 use serde_json::json;
 
 use crate::args::ImportsCommand;
-use crate::client::{self, Client};
+use crate::client::{self, Client, Imports};
 use crate::commands::follow::{self, Followed};
 use crate::commands::{import, with_hint};
 use crate::error::{Exit, Result};
@@ -19,7 +19,7 @@ use crate::{output, progress};
 pub(crate) fn run(command: ImportsCommand, integrations: &[IntegrationTable]) -> Result<Exit> {
     match command {
         ImportsCommand::List { index, limit, connect } => {
-            let client = client::connect(&connect, integrations)?;
+            let client = client::connect(&connect, integrations, Imports::Wait)?;
             let imports = client
                 .list_imports(&index.name, limit)
                 .map_err(|error| with_hint(error, &index.name, client.as_ref()))?;
@@ -27,15 +27,16 @@ pub(crate) fn run(command: ImportsCommand, integrations: &[IntegrationTable]) ->
             Ok(Exit::Success)
         }
         ImportsCommand::Describe { id, index, follow, connect } => {
-            let client = client::connect(&connect, integrations)?;
+            let imports = if follow { Imports::Run } else { Imports::Wait };
+            let client = client::connect(&connect, integrations, imports)?;
             describe(client.as_ref(), &index.name, &id, follow, connect.json)
         }
         ImportsCommand::Cancel { id, index, connect } => {
-            let client = client::connect(&connect, integrations)?;
+            let client = client::connect(&connect, integrations, Imports::Wait)?;
             cancel(client.as_ref(), &index.name, &id, connect.json)
         }
         ImportsCommand::Rejects { id, index, offset, limit, connect } => {
-            let client = client::connect(&connect, integrations)?;
+            let client = client::connect(&connect, integrations, Imports::Wait)?;
             let page = client
                 .rejects(&index.name, &id, offset, limit)
                 .map_err(|error| with_hint(error, &index.name, client.as_ref()))?;

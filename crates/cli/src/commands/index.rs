@@ -5,7 +5,7 @@ use crossbill_wire::{ApiVersion, CreateIndex, Deployment, IndexModel};
 use serde_json::json;
 
 use crate::args::{IndexCommand, ShapeArgs};
-use crate::client;
+use crate::client::{self, Imports};
 use crate::commands::with_hint;
 use crate::error::{CliError, Exit, Result};
 use crate::output;
@@ -17,23 +17,23 @@ pub(crate) fn run(command: IndexCommand, integrations: &[IntegrationTable]) -> R
     match command {
         IndexCommand::Create { name, shape, connect } => {
             let request = request(&name, &shape)?;
-            let client = client::connect(&connect, integrations)?;
+            let client = client::connect(&connect, integrations, Imports::Wait)?;
             let index = client.create_index(request)?;
             show(&index, connect.json);
         }
         IndexCommand::List { connect } => {
-            let indexes = client::connect(&connect, integrations)?.list_indexes()?;
+            let indexes = client::connect(&connect, integrations, Imports::Wait)?.list_indexes()?;
             list(&indexes, connect.json);
         }
         IndexCommand::Describe { name, connect } => {
-            let client = client::connect(&connect, integrations)?;
+            let client = client::connect(&connect, integrations, Imports::Wait)?;
             let index = client
                 .describe_index(&name)
                 .map_err(|error| with_hint(error, &name, client.as_ref()))?;
             show(&index, connect.json);
         }
         IndexCommand::Delete { name, connect } => {
-            let client = client::connect(&connect, integrations)?;
+            let client = client::connect(&connect, integrations, Imports::Wait)?;
             client.delete_index(&name).map_err(|error| with_hint(error, &name, client.as_ref()))?;
             if connect.json {
                 output::document(&json!({"deleted": name}));

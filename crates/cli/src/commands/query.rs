@@ -8,7 +8,7 @@ use crossbill_wire::{QueryRequest, QueryResponse, ScoredVector, SparseValues};
 use serde_json::value::RawValue;
 
 use crate::args::QueryArgs;
-use crate::client;
+use crate::client::{self, Imports};
 use crate::commands::with_hint;
 use crate::error::{CliError, Exit, Result};
 use crate::output;
@@ -21,7 +21,7 @@ const VALUES_SHOWN: usize = 4;
 /// Asks and shows.
 pub(crate) fn run(args: &QueryArgs, integrations: &[IntegrationTable]) -> Result<Exit> {
     let request = request(args)?;
-    let client = client::connect(&args.connect, integrations)?;
+    let client = client::connect(&args.connect, integrations, Imports::Wait)?;
     let answer = client
         .query(&args.index, request)
         .map_err(|error| with_hint(error, &args.index, client.as_ref()))?;

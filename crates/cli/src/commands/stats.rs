@@ -1,7 +1,7 @@
 //! `crossbill stats`: how many records an index holds, by namespace.
 
 use crate::args::StatsArgs;
-use crate::client;
+use crate::client::{self, Imports};
 use crate::commands::with_hint;
 use crate::error::{Exit, Result};
 use crate::output;
@@ -11,7 +11,7 @@ use crate::units::count;
 
 /// Asks and shows.
 pub(crate) fn run(args: &StatsArgs, integrations: &[IntegrationTable]) -> Result<Exit> {
-    let client = client::connect(&args.connect, integrations)?;
+    let client = client::connect(&args.connect, integrations, Imports::Wait)?;
     let stats = client
         .stats(&args.index.name)
         .map_err(|error| with_hint(error, &args.index.name, client.as_ref()))?;
