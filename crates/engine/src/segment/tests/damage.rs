@@ -124,7 +124,7 @@ proptest! {
 #[test]
 fn every_section_is_guarded() {
     for sound in sound_segments() {
-        let (entries, _) = read_footer(&sound).unwrap();
+        let (entries, _) = read_footer(sound).unwrap();
         for entry in entries.iter().filter(|entry| entry.length > 0) {
             let mut bytes = sound.clone();
             bytes[entry.offset as usize] ^= 1;
