@@ -33,7 +33,8 @@ pub struct DatabaseOptions {
     pub source_policy: SourcePolicy,
     /// How imports run.
     pub import: ImportSettings,
-    /// Imports that run at once; others wait.
+    /// Imports that run at once; others wait. 0: all wait, for a process that
+    /// only asks and may lack what they need to go on.
     pub imports_at_once: usize,
     /// The clock.
     pub clock: Arc<dyn Clock>,
@@ -133,7 +134,7 @@ impl Database {
         })?;
         let own = Arc::clone(env);
         let work = move |waiting: Waiting| run(&own, &waiting);
-        self.workers.start("crossbill-import", imports_at_once.max(1), &env.imports, work)
+        self.workers.start("crossbill-import", imports_at_once, &env.imports, work)
     }
 
     /// Queues unfinished imports in the order they were started.
