@@ -39,12 +39,16 @@ pub(crate) fn database(
         ..SourcePolicy::default()
     };
     policy.validate().map_err(|error| CliError::usage(error.message()))?;
+    let data = std::path::absolute(&data).map_err(|error| {
+        CliError::usage(format!("cannot read the path {}: {error}", data.display()))
+    })?;
     Ok(DatabaseOptions {
         data,
         memory_bytes,
         threads,
         source_policy: policy,
-        import: ImportSettings::new(workers, memory_bytes / 2),
+        // Half is for imports; the other half for indexes, queries and buffers.
+        import: ImportSettings::new(workers, memory_bytes / 2 / IMPORTS_AT_ONCE as u64),
         imports_at_once: IMPORTS_AT_ONCE,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),

@@ -22,8 +22,10 @@ use crate::error::{CliError, Result};
 const DEFAULT_SERVER: &str = "http://127.0.0.1:5080";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// Imports and rejects that one request may ask for.
-const PAGE_MAX: usize = 100;
+/// Imports that one request may ask for.
+const IMPORT_PAGE_MAX: usize = 100;
+/// Rejects that one request may ask for.
+const REJECT_PAGE_MAX: usize = 1000;
 /// The version whose shapes [`crossbill_wire`] reads back.
 const API_VERSION: &str = "2025-10";
 
@@ -190,7 +192,8 @@ impl Client for Remote {
         let mut imports = Vec::new();
         let mut token: Option<String> = None;
         while imports.len() < limit {
-            let mut query = vec![("limit", (limit - imports.len()).min(PAGE_MAX).to_string())];
+            let mut query =
+                vec![("limit", (limit - imports.len()).min(IMPORT_PAGE_MAX).to_string())];
             query.extend(token.take().map(|token| ("paginationToken", token)));
             let page: ImportPage =
                 self.data(Method::GET, index, &["bulk", "imports"], &query, NO_BODY)?;
@@ -214,7 +217,7 @@ impl Client for Remote {
         let path = ["bulk", "imports", id, "rejects"];
         let mut all = RejectPage { data: Vec::new(), total: 0 };
         loop {
-            let wanted = (limit - all.data.len()).min(PAGE_MAX);
+            let wanted = (limit - all.data.len()).min(REJECT_PAGE_MAX);
             let query = [
                 ("offset", (offset + all.data.len() as u64).to_string()),
                 ("limit", wanted.max(1).to_string()),

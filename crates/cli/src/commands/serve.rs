@@ -63,10 +63,11 @@ async fn shutdown(mut signals: Signals) {
 fn refused(error: ServeError) -> CliError {
     match error {
         ServeError::NoKey(_) => no_key(&error),
-        ServeError::Listen { .. } => CliError::failed(error.to_string()).hint(
-            "another server may be running there; choose another port with --listen or \
+        ServeError::Listen { .. } | ServeError::Index(_) => CliError::failed(error.to_string())
+            .hint(
+                "another server may be running there; choose another port with --listen or \
              --index-port-first",
-        ),
+            ),
         _ => CliError::failed(error.to_string()),
     }
 }
@@ -81,7 +82,9 @@ fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     config.public_address = args.public_address.clone();
     config.insecure = args.insecure;
     config.request_bytes_max = usize::try_from(args.request_bytes_max.0).unwrap_or(usize::MAX);
-    config.request_memory_bytes = config.request_memory_bytes.max(config.request_bytes_max);
+    let share = usize::try_from(options::memory_bytes(&args.engine)? / 8).unwrap_or(usize::MAX);
+    config.request_memory_bytes =
+        config.request_memory_bytes.min(share).max(config.request_bytes_max);
     config.api_keys = api_keys(args)?;
     Ok(config)
 }
