@@ -49,6 +49,10 @@ pub const INTEGRATION_ID_CHARS_MAX: usize = 1000;
 pub const IMPORT_PAGE_MAX: usize = 100;
 /// Files of one import.
 pub const IMPORT_FILES_MAX: usize = 100_000;
+/// Objects that listing one import's source looks at (ours).
+pub const SOURCE_OBJECTS_MAX: usize = 1_000_000;
+/// Directories within directories that listing a source follows (ours).
+pub const SOURCE_DEPTH_MAX: usize = 64;
 /// Bytes of one imported file.
 pub const IMPORT_FILE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
 /// Namespaces of one import.

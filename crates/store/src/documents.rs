@@ -93,9 +93,9 @@ impl<T: Serialize + DeserializeOwned + Clone> Documents<T> {
                 Ok(value) => value,
                 // The damage may have happened on the way here.
                 Err(problem) => match self.root.get(&key)? {
-                    Some(again) => self
-                        .read(version, &again)
-                        .map_err(|_| StoreError::corrupt(key, problem))?,
+                    Some(again) => {
+                        self.read(version, &again).map_err(|_| StoreError::corrupt(key, problem))?
+                    }
                     None => continue,
                 },
             };
@@ -163,10 +163,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Documents<T> {
 
     fn versions(&self) -> Result<Vec<u64>, StoreError> {
         let listed = self.root.list(&self.prefix)?;
-        Ok(listed
-            .iter()
-            .filter_map(|(key, _)| parse_version(self.prefix.relative(key)?))
-            .collect())
+        Ok(listed.iter().filter_map(|(key, _)| parse_version(self.prefix.relative(key)?)).collect())
     }
 
     fn newest(&self) -> Result<u64, StoreError> {

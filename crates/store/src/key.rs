@@ -38,7 +38,9 @@ impl Key {
             if segment.bytes().all(|byte| byte == b'.') {
                 return refuse("has a segment of dots only");
             }
-            if !segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+            if !segment
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
             {
                 return refuse("expected only a-z, 0-9, '.', '_', '-' between slashes");
             }
@@ -87,7 +89,8 @@ mod tests {
 
     #[test]
     fn keys_stay_below_the_root() {
-        for bad in ["", "/a", "a/", "a//b", "..", "a/../b", ".", "A", "a b", "a#1", "a\\b", "ä", "a\0"]
+        for bad in
+            ["", "/a", "a/", "a//b", "..", "a/../b", ".", "A", "a b", "a#1", "a\\b", "ä", "a\0"]
         {
             assert!(Key::new(bad).is_err(), "{bad:?}");
         }

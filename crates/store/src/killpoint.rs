@@ -48,10 +48,8 @@ pub fn reach(name: &'static str) {
     let target = TARGET.get_or_init(|| parse(&std::env::var("CROSSBILL_KILL_AT").ok()?));
     let Some((wanted, occurrence)) = target else { return };
     if wanted == name && REACHED.fetch_add(1, Ordering::SeqCst) + 1 == *occurrence {
-        let _ = rustix::process::kill_process(
-            rustix::process::getpid(),
-            rustix::process::Signal::KILL,
-        );
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         // The signal may be delivered a moment later; nothing may happen until then.
         loop {
             std::thread::park();

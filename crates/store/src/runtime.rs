@@ -34,9 +34,14 @@ mod tests {
     fn works_inside_another_runtimes_blocking_threads() {
         let other = Builder::new_multi_thread().enable_all().build().unwrap();
         let answer = other.block_on(async {
-            tokio::task::spawn_blocking(|| block_on(async { tokio::task::yield_now().await; 7 }))
-                .await
-                .unwrap()
+            tokio::task::spawn_blocking(|| {
+                block_on(async {
+                    tokio::task::yield_now().await;
+                    7
+                })
+            })
+            .await
+            .unwrap()
         });
         assert_eq!(answer, 7);
     }

@@ -61,8 +61,11 @@ fn a_damaged_newest_version_is_an_error_that_names_the_file() {
     for bad in [flipped, good[..good.len() - 1].to_vec(), Vec::new(), older] {
         std::fs::write(&newest, bad).unwrap();
         let error = documents.load().unwrap_err();
-        assert!(matches!(&error, StoreError::Corrupt { file, .. }
-            if file == "c/00000000000000000002.json"), "{error}");
+        assert!(
+            matches!(&error, StoreError::Corrupt { file, .. }
+            if file == "c/00000000000000000002.json"),
+            "{error}"
+        );
     }
     std::fs::write(&newest, good).unwrap();
     assert_eq!(documents.load().unwrap().unwrap().value, 2);

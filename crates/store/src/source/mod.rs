@@ -1,69 +1,217 @@
-//! Where imports read from.
-#![allow(clippy::todo, missing_docs)]
-use std::{ops::Range, path::PathBuf, sync::{Arc, atomic::AtomicBool}, time::Duration};
+//! Where imports read from: local directories that the operator allows, and
+//! S3 buckets. A source lists its files once and reads ranges of exactly the
+//! files it listed: one that changed is an error, never other bytes.
+
+mod guard;
+mod local;
+mod pattern;
+mod policy;
+mod retry;
+mod s3;
+mod uri;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use bytes::Bytes;
-use crossbill_core::{Clock, Seed, SystemClock, Error};
-use crate::FaultPlan;
-/// A value that is never shown.
-#[derive(Clone)]
-pub struct Secret(String);
-impl Secret { pub fn new(text: impl Into<String>) -> Self { Self(text.into()) } pub(crate) fn expose(&self) -> &str { &self.0 } }
-impl std::fmt::Debug for Secret { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("Secret(***)") } }
-/// A place imports may read from, with its credentials.
-#[derive(Debug, Clone, Default)]
-pub struct Integration { pub id: String, pub endpoint: Option<String>, pub region: Option<String>, pub access_key_id: Option<Secret>, pub secret_access_key: Option<Secret>, pub session_token: Option<Secret>, pub allow_http: bool, pub buckets: Vec<String> }
-/// What imports may read. Build it with `..SourcePolicy::default()`: the default allows no file and knows no integration.
+use crossbill_core::{Error, ErrorKind, limits};
+
+pub use policy::{Integration, Secret, SourcePolicy};
+pub use uri::SourceUri;
+
+use local::LocalSource;
+use retry::Retry;
+use s3::{S3Settings, S3Source};
+use uri::Place;
+
+/// An opened source. Clones share it.
 #[derive(Debug, Clone)]
-pub struct SourcePolicy {
-    pub allow_dirs: Vec<PathBuf>,
-    /// The server's own data directory: never importable. `Database::open` sets it.
-    pub data_dir: Option<PathBuf>,
-    pub default_integration: Option<Integration>, pub integrations: Vec<Integration>,
-    pub allow_private_endpoints: bool,
-    /// How long transient errors are retried without any progress.
-    pub retry_budget: Duration,
-    pub clock: Arc<dyn Clock>, pub seed: Seed, pub faults: Option<Arc<FaultPlan>>,
+pub struct Source {
+    kind: Kind,
+    retry: Retry,
 }
-impl Default for SourcePolicy { fn default() -> Self { Self { allow_dirs: vec![], data_dir: None, default_integration: None, integrations: vec![], allow_private_endpoints: false, retry_budget: Duration::from_secs(600), clock: Arc::new(SystemClock::new()), seed: Seed(0), faults: None } } }
-impl SourcePolicy {
-    /// Whether the operator's settings themselves are sound.
-    pub fn validate(&self) -> Result<(), Error> { todo!() }
-    pub fn check(&self, _uri: &str, _integration: Option<&str>) -> Result<SourceUri, Error> { todo!() }
-    pub fn open(&self, _uri: &SourceUri) -> Result<Source, SourceError> { todo!() }
-}
-/// A checked import URI. Displays as the user wrote it.
+
 #[derive(Debug, Clone)]
-pub struct SourceUri { text: String, integration: Option<String> }
-impl SourceUri { pub fn integration(&self) -> Option<&str> { self.integration.as_deref() } pub fn as_str(&self) -> &str { &self.text } }
-/// An opened source; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Source;
-impl Source {
-    /// The same source, whose calls end with [`SourceError::Cancelled`] within a moment of `flag` becoming true.
-    #[must_use]
-    pub fn with_cancel(self, _flag: Arc<AtomicBool>) -> Self { todo!() }
-    /// Sorted by path.
-    pub fn list(&self) -> Result<Vec<SourceObject>, SourceError> { todo!() }
-    /// As `list`, with what was passed over because it is no plain file (links, pipes), for warnings.
-    pub fn list_with_skipped(&self) -> Result<(Vec<SourceObject>, Vec<SkippedEntry>), SourceError> { todo!() }
-    pub fn read(&self, _object: &SourceObject, _range: Range<u64>) -> Result<Bytes, SourceError> { let _ = Secret::expose; todo!() }
+enum Kind {
+    Local(Arc<LocalSource>),
+    S3(Arc<S3Source>),
 }
-/// One file of a source.
+
+/// A file of a source, at one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceObject { pub path: String, pub size: u64, pub etag: String }
-/// An entry that was passed over.
+pub struct SourceObject {
+    /// Its path below the directory that the URI names (or that the URI's
+    /// glob begins in), with `/` between names; of a single file its name.
+    pub path: String,
+    /// Its bytes.
+    pub size: u64,
+    /// What pins its version.
+    pub etag: String,
+}
+
+/// Something in a source that is no file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SkippedEntry { pub path: String, pub reason: &'static str }
-/// What went wrong with a source; each message names the place and what was tried.
+pub struct SkippedEntry {
+    /// Its path, as in [`SourceObject`].
+    pub path: String,
+    /// Why it was passed over.
+    pub reason: &'static str,
+}
+
+/// What went wrong with a source. Each message says where, and with which
+/// integration it was tried.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    #[error("{0}")] NotFound(String),
-    #[error("{0}")] Forbidden(String),
-    #[error("{0}")] Changed(String),
+    /// The bucket, directory or file does not exist (any more).
+    #[error("{0}")]
+    NotFound(String),
+    /// The store or the system refuses access.
+    #[error("{0}")]
+    Forbidden(String),
+    /// A file is no longer the version that was listed.
+    #[error("{0}")]
+    Changed(String),
     /// Transient errors went on until the retry budget was used up.
-    #[error("{0}")] Unavailable(String),
-    #[error("{0}")] Invalid(String),
-    #[error("reading {0} was cancelled")] Cancelled(String),
+    #[error("{0}")]
+    Unavailable(String),
+    /// It will not work as asked or as configured.
+    #[error("{0}")]
+    Invalid(String),
+    /// The flag given to [`Source::with_cancel`] was raised.
+    #[error("{0}: cancelled")]
+    Cancelled(String),
 }
-impl From<SourceError> for Error { fn from(_error: SourceError) -> Self { todo!() } }
+
+impl From<SourceError> for Error {
+    fn from(error: SourceError) -> Self {
+        let kind = match &error {
+            SourceError::NotFound(_) => ErrorKind::NotFound,
+            SourceError::Forbidden(_) => ErrorKind::Forbidden,
+            SourceError::Changed(_) | SourceError::Cancelled(_) => ErrorKind::FailedPrecondition,
+            SourceError::Unavailable(_) => ErrorKind::Unavailable,
+            SourceError::Invalid(_) => ErrorKind::Invalid,
+        };
+        Error::new(kind, error.to_string())
+    }
+}
+
+impl SourcePolicy {
+    /// Opens what [`SourcePolicy::check`] let pass. Object stores are not
+    /// contacted yet.
+    pub fn open(&self, uri: &SourceUri) -> Result<Source, SourceError> {
+        let pattern = uri.pattern.clone();
+        let kind = match &uri.place {
+            Place::File { root, base } => {
+                let (data_dir, faults) = (self.data_dir.as_deref(), self.faults.clone());
+                Kind::Local(Arc::new(LocalSource::open(root, base, pattern, data_dir, faults)?))
+            }
+            Place::S3 { bucket } => {
+                let invalid = |error: Error| SourceError::Invalid(error.to_string());
+                let integration = self.integration(uri.integration.as_deref()).map_err(invalid)?;
+                if let Some(integration) = integration {
+                    integration.validate(self.allow_private_endpoints).map_err(invalid)?;
+                }
+                let settings = S3Settings {
+                    integration,
+                    allow_private_endpoints: self.allow_private_endpoints,
+                    attempt_timeout: self.attempt_timeout,
+                    faults: self.faults.clone(),
+                };
+                Kind::S3(Arc::new(S3Source::open(bucket, pattern, settings)?))
+            }
+        };
+        let retry = Retry::new(Arc::clone(&self.clock), self.seed, self.retry_budget);
+        Ok(Source { kind, retry })
+    }
+}
+
+impl Source {
+    /// The same source, whose calls end with [`SourceError::Cancelled`] within
+    /// a fifth of a second of `flag` becoming true, waiting or not.
+    #[must_use]
+    pub fn with_cancel(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.retry.cancel = Some(flag);
+        self
+    }
+
+    /// The files that the URI means, sorted by path.
+    pub fn list(&self) -> Result<Vec<SourceObject>, SourceError> {
+        self.list_with_skipped().map(|(objects, _)| objects)
+    }
+
+    /// As [`Source::list`], and what was passed over because it is no regular
+    /// file (a link, a pipe), for warnings.
+    pub fn list_with_skipped(&self) -> Result<(Vec<SourceObject>, Vec<SkippedEntry>), SourceError> {
+        match &self.kind {
+            Kind::Local(source) => source.list(&self.retry),
+            Kind::S3(source) => source.list(&self.retry),
+        }
+    }
+
+    /// Bytes `range` of a listed file. Transient errors are retried and
+    /// broken streams resumed.
+    ///
+    /// # Errors
+    /// `Changed` where the file is not the listed version any more, `Invalid`
+    /// where it has no such range.
+    pub fn read(&self, object: &SourceObject, range: Range<u64>) -> Result<Bytes, SourceError> {
+        if range.start > range.end || range.end > object.size {
+            return Err(SourceError::Invalid(format!(
+                "bytes {} to {} of {} were asked for, it has {}",
+                range.start, range.end, object.path, object.size
+            )));
+        }
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let (path, tag) = match object.etag.strip_prefix(ALONE) {
+            Some(tag) => ("", tag),
+            None => (object.path.as_str(), object.etag.as_str()),
+        };
+        let wanted = Wanted { path, tag, size: object.size, range };
+        match &self.kind {
+            Kind::Local(source) => source.read(&wanted, &self.retry),
+            Kind::S3(source) => source.read(&wanted, &self.retry),
+        }
+    }
+}
+
+/// Begins the tag of a file that is itself what the URI names. Its path is
+/// its name, which a file below a directory of that name may have as well.
+const ALONE: &str = "alone:";
+
+/// The one file of a URI that names a file.
+fn alone(base: &str, size: u64, tag: &str) -> SourceObject {
+    let path = base.rsplit('/').next().unwrap_or_default().to_owned();
+    SourceObject { path, size, etag: format!("{ALONE}{tag}") }
+}
+
+/// A range of one version of a file.
+#[derive(Debug)]
+struct Wanted<'a> {
+    /// Below the base of the URI's pattern; empty for the base itself.
+    path: &'a str,
+    tag: &'a str,
+    size: u64,
+    range: Range<u64>,
+}
+
+impl Wanted<'_> {
+    /// How many bytes are wanted.
+    fn length(&self) -> usize {
+        usize::try_from(self.range.end - self.range.start)
+            .expect("callers ask for ranges that fit their memory")
+    }
+}
+
+fn too_many(place: &str) -> SourceError {
+    SourceError::Invalid(format!(
+        "{place} holds more than {} files and directories",
+        limits::SOURCE_OBJECTS_MAX
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -122,8 +122,11 @@ pub(super) fn read_batch(bytes: &Bytes, at: usize, salt: u64) -> Option<Batch> {
         next = start.checked_add(length).filter(|next| *next <= end)?;
         frames.push(bytes.slice(start..next));
     }
-    (frames.len() == u32_at(header, 16) as usize)
-        .then(|| Batch { first_lsn: u64_at(header, 8), frames, end })
+    (frames.len() == u32_at(header, 16) as usize).then(|| Batch {
+        first_lsn: u64_at(header, 8),
+        frames,
+        end,
+    })
 }
 
 /// Where after `at` another whole batch begins that is not older than

@@ -29,8 +29,10 @@ fn open(path: &Path, after_lsn: u64) -> Result<(Wal, Vec<(u64, Bytes)>), StoreEr
 }
 
 fn files(path: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> =
-        std::fs::read_dir(path.join("ns/wal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut found: Vec<_> = std::fs::read_dir(path.join("ns/wal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     found.sort();
     found
 }
