@@ -1,0 +1,93 @@
+//! Every route × {no key, a wrong key, the right key}, generated from the
+//! route table, so that a new route cannot be forgotten. Must fail closed.
+
+use crossbill_server::{Access, Plane, ROUTES, ServeError, ServerConfig, serve};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{KEY, Server, open_database};
+
+/// A path of the route that matches, for parameters that name nothing.
+fn path(pattern: &str) -> String {
+    let segment = |segment: &str| match segment.starts_with('{') {
+        true => "nothing".to_owned(),
+        false => segment.to_owned(),
+    };
+    pattern.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test]
+async fn every_route_asks_for_the_key() {
+    let server = Server::start_with_key().await;
+    let create = json!({"name": "a", "dimension": 2,
+        "spec": {"serverless": {"cloud": "aws", "region": "x"}}});
+    let made = server
+        .send(Method::POST, "/indexes", &[("Api-Key", KEY)], Some(create.to_string().into_bytes()))
+        .await
+        .ok(201);
+    let control = format!("http://{}", server.control);
+    let data = made["host"].as_str().unwrap();
+    let mut tried = 0;
+    for route in ROUTES {
+        let hosts = match route.plane {
+            Plane::Control => vec![(control.as_str(), Plane::Control)],
+            Plane::Data => vec![(data, Plane::Data)],
+            Plane::Both => vec![(control.as_str(), Plane::Control), (data, Plane::Data)],
+        };
+        for (host, plane) in hosts {
+            let url = format!("{host}{}", path(route.path));
+            for (headers, right) in [
+                (vec![], false),
+                (vec![("Api-Key", "")], false),
+                (vec![("Api-Key", "a-wrong-key")], false),
+                (vec![("Authorization", "Bearer a-wrong-key")], false),
+                (vec![("Authorization", KEY)], false),
+                (
+                    vec![("Api-Key", "a-wrong-key"), ("Authorization", "Bearer the-right-key")],
+                    false,
+                ),
+                (vec![("Api-Key", KEY)], true),
+                (vec![("Authorization", "Bearer the-right-key")], true),
+            ] {
+                let got = server
+                    .send(route.method.clone(), &url, &headers, Some(b"not json".to_vec()))
+                    .await;
+                let label = format!("{} {url} {headers:?}", route.method);
+                tried += 1;
+                if route.access == Access::Open || right {
+                    assert_ne!(got.status, 401, "{label}");
+                    continue;
+                }
+                assert_eq!(got.status, 401, "{label}: {}", got.body);
+                match plane {
+                    Plane::Data => got.data_error(401, 16),
+                    _ => got.control_error(401, "UNAUTHENTICATED"),
+                };
+            }
+        }
+    }
+    assert!(tried > 8 * 50, "{tried}");
+}
+
+#[tokio::test]
+async fn what_is_no_route_asks_for_the_key_too() {
+    let server = Server::start_with_key().await;
+    for (method, path) in [(Method::GET, "/nothing"), (Method::PUT, "/indexes"), (Method::GET, "/")]
+    {
+        server.send(method.clone(), path, &[], None).await.control_error(401, "UNAUTHENTICATED");
+        let got = server.send(method, path, &[("Api-Key", KEY)], None).await;
+        assert!(matches!(got.status, 404 | 405), "{}", got.status);
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_is_let_in_without_a_key() {
+    let data = tempfile::tempdir().unwrap();
+    let path = data.path().to_owned();
+    let db = tokio::task::spawn_blocking(move || open_database(&path)).await.unwrap();
+    let config = ServerConfig::new("0.0.0.0:0".parse().unwrap());
+    let error = serve(db.clone(), config.clone(), |_| (), async {}).await.unwrap_err();
+    assert!(matches!(error, ServeError::NoKey(_)), "{error}");
+    let meant = ServerConfig { insecure: true, ..config };
+    serve(db, meant, |bound| assert_ne!(bound.control.port(), 0), async {}).await.unwrap();
+}

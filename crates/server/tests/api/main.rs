@@ -1,0 +1,17 @@
+//! The REST API against a real server: every route's good path, every kind of
+//! bad input, and the limits of connections.
+//!
+//! Method: each test starts a server of its own on a loopback address of its
+//! own, with its data in a temporary directory, and speaks HTTP to it. Ports
+//! and directories are never shared, so tests run side by side.
+
+mod auth;
+mod bad_input;
+mod connections;
+mod harness;
+mod imports;
+mod indexes;
+mod namespaces;
+mod properties;
+mod queries;
+mod vectors;
