@@ -77,4 +77,28 @@ mod tests {
         assert_eq!(parse("wal.synced"), None);
         assert_eq!(parse("wal.synced:x"), None);
     }
+
+    /// Runs only as the victim of the test below, in a process of its own.
+    #[cfg(feature = "kill-points")]
+    #[test]
+    fn victim() {
+        (0..3).for_each(|_| reach("wal.synced"));
+    }
+
+    #[cfg(feature = "kill-points")]
+    #[test]
+    fn the_process_ends_at_the_occurrence_and_not_before() {
+        use std::os::unix::process::ExitStatusExt as _;
+        for (setting, signal) in
+            [("wal.synced:3", Some(9)), ("wal.synced:4", None), ("wal.append_before:1", None)]
+        {
+            let status = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "killpoint::tests::victim"])
+                .env("CROSSBILL_KILL_AT", setting)
+                .stdout(std::process::Stdio::null())
+                .status()
+                .unwrap();
+            assert_eq!(status.signal(), signal, "{setting}: {status}");
+        }
+    }
 }

@@ -2,8 +2,9 @@
 //! proxy from the environment, connects only to addresses it has checked, and
 //! remembers what the last failed answer said.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, LazyLock, Once};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -19,7 +20,7 @@ const ERROR_BODY_BYTES_MAX: usize = 16 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Which addresses a name may resolve to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Reach {
     /// Public ones only: the name is not of the operator's choosing.
     Public,
@@ -114,15 +115,38 @@ pub(super) struct Refused {
 }
 
 /// Makes the client for one store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct GuardedConnector {
     pub reach: Reach,
-    pub allow_http: bool,
+    /// Whether the endpoint is plain HTTP, and nothing else will be spoken.
+    pub plain_http: bool,
     pub read_timeout: Duration,
 }
 
 impl HttpConnector for GuardedConnector {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
+        // Sources are opened for each task: they share connections, and the
+        // system's certificates are read once.
+        static CLIENTS: LazyLock<Mutex<HashMap<GuardedConnector, reqwest::Client>>> =
+            LazyLock::new(Mutex::default);
+        let mut clients = CLIENTS.lock();
+        let client = match clients.get(self) {
+            Some(client) => client.clone(),
+            None => {
+                let client = self.build().map_err(|error| object_store::Error::Generic {
+                    store: "http client",
+                    source: Box::new(error),
+                })?;
+                clients.insert(*self, client.clone());
+                client
+            }
+        };
+        Ok(HttpClient::new(Recorder(HttpClient::new(client))))
+    }
+}
+
+impl GuardedConnector {
+    fn build(&self) -> reqwest::Result<reqwest::Client> {
         install_crypto();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("crossbill/", env!("CARGO_PKG_VERSION")))
@@ -132,16 +156,12 @@ impl HttpConnector for GuardedConnector {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(self.read_timeout)
             .dns_resolver(Resolver(self.reach))
-            .https_only(!self.allow_http);
-        if self.allow_http {
-            // No TLS will be spoken, so a machine without certificates will do.
+            .https_only(!self.plain_http);
+        if self.plain_http {
+            // A machine without certificates will do.
             builder = builder.tls_certs_only(std::iter::empty());
         }
-        let client = builder.build().map_err(|error| object_store::Error::Generic {
-            store: "http client",
-            source: Box::new(error),
-        })?;
-        Ok(HttpClient::new(Recorder(HttpClient::new(client))))
+        builder.build()
     }
 }
 

@@ -75,7 +75,7 @@ impl S3Source {
             .with_allow_http(plain_http)
             .with_http_connector(GuardedConnector {
                 reach,
-                allow_http: plain_http,
+                plain_http,
                 read_timeout: settings.attempt_timeout,
             });
         if let Some(endpoint) = endpoint {
@@ -276,12 +276,14 @@ impl S3Source {
             412 | 416 => SourceError::Changed(format!(
                 "{place}: an object changed while it was being imported: {said}"
             )),
-            300..=399 | 400 if answer.region.is_some() => SourceError::Invalid(format!(
-                "bucket {} is in region {}, it was looked for {}",
-                self.bucket,
-                answer.region.as_deref().unwrap_or_default(),
-                self.reached
-            )),
+            _ if answer.region.is_some() && (300..=400).contains(&status) => {
+                SourceError::Invalid(format!(
+                    "bucket {} is in region {}, it was looked for {}",
+                    self.bucket,
+                    answer.region.as_deref().unwrap_or_default(),
+                    self.reached
+                ))
+            }
             300..=399 => {
                 SourceError::Invalid(format!("{place}: {said}, and imports follow no redirect"))
             }
@@ -289,7 +291,7 @@ impl S3Source {
                 let retry_after = answer.retry_after;
                 return Failure::Transient { problem: said, retry_after, progressed: false };
             }
-            // Throttling and expired clocks of some stores come as 400.
+            // Throttling and slow requests come as 400 from some stores.
             400 if matches!(code, "RequestTimeout" | "SlowDown" | "Throttling") => {
                 return Failure::transient(said);
             }

@@ -87,6 +87,8 @@ fn a_crash_at_any_byte_leaves_exactly_the_whole_frames() {
         ends.push(std::fs::metadata(&files(path)[0]).unwrap().len());
     }
     drop(wal);
+    let root = root(path, vec![]);
+    let open = || Wal::open(&root, &dir(), 0).unwrap();
     let file = files(path).remove(0);
     let whole = std::fs::read(&file).unwrap();
     for cut in 0..=whole.len() {
@@ -99,11 +101,11 @@ fn a_crash_at_any_byte_leaves_exactly_the_whole_frames() {
             }
             std::fs::write(&file, &bytes).unwrap();
             let survived = ends.iter().filter(|end| **end <= cut as u64).count() as u64;
-            let (wal, frames) = open(path, 0).unwrap();
+            let (wal, frames) = open();
             check(&frames, 1..=survived);
             assert_eq!(wal.append(&payload(survived + 1)).unwrap(), survived + 1);
             drop(wal);
-            check(&open(path, 0).unwrap().1, 1..=survived + 1);
+            check(&open().1, 1..=survived + 1);
         }
     }
 }

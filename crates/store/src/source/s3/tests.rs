@@ -255,7 +255,7 @@ fn names_that_resolve_inwards_are_not_connected_to() {
     open(&policy, "s3://lake/").list().unwrap();
     let requests = stub.requests().len();
     let settings =
-        |reach| GuardedConnector { reach, allow_http: true, read_timeout: Duration::from_secs(1) };
+        |reach| GuardedConnector { reach, plain_http: true, read_timeout: Duration::from_secs(1) };
     let store = AmazonS3Builder::new()
         .with_bucket_name("lake")
         .with_endpoint(format!("http://localhost:{port}"))

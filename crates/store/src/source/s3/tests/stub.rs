@@ -164,7 +164,8 @@ fn object(
     let start = start.parse::<u64>().unwrap() + shift;
     let end = (end.parse::<u64>().unwrap() + shift).min(bytes.len() as u64 - 1);
     let head = format!(
-        "HTTP/1.1 206 Partial\r\nETag: {tag}\r\n{modified}Content-Range: bytes {start}-{end}/{}\r\n",
+        "HTTP/1.1 206 Partial\r\nETag: {tag}\r\n{modified}\
+         Content-Range: bytes {start}-{end}/{}\r\n",
         bytes.len()
     );
     (head, bytes[start as usize..=end as usize].to_vec())
