@@ -144,8 +144,7 @@ struct Nearest {
 /// The nearest centroid of each point.
 fn assign(points: &[f32], dimension: usize, centroids: &[f32]) -> Vec<Nearest> {
     let cells = centroids.len() / dimension;
-    let squares: Vec<f32> =
-        centroids.chunks_exact(dimension).map(|c| kernels::dot(c, c)).collect();
+    let squares: Vec<f32> = centroids.chunks_exact(dimension).map(|c| kernels::dot(c, c)).collect();
     let chunk_of = |chunk: &[f32]| {
         let mut products = vec![0.0; chunk.len() / dimension * cells];
         kernels::products(chunk, centroids, dimension, &mut products);

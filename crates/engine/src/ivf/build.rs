@@ -130,8 +130,7 @@ fn encode_rows(
         signs: vec![0; rows * code_bytes],
         factors: vec![Factors::UNKNOWN; rows],
     };
-    let encoder =
-        Encoder { form: form_of(shape), dimension, space, cells, source, skip, truth };
+    let encoder = Encoder { form: form_of(shape), dimension, space, cells, source, skip, truth };
     let chunk = (CHUNK_VALUES / dimension).clamp(CHUNK_ROWS.0, CHUNK_ROWS.1);
     let chunks = encoded
         .cell_of

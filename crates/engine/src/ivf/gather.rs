@@ -70,7 +70,7 @@ impl Gather {
                 wanted &= wanted - 1;
                 let (lower, upper) = (self.bounds.lower[place], self.bounds.upper[place]);
                 let row = block.row(place);
-                if !(lower >= self.threshold) && accept(row) {
+                if !reaches(lower, self.threshold) && accept(row) {
                     self.add(Candidate { lower, row }, upper);
                 }
             }
@@ -101,7 +101,7 @@ impl Gather {
     /// ones before all others).
     pub(super) fn sorted(&mut self) -> &[Candidate] {
         let threshold = self.threshold;
-        self.found.retain(|candidate| !(candidate.lower > threshold));
+        self.found.retain(|candidate| !exceeds(candidate.lower, threshold));
         let key = |candidate: &Candidate| match candidate.lower {
             lower if lower.is_nan() => 0,
             lower => topk::to_ordered(lower),
@@ -112,7 +112,17 @@ impl Gather {
 
     /// The rows that are still candidates, in no order.
     pub(super) fn unsorted(&self) -> impl Iterator<Item = u32> {
-        let within = |candidate: &&Candidate| !(candidate.lower > self.threshold);
+        let within = |candidate: &&Candidate| !exceeds(candidate.lower, self.threshold);
         self.found.iter().filter(within).map(|candidate| candidate.row)
     }
+}
+
+/// Whether a bound leaves nothing to gain; never where it is NaN.
+fn reaches(bound: f32, threshold: f32) -> bool {
+    bound >= threshold
+}
+
+/// The same where a tie may still be one of the wanted.
+fn exceeds(bound: f32, threshold: f32) -> bool {
+    bound > threshold
 }

@@ -53,11 +53,6 @@ impl Ivf {
         Ok(Ivf { metric, form, space, cells, tuning, lists, postings_bytes: postings.len() })
     }
 
-    /// Bytes of memory held.
-    pub fn memory_bytes(&self) -> usize {
-        self.cells.centroids().len() * 4 + self.cells.codes().len() + self.lists.len() * 16
-    }
-
     /// Offers the rows nearest to `query` to `top`, as many as it keeps, each
     /// with its exact score. `postings` are the bytes this was opened with;
     /// rows for which `accept` is false are passed over, and lists are read
@@ -161,11 +156,16 @@ impl Scan<'_> {
     }
 
     /// How far to read, from what is known so far: where only a part of the
-    /// rows is accepted, k of them lie as deep as k divided by that part.
+    /// rows is accepted, k of them lie as deep as k divided by that part. The
+    /// part is taken one standard deviation low, or the search would stop as
+    /// soon as chance makes it look large.
     fn reach(&self, effort: Effort) -> Reach {
         let mut count = self.gather.k() as f32;
         if self.asked >= ASKED_MIN && self.accepted < self.asked {
-            count *= self.asked as f32 / self.accepted.max(1) as f32;
+            let accepted = self.accepted as f32;
+            let part = accepted / self.asked as f32;
+            let low = (accepted - (accepted * (1.0 - part)).sqrt()).max(1.0);
+            count *= self.asked as f32 / low;
         }
         match effort {
             Effort::Recall(recall) => self.ivf.tuning.reach(count, recall),

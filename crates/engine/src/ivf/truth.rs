@@ -25,7 +25,13 @@ pub(super) struct Truth {
 
 impl Truth {
     /// Begins for `queries` (placed), which are themselves the rows `rows`.
-    pub(super) fn new(form: Form, queries: &[f32], rows: Vec<u32>, origin: &[f32], live: usize) -> Self {
+    pub(super) fn new(
+        form: Form,
+        queries: &[f32],
+        rows: Vec<u32>,
+        origin: &[f32],
+        live: usize,
+    ) -> Self {
         let mut factors = queries.to_vec();
         if form == Form::NegativeDot {
             for query in factors.chunks_exact_mut(origin.len()) {

@@ -14,8 +14,10 @@ use crate::rabitq::{Factors, Form};
 use crate::{FormatError, Scored};
 
 const SECTION: &str = "vector tuning";
-/// Result counts measured, as far as there are rows.
-const COUNTS: [u32; 3] = [10, 100, 1000];
+/// Result counts measured, as far as there are rows. Where the rows lie in
+/// groups the cells to read jump at the count that a group holds, so the
+/// steps are small.
+const COUNTS: [u32; 8] = [10, 20, 50, 100, 200, 350, 600, 1000];
 /// Recalls measured.
 const RECALLS: [f32; 4] = [0.90, 0.95, 0.98, 0.99];
 /// The part of the allowed loss that reading too few cells may use up. What

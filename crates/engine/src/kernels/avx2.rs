@@ -104,9 +104,8 @@ pub(super) fn dot_and_square(a: &[f32], b: &[f32]) -> (f32, f32) {
         dots[0] = _mm256_fmadd_ps(load(a), value, dots[0]);
         squares[0] = _mm256_fmadd_ps(value, value, squares[0]);
     }
-    let fold = |v: [__m256; 4]| {
-        sum(_mm256_add_ps(_mm256_add_ps(v[0], v[1]), _mm256_add_ps(v[2], v[3])))
-    };
+    let fold =
+        |v: [__m256; 4]| sum(_mm256_add_ps(_mm256_add_ps(v[0], v[1]), _mm256_add_ps(v[2], v[3])));
     let rest_dot: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
     let rest_square: f32 = b_rest.iter().map(|y| y * y).sum();
     (fold(dots) + rest_dot, fold(squares) + rest_square)

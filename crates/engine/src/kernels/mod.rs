@@ -67,14 +67,16 @@ struct Kernels {
     quantize: unsafe fn(&[f32], &mut [i8]) -> (f32, u32),
     lookup_table: unsafe fn(&[i8], &mut [u8]),
     block_sums: unsafe fn(&[u8], &[u8], &mut [u32; BLOCK_ROWS]),
-    block_bounds: unsafe fn(
-        &[u32; BLOCK_ROWS],
-        &[u8; FACTOR_BYTES],
-        &BoundTerms,
-        &mut [f32; BLOCK_ROWS],
-        &mut [f32; BLOCK_ROWS],
-    ) -> u32,
+    block_bounds: BlockBounds,
 }
+
+type BlockBounds = unsafe fn(
+    &[u32; BLOCK_ROWS],
+    &[u8; FACTOR_BYTES],
+    &BoundTerms,
+    &mut [f32; BLOCK_ROWS],
+    &mut [f32; BLOCK_ROWS],
+) -> u32;
 
 static SCALAR: Kernels = Kernels {
     dot: scalar::dot,
