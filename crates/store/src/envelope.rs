@@ -10,13 +10,11 @@
 //! | 12 | 4 | CRC-32C of everything from byte 16 to the end |
 //! | 16 | 16 | kind in ASCII, filled with zeros |
 //! | 32 | 16 | writer's nonce |
-//! | 48 | 8 | version of the document, 0 where it has none |
+//! | 48 | 8 | version of the document |
 //! | 56 | 8 | bytes of the payload |
 //! | 64 | … | payload |
 
 use bytes::Bytes;
-
-use crate::StoreError;
 
 pub(crate) const HEADER_BYTES: usize = 64;
 const MAGIC: &[u8; 8] = b"XBILLDOC";
@@ -32,27 +30,10 @@ pub(crate) struct Stamp {
     pub version: u64,
 }
 
-/// Wraps `payload` as a document of `kind` that has no versions, to be stored
-/// with [`crate::Root::put_new`] and read back with [`unseal`].
+/// Wraps `payload` as a document of `kind`.
 ///
 /// # Panics
 /// Where `kind` is empty, longer than 16 characters, or not ASCII.
-pub fn seal(kind: &str, payload: &[u8]) -> Bytes {
-    encode(kind, Stamp { nonce: 0, version: 0 }, payload)
-}
-
-/// The payload of a document of `kind` that [`seal`] wrapped; `file` names it
-/// in errors.
-///
-/// # Errors
-/// `Corrupt` where the bytes are not such a document, whole and unchanged.
-pub fn unseal(kind: &str, file: impl ToString, bytes: &Bytes) -> Result<Bytes, StoreError> {
-    match decode(kind, bytes) {
-        Ok((_, payload)) => Ok(payload),
-        Err(problem) => Err(StoreError::corrupt(file, problem)),
-    }
-}
-
 pub(crate) fn encode(kind: &str, stamp: Stamp, payload: &[u8]) -> Bytes {
     assert!(
         (1..=KIND_CHARS_MAX).contains(&kind.len()) && kind.is_ascii(),
@@ -73,6 +54,8 @@ pub(crate) fn encode(kind: &str, stamp: Stamp, payload: &[u8]) -> Bytes {
     bytes.into()
 }
 
+/// The stamp and the payload of a document of `kind`; the error says what was
+/// found instead of one that is whole and unchanged.
 pub(crate) fn decode(kind: &str, bytes: &Bytes) -> Result<(Stamp, Bytes), String> {
     if bytes.len() < HEADER_BYTES {
         return Err(format!("found {} bytes, expected at least {HEADER_BYTES}", bytes.len()));
@@ -141,16 +124,14 @@ mod tests {
 
     #[test]
     fn messages_say_found_and_expected() {
-        let bytes = seal("plan", b"{}");
-        assert_eq!(unseal("plan", "f", &bytes).unwrap(), "{}");
-        let message = unseal("manifest", "a/b.json", &bytes).unwrap_err().to_string();
+        let bytes = encode("plan", Stamp { nonce: 1, version: 1 }, b"{}");
         assert_eq!(
-            message,
-            "a/b.json is damaged: found a document of kind \"plan\", expected \"manifest\""
+            decode("manifest", &bytes).unwrap_err(),
+            "found a document of kind \"plan\", expected \"manifest\""
         );
         let mut newer = bytes.to_vec();
         newer[8] = 2;
-        let message = unseal("plan", "f", &newer.into()).unwrap_err().to_string();
+        let message = decode("plan", &newer.into()).unwrap_err();
         assert!(message.contains("found layout version 2, expected 1"), "{message}");
     }
 }

@@ -21,7 +21,6 @@ mod source;
 mod wal;
 
 pub use documents::{CommitError, Documents, Versioned};
-pub use envelope::{seal, unseal};
 pub use error::StoreError;
 pub use faults::{Fault, FaultOp, FaultPlan, FaultRule, FaultStore};
 pub use key::{Key, KeyError};
