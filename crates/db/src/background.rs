@@ -33,7 +33,8 @@ impl<T> Queue<T> {
         let mut inner = self.inner.lock();
         if !inner.closed {
             inner.waiting.push_back(work);
-            self.changed.notify_one();
+            // All: a thread that only waits for time to pass may be among them.
+            self.changed.notify_all();
         }
     }
 

@@ -1,6 +1,7 @@
 //! What all parts of an open database share: the root, the clock, the thread
 //! pools, the queues of background work and the memory bounds.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbill_core::limits::{MEMTABLE_BYTES_MAX, MEMTABLE_ROWS_MAX};
@@ -13,6 +14,10 @@ use crate::DatabaseOptions;
 use crate::background::Queue;
 use crate::imports::Waiting;
 use crate::namespace::Namespace;
+
+/// Bytes after which a memtable is flushed while all of them together hold
+/// too much.
+const MEMTABLE_BYTES_TIGHT: usize = 128 * 1024;
 
 /// Shared by everything in one database.
 pub(crate) struct Env {
@@ -37,6 +42,10 @@ pub(crate) struct Env {
     pub(crate) memtable_rows_max: usize,
     /// Bytes a memtable holds before it is flushed.
     pub(crate) memtable_bytes_max: usize,
+    /// Bytes that all memtables may hold before small ones are flushed too.
+    memtables_bytes_max: usize,
+    /// Bytes that all memtables hold.
+    memtables_bytes: AtomicUsize,
 }
 
 impl Env {
@@ -60,7 +69,24 @@ impl Env {
             import: options.import.clone(),
             memtable_rows_max: MEMTABLE_ROWS_MAX,
             memtable_bytes_max: share.clamp(1 << 20, MEMTABLE_BYTES_MAX),
+            memtables_bytes_max: share.saturating_mul(8).max(16 << 20),
+            memtables_bytes: AtomicUsize::new(0),
         })
+    }
+
+    /// Notes that a namespace's memtables hold `after` bytes, not `before`.
+    pub(crate) fn memory_changed(&self, before: usize, after: usize) {
+        if after >= before {
+            self.memtables_bytes.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.memtables_bytes.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes after which a memtable is to be flushed now.
+    pub(crate) fn memtable_bytes_now(&self) -> usize {
+        let tight = self.memtables_bytes.load(Ordering::Relaxed) > self.memtables_bytes_max;
+        if tight { MEMTABLE_BYTES_TIGHT } else { self.memtable_bytes_max }
     }
 }
 

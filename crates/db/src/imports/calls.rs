@@ -66,7 +66,12 @@ impl Index {
     /// effect on one that has ended.
     pub fn cancel_import(&self, id: &str) -> Result<()> {
         self.check_open()?;
-        self.imports().get(id)?.cancel(self.context().env.clock.now())
+        let job = self.imports().get(id)?;
+        job.cancel(self.context().env.clock.now())?;
+        if !job.is_running() {
+            super::clean_up(self, &job);
+        }
+        Ok(())
     }
 
     /// Rejected records from `offset` on, and how many there are in all.

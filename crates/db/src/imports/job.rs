@@ -117,13 +117,13 @@ impl Job {
 
     /// Notes that a thread runs it, until the answer is dropped.
     pub(super) fn running(&self) -> Running<'_> {
-        self.running.store(true, Ordering::Release);
+        self.running.store(true, Ordering::SeqCst);
         Running(self)
     }
 
     /// Whether a thread runs it.
     pub(crate) fn is_running(&self) -> bool {
-        self.running.load(Ordering::Acquire)
+        self.running.load(Ordering::SeqCst)
     }
 
     /// Whether it was told to stop.
@@ -252,6 +252,6 @@ pub(super) struct Running<'a>(&'a Job);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.running.store(false, Ordering::Release);
+        self.0.running.store(false, Ordering::SeqCst);
     }
 }

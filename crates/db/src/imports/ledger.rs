@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crossbill_core::{Error, Result};
 use crossbill_import::{Ledger, TaskOutcome, TaskSpec};
 use crossbill_store::TaskCounts;
-use crossbill_store::killpoint::reach;
 
 use super::job::Job;
 use crate::namespace::Namespace;
@@ -35,9 +34,7 @@ impl Ledger for JobLedger<'_> {
         if self.job.is_stopped() || self.job.is_final() {
             return Err(Error::failed_precondition("the import was stopped"));
         }
-        reach("import.commit_before");
         let counts = self.namespace(task)?.adopt(&task.import, outcome)?;
-        reach("import.commit_after");
         let percent = self.job.percent();
         let mut live = self.job.live();
         add(&mut live.counts, &counts);

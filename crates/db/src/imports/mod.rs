@@ -40,6 +40,9 @@ pub(crate) struct Imports {
     dir: Key,
     /// By number; held while a new one is made, so that numbers grow.
     jobs: Mutex<BTreeMap<u64, Arc<Job>>>,
+    /// The highest number stored when the index was opened, also where its
+    /// record cannot be read.
+    last_stored: u64,
 }
 
 impl Imports {
@@ -48,8 +51,10 @@ impl Imports {
         let root = &context.env.root;
         let dir = context.dir.join("imports");
         let mut jobs = BTreeMap::new();
+        let mut last_stored = 0;
         for name in root.list_dirs(&dir)? {
             let Ok(id) = name.parse::<u64>() else { continue };
+            last_stored = last_stored.max(id);
             match Job::open(root, &dir, id) {
                 Ok(Some(job)) => drop(jobs.insert(id, Arc::new(job))),
                 // Its start was cut off before it was answered.
@@ -59,7 +64,7 @@ impl Imports {
                 }
             }
         }
-        Ok(Self { dir, jobs: Mutex::new(jobs) })
+        Ok(Self { dir, jobs: Mutex::new(jobs), last_stored })
     }
 
     /// The import called `id`.
@@ -86,7 +91,8 @@ impl Imports {
         if let Some(earlier) = jobs.values().rev().find(|job| same(job)) {
             return Ok((Arc::clone(earlier), false));
         }
-        let id = jobs.keys().next_back().map_or(1, |last| last + 1);
+        let last = jobs.keys().next_back().copied().unwrap_or(0);
+        let id = last.max(self.last_stored) + 1;
         let record = ImportRecord { id, ..record };
         let job = Arc::new(Job::create(&context.env.root, &self.dir, record)?);
         jobs.insert(id, Arc::clone(&job));

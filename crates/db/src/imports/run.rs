@@ -34,7 +34,7 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
     if job.is_stopped() || index.check_open().is_err() {
         return;
     }
-    let _running = job.running();
+    let running = job.running();
     if job.is_final() {
         return;
     }
@@ -46,6 +46,9 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
             return;
         }
     }
+    // In this order: whoever cancels it looks the other way round, so that
+    // one of the two cleans up.
+    drop(running);
     if job.is_final() {
         clean_up(&index, job);
     }
@@ -250,8 +253,7 @@ fn reason(
             break;
         }
     }
-    let firsts = firsts.iter().map(|(task, reject)| (*task, reject));
-    Ok(first_reason(plan, firsts).cloned())
+    Ok(first_reason(plan, firsts.values()).cloned())
 }
 
 /// Tasks that have a reject table, committed or not, in order.

@@ -214,7 +214,9 @@ impl Namespace {
         }
         state.live.sort_by_key(|live| live.entry.seq);
         if change.flushed_lsn.is_some() {
+            let held = state.memory_bytes();
             state.frozen = None;
+            self.env().memory_changed(held, state.memory_bytes());
         } else if let (Some(frozen), Some(rows)) = (&mut state.frozen, change.buried_frozen) {
             *Arc::make_mut(&mut frozen.deleted) |= rows;
         }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crossbill_core::limits::EXACT_ROWS_MAX;
 use crossbill_core::{RecordBatch, Result, Seed};
-use crossbill_engine::{Segment, SegmentBuilder, SegmentOptions};
+use crossbill_engine::{SegmentBuilder, SegmentOptions};
 use crossbill_import::part_key;
 use crossbill_store::SegmentEntry;
 use crossbill_store::killpoint::reach;
 use roaring::RoaringBitmap;
 
-use super::Namespace;
+use super::{Namespace, open_part};
 use super::commit::Change;
 use super::state::{Frozen, LiveSegment};
 
@@ -140,8 +140,7 @@ impl Namespace {
         let part = env.ids.next_id().to_string();
         let key = part_key(self.context.dir.as_str(), &part)?;
         env.root.publish(built.file, &key)?;
-        let segment = Segment::open(env.root.open_part(&key)?)
-            .map_err(|error| crossbill_core::Error::corrupt(format!("part {part}: {error}")))?;
+        let segment = open_part(&self.context, &part)?;
         let entry = SegmentEntry {
             part,
             seq,

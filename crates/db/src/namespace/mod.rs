@@ -22,11 +22,12 @@ mod write;
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use crossbill_core::{Error, IndexShape, NamespaceName, Result};
 use crossbill_engine::Segment;
 use crossbill_import::part_key;
-use crossbill_store::{Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, Versioned, Wal};
+use crossbill_store::{Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, StoreError, Versioned, Wal};
 use parking_lot::{Condvar, Mutex, RwLock};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -37,6 +38,11 @@ use write::WriteQueue;
 pub(crate) use write::WriteOp;
 
 use crate::env::Env;
+
+/// Attempts to open a part while the store does not answer.
+const PART_ATTEMPTS_MAX: u32 = 5;
+/// Wait after the first of them; grows with each.
+const PART_WAIT: Duration = Duration::from_millis(5);
 
 /// What a namespace needs of its index.
 pub(crate) struct IndexContext {
@@ -141,6 +147,7 @@ impl Namespace {
             state.note_frame(lsn, payload.len());
         }
         state.applied_lsn = state.applied_lsn.max(wal.last_lsn());
+        context.env.memory_changed(0, state.memory_bytes());
         Ok(Some(Self::with_state(context, name, state, Some(Arc::new(wal)))))
     }
 
@@ -171,11 +178,16 @@ impl Namespace {
     }
 }
 
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let held = self.state.get_mut().memory_bytes();
+        self.env().memory_changed(held, 0);
+    }
+}
+
+/// Opens a committed or published part.
 fn open_segment(context: &IndexContext, entry: SegmentEntry) -> Result<LiveSegment> {
-    let key = part_key(context.dir.as_str(), &entry.part)?;
-    let bytes = context.env.root.open_part(&key)?;
-    let segment = Segment::open(bytes)
-        .map_err(|error| Error::corrupt(format!("part {}: {error}", entry.part)))?;
+    let segment = open_part(context, &entry.part)?;
     if segment.shape() != &context.shape {
         return Err(Error::corrupt(format!(
             "part {} is of shape {:?}, expected {:?} as its index",
@@ -185,4 +197,21 @@ fn open_segment(context: &IndexContext, entry: SegmentEntry) -> Result<LiveSegme
         )));
     }
     LiveSegment::open(entry, segment)
+}
+
+/// Opens the part called `name`; tried again where the store does not answer.
+fn open_part(context: &IndexContext, name: &str) -> Result<Segment> {
+    let key = part_key(context.dir.as_str(), name)?;
+    let mut attempt = 1;
+    let bytes = loop {
+        match context.env.root.open_part(&key) {
+            Ok(bytes) => break bytes,
+            Err(StoreError::Unavailable { .. }) if attempt < PART_ATTEMPTS_MAX => {
+                context.env.clock.sleep(PART_WAIT * attempt);
+                attempt += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    Segment::open(bytes).map_err(|error| Error::corrupt(format!("part {name}: {error}")))
 }

@@ -165,6 +165,11 @@ impl State {
             + self.live.iter().map(LiveSegment::live).sum::<u64>()
     }
 
+    /// Bytes of memory that its memtables hold.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memtable.bytes() + self.frozen.as_ref().map_or(0, |frozen| frozen.table.bytes())
+    }
+
     /// Bytes of all segments.
     pub(crate) fn segment_bytes(&self) -> u64 {
         self.live.iter().map(|live| live.entry.bytes).sum()

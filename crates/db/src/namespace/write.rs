@@ -227,34 +227,51 @@ impl Namespace {
     }
 
     fn log_and_apply(&self, frame: &[u8], ops: impl IntoIterator<Item = Op>) -> Result<Written> {
-        let lsn = self.log()?.append(frame)?;
+        let log = self.log()?;
+        let lsn = log.append(frame).inspect_err(|_| {
+            // It takes nothing more; the next write opens it anew.
+            *self.wal.lock() = None;
+        })?;
+        Ok(Written { lsn: self.apply(lsn, frame.len(), ops), matched: 0 })
+    }
+
+    /// Applies a durable frame; the index's number of it.
+    fn apply(&self, lsn: u64, bytes: usize, ops: impl IntoIterator<Item = Op>) -> Lsn {
         let mut state = self.state.write();
         assert!(lsn > state.applied_lsn, "the log gave frame {lsn} after {}", state.applied_lsn);
+        let held = state.memory_bytes();
         for op in ops {
             state.apply(lsn, op);
         }
-        state.note_frame(lsn, frame.len());
+        state.note_frame(lsn, bytes);
+        self.env().memory_changed(held, state.memory_bytes());
         // Under the state lock, so that a reader that reports this number has
         // seen this write.
-        let index_lsn = self.context.lsn.fetch_add(1, Ordering::AcqRel) + 1;
-        Ok(Written { lsn: Lsn(index_lsn), matched: 0 })
+        Lsn(self.context.lsn.fetch_add(1, Ordering::AcqRel) + 1)
     }
 
-    /// The log; made at the first write.
+    /// The log; opened at the first write, and again after it failed. Then it
+    /// may hold a frame whose writer was told of the failure. That frame would
+    /// come back at the next start, so it counts from now on; and because the
+    /// disk's word on it is not to be trusted, all of the memtable is made
+    /// durable another way before anything is built upon it.
     fn log(&self) -> Result<Arc<Wal>> {
-        let mut wal = self.wal.lock();
-        if let Some(wal) = &*wal {
+        if let Some(wal) = &*self.wal.lock() {
             return Ok(Arc::clone(wal));
         }
         let applied = self.state.read().applied_lsn;
         let (opened, frames) = Wal::open(&self.env().root, &self.dir, applied)?;
-        if let Some((lsn, _)) = frames.first() {
-            return Err(Error::corrupt(format!(
-                "the log of namespace {:?} holds frame {lsn}, expected none after {applied}",
-                self.name.as_str()
-            )));
+        let opened = Arc::new(opened);
+        for (lsn, payload) in frames {
+            let ops = ops::decode(&payload)?;
+            self.apply(lsn, payload.len(), ops);
         }
-        Ok(Arc::clone(wal.insert(Arc::new(opened))))
+        if applied > 0 || opened.last_lsn() > 0 {
+            self.flush()?;
+            opened.truncate(self.state.read().applied_lsn)?;
+        }
+        *self.wal.lock() = Some(Arc::clone(&opened));
+        Ok(opened)
     }
 
     fn ensure_exists(&self) -> Result<()> {
@@ -309,7 +326,7 @@ impl Namespace {
     fn is_full(&self, state: &State) -> bool {
         let env = self.env();
         state.memtable.rows() >= env.memtable_rows_max
-            || state.memtable.bytes() >= env.memtable_bytes_max
+            || state.memtable.bytes() >= env.memtable_bytes_now()
             || state.logged_bytes >= LOG_BYTES_MAX
     }
 
@@ -391,8 +408,10 @@ impl Namespace {
         })?;
         // Nothing is written meanwhile: this is the queue's leader.
         let mut state = self.state.write();
+        let held = state.memory_bytes();
         state.memtable.clear();
         state.logged_bytes = 0;
+        self.env().memory_changed(held, state.memory_bytes());
         drop(state);
         drop(committer);
         self.cut_log(through);

@@ -1,0 +1,221 @@
+//! What a crash or a failing disk leaves: everything acknowledged, nothing
+//! twice. A dropped database is a crash: nothing is flushed by it.
+
+use std::sync::Arc;
+
+use crossbill_core::Seed;
+use crossbill_db::{Database, ErrorMode, FaultPlan, ImportStatus, Selector};
+use crossbill_store::{Fault, FaultOp, FaultRule};
+
+use crate::fixtures::{Place, all_ids, index, namespace, plane, record, start, wait, write_line};
+
+fn plan(rules: Vec<FaultRule>) -> Option<Arc<FaultPlan>> {
+    Some(Arc::new(FaultPlan::new(Seed(7), rules)))
+}
+
+#[test]
+fn acknowledged_writes_survive() {
+    let place = Place::new();
+    let default = namespace("");
+    let mut expected = Vec::new();
+    for round in 0..6 {
+        let database = place.open();
+        let index = index(&database, plane());
+        assert_eq!(all_ids(&index, ""), expected);
+        let id = format!("r{round}");
+        index.upsert(&default, vec![record(&id, &[1.0, 2.0], "")]).unwrap();
+        expected.push(id);
+        if round == 2 {
+            index.flush(&default).unwrap();
+        }
+        if round == 4 {
+            index.delete(&default, Selector::Ids(vec!["r1".into(), "r3".into()])).unwrap();
+            expected.retain(|id| id != "r1" && id != "r3");
+        }
+    }
+    let database = place.open();
+    assert_eq!(all_ids(&database.index("a").unwrap(), ""), expected);
+}
+
+#[test]
+fn an_import_goes_on_where_it_was() {
+    let mut place = Place::new();
+    place.task_rows = 100;
+    for file in 0..30 {
+        write_line(&place.source().join(format!("{file:02}.parquet")), &format!("f{file:02}-"), 250);
+    }
+    let mut id = None;
+    let mut seen = 0;
+    for _ in 0..8 {
+        let database = place.open();
+        let index = index(&database, plane());
+        let id = id.get_or_insert_with(|| start(&index, &place.uri(), ErrorMode::Continue));
+        let before = index.describe_import(id).unwrap();
+        assert!(before.status.is_final() || !before.status.is_final() && seen <= 7500);
+        while !index.describe_import(id).unwrap().status.is_final()
+            && index.describe_import(id).unwrap().records_imported <= seen
+        {
+            std::thread::yield_now();
+        }
+        let view = index.describe_import(id).unwrap();
+        assert!(view.records_imported >= seen, "{view:?} after {seen}");
+        seen = view.records_imported;
+    }
+    let database = place.open();
+    let index = index(&database, plane());
+    let view = wait(&index, &id.unwrap());
+    assert_eq!((view.status, view.records_imported), (ImportStatus::Completed, 7500), "{view:?}");
+    assert_eq!(view.records_superseded, 0);
+    assert_eq!(all_ids(&index, "").len(), 7500);
+    assert_eq!(index.stats().unwrap().total, 7500);
+}
+
+#[test]
+fn deletions_during_an_import_are_replayed_where_they_belong() {
+    let mut place = Place::new();
+    place.task_rows = 100;
+    for file in 0..20 {
+        write_line(&place.source().join(format!("{file:02}.parquet")), &format!("f{file:02}-"), 250);
+    }
+    let database = place.open();
+    let index = index(&database, plane());
+    let id = start(&index, &place.uri(), ErrorMode::Continue);
+    let mut cleared = 0;
+    while !index.describe_import(&id).unwrap().status.is_final() {
+        let there = index.describe_namespace(&namespace("")).is_ok();
+        if there && cleared < 3 && index.stats().unwrap().total > 200 {
+            index.delete(&namespace(""), Selector::All).unwrap();
+            index.upsert(&namespace(""), vec![record("mine", &[0.0, 1.0], "")]).unwrap();
+            cleared += 1;
+        }
+        std::thread::yield_now();
+    }
+    let left = all_ids(&index, "");
+    drop((index, database));
+    let database = place.open();
+    assert_eq!(all_ids(&database.index("a").unwrap(), ""), left);
+}
+
+#[test]
+fn a_failed_log_refuses_the_write_and_recovers() {
+    for op in [FaultOp::WalWrite, FaultOp::WalSync] {
+        for fault in [Fault::ErrorBefore, Fault::ErrorAfter] {
+            let mut place = Place::new();
+            place.faults = plan(vec![FaultRule::once(op, fault, "", 3)]);
+            let database = place.open();
+            let index = index(&database, plane());
+            let put = |id: &str| {
+                index.upsert(&namespace(""), vec![record(id, &[1.0, 2.0], "")])
+            };
+            put("a").unwrap();
+            put("b").unwrap();
+            assert!(put("c").is_err());
+            put("d").unwrap();
+            put("e").unwrap();
+            let now = all_ids(&index, "");
+            let without_c: Vec<_> = now.iter().filter(|id| *id != "c").collect();
+            assert_eq!(without_c, ["a", "b", "d", "e"]);
+            drop((index, database));
+            place.faults = None;
+            let database = place.open();
+            assert_eq!(all_ids(&database.index("a").unwrap(), ""), now, "{op:?} {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_fails_at_any_operation_loses_nothing() {
+    let mut strikes = 0;
+    for (op, fault) in [
+        (FaultOp::Put, Fault::ErrorBefore),
+        (FaultOp::Put, Fault::ErrorAfter),
+        (FaultOp::Get, Fault::ErrorBefore),
+        (FaultOp::List, Fault::ErrorBefore),
+        (FaultOp::Delete, Fault::ErrorAfter),
+        (FaultOp::Publish, Fault::ErrorBefore),
+        (FaultOp::Publish, Fault::ErrorAfter),
+        (FaultOp::ScratchWrite, Fault::ErrorBefore),
+    ] {
+        for seed in 0..3 {
+            let mut place = Place::new();
+            place.task_rows = 100;
+            for file in 0..4 {
+                let path = place.source().join(format!("{file}.parquet"));
+                write_line(&path, &format!("f{file}-"), 250);
+            }
+            let rules = vec![FaultRule::new(op, fault, 250)];
+            place.faults = Some(Arc::new(FaultPlan::new(Seed(seed), rules)));
+            let mut acknowledged = Vec::new();
+            let mut import = None;
+            if let Ok(database) = Database::open(place.options()) {
+                let made = database.create_index(crate::fixtures::new_index("a", plane()));
+                if made.is_ok() {
+                    let index = database.index("a").unwrap();
+                    let begun = crossbill_db::StartImport {
+                        uri: place.uri(),
+                        integration: None,
+                        error_mode: ErrorMode::Continue,
+                        idempotency_key: None,
+                        caller: None,
+                    };
+                    import = index.start_import(begun).ok();
+                    for number in 0..20 {
+                        let id = format!("w{number}");
+                        let put = vec![record(&id, &[1.0, 2.0], "")];
+                        if index.upsert(&namespace(""), put).is_ok() {
+                            acknowledged.push(id);
+                        }
+                        let _ = index.flush(&namespace(""));
+                    }
+                    let settled = |id: &String| index.describe_import(id).unwrap();
+                    for _ in 0..200 {
+                        if import.as_ref().is_none_or(|id| settled(id).status.is_final()) {
+                            break;
+                        }
+                        std::thread::sleep(std::time::Duration::from_millis(5));
+                    }
+                }
+            }
+            strikes += place.faults.take().unwrap().struck();
+            let database = place.open();
+            let index = index(&database, plane());
+            let written = all_ids(&index, "");
+            for id in &acknowledged {
+                assert!(written.contains(id), "{id} is lost: {op:?} {fault:?} seed {seed}");
+            }
+            let mut imported = 0;
+            if let Some(id) = import {
+                imported = wait(&index, &id).records_imported;
+            }
+            let ids = all_ids(&index, "");
+            let own = ids.iter().filter(|id| id.starts_with('f')).count() as u64;
+            assert_eq!(own, imported, "{op:?} {fault:?} seed {seed}");
+            assert_eq!(index.stats().unwrap().total, ids.len() as u64);
+        }
+    }
+    assert!(strikes > 100, "only {strikes} faults struck");
+}
+
+#[test]
+fn shutting_down_is_quick_and_interrupts_an_import() {
+    let mut place = Place::new();
+    place.task_rows = 100;
+    for file in 0..60 {
+        write_line(&place.source().join(format!("{file:02}.parquet")), &format!("f{file:02}-"), 300);
+    }
+    let database = place.open();
+    let index = index(&database, plane());
+    let id = start(&index, &place.uri(), ErrorMode::Continue);
+    while index.describe_import(&id).unwrap().records_imported == 0 {
+        std::thread::yield_now();
+    }
+    let begun = std::time::Instant::now();
+    database.shutdown();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    let view = index.describe_import(&id).unwrap();
+    assert_eq!(view.status, ImportStatus::InProgress, "{view:?}");
+    drop((index, database));
+    let database = place.open();
+    let view = wait(&database.index("a").unwrap(), &id);
+    assert_eq!((view.status, view.records_imported), (ImportStatus::Completed, 18_000));
+}
