@@ -23,6 +23,8 @@ mod runner;
 mod settings;
 mod source;
 mod task;
+#[cfg(test)]
+mod testing;
 mod validate;
 mod watch;
 

@@ -14,7 +14,9 @@ use crossbill_core::IndexShape;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
-pub(crate) use columns::{DenseColumn, IdColumn, MetadataColumn, SparseColumn};
+pub(crate) use columns::{
+    DenseColumn, IdColumn, MetadataColumn, MetadataRow, SparseColumn, SparseRow,
+};
 
 use crate::columns::{self as schema, Columns};
 use crate::failure::FileFailure;
@@ -81,7 +83,7 @@ pub(crate) fn decode_piece(
 ) -> Result<(), PieceFailure> {
     let mut rows_done = 0;
     let mut at = None;
-    let mut run = || -> Result<(), FileFailure> {
+    let run = || -> Result<(), FileFailure> {
         let opened = OpenFile::open(file, piece, shape, budget, ahead)?;
         for number in piece.first_row_group..piece.first_row_group + piece.row_groups {
             at = Some(number);
@@ -115,8 +117,7 @@ impl OpenFile {
         budget: DecodeBudget,
         ahead: &Arc<ReadAhead>,
     ) -> Result<Self, FileFailure> {
-        let footer = read_footer(&*file)?;
-        let metadata = footer.metadata;
+        let metadata = read_footer(&*file)?;
         let columns = Columns::resolve(metadata.file_metadata().schema_descr(), shape)?;
         let groups = piece.first_row_group..piece.first_row_group + piece.row_groups;
         let rows: i64 = metadata

@@ -5,11 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use crossbill_core::{Error, IndexShape};
 use crossbill_store::{Source, SourceError, SourceObject};
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::columns::Columns;
 use crate::failure::FileFailure;
 use crate::reject::codes;
-use crate::source::{Footer, SourceRead, read_footer};
+use crate::source::{SourceRead, read_footer};
 use crate::{ImportError, ImportWatch};
 
 /// Footers read at once; mostly waiting, so more than there are cores.
@@ -88,8 +89,7 @@ pub(crate) fn source_error(error: SourceError) -> ImportError {
     }
 }
 
-fn summarise(footer: &Footer, shape: &IndexShape) -> Result<Survey, FileFailure> {
-    let metadata = &footer.metadata;
+fn summarise(metadata: &ParquetMetaData, shape: &IndexShape) -> Result<Survey, FileFailure> {
     let schema = metadata.file_metadata().schema_descr();
     let columns = Columns::resolve(schema, shape)?;
     let roots: Vec<usize> = columns.roots().collect();

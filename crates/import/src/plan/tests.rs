@@ -1,0 +1,205 @@
+//! Goal: the layout rules and the cutting of tasks, over listings and files
+//! made from code.
+
+use crossbill_core::Metric;
+use crossbill_store::SourceObject;
+
+use super::*;
+use crate::reject::codes;
+
+fn object(path: &str) -> SourceObject {
+    SourceObject { path: path.to_owned(), size: 100, etag: "e".to_owned() }
+}
+
+fn request(error_mode: ErrorMode) -> PlanRequest {
+    PlanRequest {
+        import: "1".into(),
+        uri: "file:///data/".into(),
+        integration: None,
+        index_dir: "indexes/u".into(),
+        shape: IndexShape::dense(4, Metric::Cosine),
+        seed: Seed(7),
+        error_mode,
+    }
+}
+
+fn settings() -> ImportSettings {
+    ImportSettings { task_rows: 100, task_bytes: 10_000, ..ImportSettings::new(2, 64 << 20) }
+}
+
+fn laid_out(paths: &[&str]) -> layout::Layout {
+    lay_out(paths.iter().map(|path| object(path)).collect())
+}
+
+#[test]
+fn directories_are_namespaces() {
+    let found = laid_out(&[
+        "z.parquet",
+        "b/part-2.parquet",
+        "b/part-1.PARQUET",
+        "b/deep/er/part-0.parquet",
+        "__default__/a.parquet",
+        "a.parquet",
+    ]);
+    let files: Vec<(&str, &str)> =
+        found.files.iter().map(|(object, ns)| (object.path.as_str(), ns.as_str())).collect();
+    let expected = [
+        ("__default__/a.parquet", "__default__"),
+        ("a.parquet", "__default__"),
+        ("b/deep/er/part-0.parquet", "b"),
+        ("b/part-1.PARQUET", "b"),
+        ("b/part-2.parquet", "b"),
+        ("z.parquet", "__default__"),
+    ];
+    assert_eq!(files, expected);
+    assert!(found.warnings.is_empty() && found.rejects.is_empty());
+}
+
+#[test]
+fn hidden_and_other_files_are_counted_once_each() {
+    let found = laid_out(&[
+        "a/part.parquet",
+        "a/_SUCCESS",
+        "a/_temporary/0/part.parquet",
+        "a/.part.parquet.crc",
+        ".git/x.parquet",
+        "notes.txt",
+        "a/data.csv",
+        "a/",
+    ]);
+    assert_eq!(found.files.len(), 1);
+    assert_eq!(
+        found.warnings,
+        [
+            "ignored 4 files because their names start with \"_\" or \".\", the first is \
+             \".git/x.parquet\"",
+            "ignored 2 files because they are not .parquet, the first is \"a/data.csv\"",
+        ]
+    );
+    let one = laid_out(&["notes.txt"]);
+    assert_eq!(one.warnings, ["ignored 1 file because they are not .parquet: \"notes.txt\""]);
+}
+
+#[test]
+fn a_directory_that_names_no_namespace_is_a_bad_file() {
+    let found = laid_out(&["caf\u{e9}/a.parquet"]);
+    assert_eq!(found.rejects[0].code, codes::FILE_NAMESPACE);
+    assert!(found.rejects[0].message.starts_with("caf\u{e9}/a.parquet: its directory names no"));
+}
+
+#[test]
+fn limits_name_what_was_found() {
+    let found = laid_out(&["a/1.parquet", "a/2.parquet", "b/1.parquet"]);
+    let check = |change: fn(&mut ImportSettings)| {
+        let mut settings = settings();
+        change(&mut settings);
+        check_limits(&found, &settings).unwrap_err().to_string()
+    };
+    let cases: [(fn(&mut ImportSettings), &str); 4] = [
+        (|s| s.files_max = 2, "too many files in the import: found 3, expected at most 2"),
+        (
+            |s| s.file_bytes_max = 99,
+            "too many bytes in a/1.parquet: found 100, expected at most 99",
+        ),
+        (|s| s.namespaces_max = 1, "too many namespaces in the import: found 2, expected at most 1"),
+        (
+            |s| s.namespace_bytes_max = 150,
+            "too many bytes in namespace \"a\": found 200, expected at most 150",
+        ),
+    ];
+    for (change, message) in cases {
+        assert_eq!(check(change), message);
+    }
+    assert!(check_limits(&found, &settings()).is_ok());
+}
+
+fn planned(
+    mode: ErrorMode,
+    files: &[(&str, Result<Vec<(u64, u64)>, &'static str>)],
+) -> Plan {
+    let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
+    let surveys = files
+        .iter()
+        .map(|(_, survey)| match survey {
+            Ok(row_groups) => {
+                Ok(Survey { row_groups: row_groups.clone(), ignored: vec!["extra".into()] })
+            }
+            Err(reason) => Err((codes::FILE_DECODE, (*reason).to_owned())),
+        })
+        .collect();
+    assemble(&request(mode), &settings(), laid_out(&paths), surveys)
+}
+
+/// Tasks as text: `namespace: file[first..end)@row` and so on.
+fn shown(plan: &Plan) -> Vec<String> {
+    plan.tasks
+        .iter()
+        .map(|task| {
+            let pieces: Vec<String> = task
+                .pieces
+                .iter()
+                .map(|piece| {
+                    let end = piece.first_row_group + piece.row_groups;
+                    format!(
+                        "{}[{}..{end})@{}{}",
+                        piece.file.path,
+                        piece.first_row_group,
+                        piece.first_row,
+                        if piece.last { "!" } else { "" }
+                    )
+                })
+                .collect();
+            format!("{}: {}", task.namespace, pieces.join(" "))
+        })
+        .collect()
+}
+
+#[test]
+fn tasks_keep_source_order_one_namespace_and_their_size() {
+    let plan = planned(
+        ErrorMode::Continue,
+        &[
+            ("a/1.parquet", Ok(vec![(60, 1), (60, 1), (30, 1)])),
+            ("a/2.parquet", Ok(vec![(10, 1), (0, 0)])),
+            ("a/3.parquet", Ok(vec![(1_000_000, 1)])),
+            ("a/4.parquet", Ok(vec![(1, 1)])),
+            ("b/1.parquet", Ok(vec![(1, 9_999), (1, 2)])),
+            ("b/2.parquet", Ok(vec![])),
+        ],
+    );
+    assert_eq!(
+        shown(&plan),
+        [
+            "a: a/1.parquet[0..1)@0",
+            "a: a/1.parquet[1..3)@60! a/2.parquet[0..1)@0!",
+            "a: a/3.parquet[0..1)@0!",
+            "a: a/4.parquet[0..1)@0!",
+            "b: b/1.parquet[0..1)@0",
+            "b: b/1.parquet[1..2)@1!",
+        ]
+    );
+    assert_eq!((plan.rows_total, plan.files.len()), (1_000_163, 6));
+    let ordinals: Vec<u32> = plan.tasks.iter().map(|task| task.ordinal).collect();
+    assert_eq!(ordinals, [0, 1, 2, 3, 4, 5]);
+    assert!(plan.tasks.windows(2).all(|pair| pair[0].seed != pair[1].seed));
+    assert_eq!(plan.warnings, ["ignored the column \"extra\" (first seen in \"a/1.parquet\")"]);
+    let json = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
+}
+
+#[test]
+fn a_bad_file_is_one_error_and_ends_an_abort_plan() {
+    let files = [
+        ("a/1.parquet", Ok(vec![(10, 1)])),
+        ("a/2.parquet", Err("it is damaged")),
+        ("a/3.parquet", Ok(vec![(10, 1)])),
+        ("a/4.parquet", Err("it is damaged, too")),
+    ];
+    let plan = planned(ErrorMode::Continue, &files);
+    assert_eq!(shown(&plan), ["a: a/1.parquet[0..1)@0! a/3.parquet[0..1)@0!"]);
+    let messages: Vec<&str> = plan.file_errors.iter().map(|e| e.message.as_str()).collect();
+    assert_eq!(messages, ["a/2.parquet: it is damaged", "a/4.parquet: it is damaged, too"]);
+    let plan = planned(ErrorMode::Abort, &files);
+    assert_eq!(shown(&plan), ["a: a/1.parquet[0..1)@0!"]);
+    assert_eq!(plan.file_errors.len(), 1);
+}

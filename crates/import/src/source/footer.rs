@@ -20,16 +20,8 @@ const FILE_BYTES_MIN: u64 = 12;
 /// What is read at first; most footers fit.
 const TAIL_BYTES: u64 = 64 << 10;
 
-/// A decoded footer.
-pub(crate) struct Footer {
-    /// What it says.
-    pub(crate) metadata: ParquetMetaData,
-    /// Where the data ends and the footer begins.
-    pub(crate) data_end: u64,
-}
-
 /// Reads the footer of `file`.
-pub(crate) fn read_footer(file: &dyn RangeRead) -> Result<Footer, FileFailure> {
+pub(crate) fn read_footer(file: &dyn RangeRead) -> Result<ParquetMetaData, FileFailure> {
     let size = file.size();
     if size < FILE_BYTES_MIN {
         let reason =
@@ -59,7 +51,7 @@ pub(crate) fn read_footer(file: &dyn RangeRead) -> Result<Footer, FileFailure> {
     let metadata = decode(&bytes)?;
     let checked = catch_unwind(AssertUnwindSafe(|| check_chunks(&metadata, data_end)));
     checked.unwrap_or_else(|panic| Err(damaged(&panic_text(&*panic))))?;
-    Ok(Footer { metadata, data_end })
+    Ok(metadata)
 }
 
 fn trailer(tail: &Bytes) -> (usize, [u8; 4]) {

@@ -11,7 +11,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use crossbill_store::{Source, SourceError, SourceObject};
 
-pub(crate) use footer::{Footer, panic_text, read_footer};
+pub(crate) use footer::{panic_text, read_footer};
 pub(crate) use pages::OneRowGroup;
 
 /// Ranged reads of one file: the one thing the decoder needs of a source.
