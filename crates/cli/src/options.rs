@@ -32,6 +32,9 @@ pub(crate) fn database(
     let memory_bytes = memory_bytes(engine)?;
     let threads = threads(engine);
     let workers = engine.import_workers.map_or(threads, usize::from);
+    // Half of the memory is for imports; the other for indexes, queries and buffers.
+    let mut import = ImportSettings::new(workers, memory_bytes / 2 / IMPORTS_AT_ONCE as u64);
+    import.task_rows = engine.import_task_rows.unwrap_or(import.task_rows);
     let policy = SourcePolicy {
         allow_dirs,
         default_integration: Some(default_integration(engine)?),
@@ -47,8 +50,7 @@ pub(crate) fn database(
         memory_bytes,
         threads,
         source_policy: policy,
-        // Half is for imports; the other half for indexes, queries and buffers.
-        import: ImportSettings::new(workers, memory_bytes / 2 / IMPORTS_AT_ONCE as u64),
+        import,
         imports_at_once: IMPORTS_AT_ONCE,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
+use crossbill_db::ImportSettings;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::Table;
@@ -233,6 +234,7 @@ fn computed_default(key: &str) -> Value {
     match key {
         "memory-limit" => json!(machine::memory_quarter().to_string()),
         "threads" | "import-workers" => json!(machine::processors().to_string()),
+        "import-task-rows" => json!(ImportSettings::new(1, 0).task_rows.to_string()),
         "log" => json!("info"),
         _ => Value::Null,
     }

@@ -111,6 +111,10 @@ pub(crate) struct EngineArgs {
     #[arg(long, env = "CROSSBILL_IMPORT_WORKERS", value_name = "N", hide_env_values = true,
         value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) import_workers: Option<u16>,
+    /// Records that a task of an import aims at: what a crash repeats at most, by worker
+    #[arg(long, env = "CROSSBILL_IMPORT_TASK_ROWS", value_name = "N", hide_env_values = true,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) import_task_rows: Option<u64>,
     /// Address of the object store that s3:// imports read from, for stores other than AWS
     #[arg(long, env = "CROSSBILL_S3_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub(crate) s3_endpoint: Option<String>,

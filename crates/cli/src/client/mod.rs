@@ -66,7 +66,8 @@ pub(crate) fn connect(
     integrations: &[IntegrationTable],
     imports: Imports,
 ) -> Result<Box<dyn Client>> {
-    crate::options::start_log(&args.engine, "warn")?;
+    // What goes wrong is in the answer: the log would say it twice.
+    crate::options::start_log(&args.engine, "error")?;
     match &args.data {
         Some(data) => Ok(Box::new(Embedded::open(data, args, integrations, imports)?)),
         None => Ok(Box::new(Remote::new(args)?)),

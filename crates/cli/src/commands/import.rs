@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ImportArgs, integrations: &[IntegrationTable]) -> Resul
         }
         None => client
             .start_import(&args.index, &start)
-            .map_err(|error| with_hint(error, &args.index, client))?,
+            .map_err(|error| refused(error, &start, &args.index, client))?,
     };
     if args.detach {
         return Ok(detached(client, args, &id));
@@ -86,6 +86,18 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
     };
     start.check().map_err(|error| CliError::usage(error.message()))?;
     Ok(start)
+}
+
+/// The refusal of a start, with the cure where it is a setting of the server.
+fn refused(error: CliError, start: &StartImport, index: &str, client: &dyn Client) -> CliError {
+    let is_refused = matches!(error.kind(), Some(ErrorKind::Forbidden | ErrorKind::Invalid));
+    if is_refused && start.uri.starts_with("file:") && !client.is_embedded() {
+        return error.hint(
+            "the server reads files only below the directories it was started with: \
+             crossbill serve --allow-import-dir DIR",
+        );
+    }
+    with_hint(error, index, client)
 }
 
 fn create_missing(client: &dyn Client, args: &ImportArgs) -> Result<()> {

@@ -14,6 +14,7 @@ fn samples(key: &str) -> Option<[&'static str; 3]> {
         "api-key" => ["flag-key", "env-key", "file-key"],
         "api-key-file" => ["flag.keys", "env.keys", "file.keys"],
         "data" => ["flag-data", "env-data", "file-data"],
+        "import-task-rows" => ["1000", "2000", "3000"],
         "import-workers" => ["1", "2", "3"],
         "index-port-first" => ["6001", "6002", "6003"],
         "insecure" => ["true", "false", "true"],
