@@ -66,7 +66,7 @@ pub(crate) fn move_to_means(
         }
         centroid.fill(0.0);
         for &point in &members {
-            add(centroid, row(points, dimension, point));
+            kernels::add(centroid, row(points, dimension, point));
         }
         let scale = 1.0 / members.len() as f32;
         centroid.iter_mut().for_each(|value| *value *= scale);
@@ -75,12 +75,6 @@ pub(crate) fn move_to_means(
 
 fn row(points: &[f32], dimension: usize, point: usize) -> &[f32] {
     &points[point * dimension..][..dimension]
-}
-
-fn add(sum: &mut [f32], values: &[f32]) {
-    for (sum, value) in sum.iter_mut().zip(values) {
-        *sum += value;
-    }
 }
 
 /// At most `count` of the points, evenly spread.

@@ -93,7 +93,11 @@ impl Ivf {
         scan.run(effort, &mut stats);
 
         let query_norm = kernels::norm(query);
-        for candidate in scan.gather.sorted() {
+        let candidates = scan.gather.sorted();
+        for (at, candidate) in candidates.iter().enumerate() {
+            if let Some(next) = candidates.get(at + 2) {
+                kernels::prefetch(vector(next.row));
+            }
             let worst = top.worst().map_or(f32::INFINITY, |s| distance_of(self.metric, s));
             if candidate.lower > worst {
                 break;
@@ -148,6 +152,9 @@ impl Scan<'_> {
             if std::mem::replace(&mut was_read[ranked.cell as usize], true) {
                 continue;
             }
+            if let Some(next) = order.get(at) {
+                self.prefetch(next);
+            }
             self.read(&ranked, reach.certainty, stats);
             read += 1;
             stats.cells_probed += 1;
@@ -172,6 +179,15 @@ impl Scan<'_> {
             Effort::Probes(probes) => {
                 Reach { probes, ..self.ivf.tuning.reach(count, RECALL_OF_PROBES) }
             }
+        }
+    }
+
+    /// Brings the first block of a list near.
+    fn prefetch(&self, ranked: &Ranked) {
+        let (start, rows) = self.ivf.lists[ranked.cell as usize];
+        if rows > 0 {
+            let bytes = block_bytes(self.ivf.space.padded());
+            kernels::prefetch(&self.postings[start..start + bytes]);
         }
     }
 

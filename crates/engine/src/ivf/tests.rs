@@ -139,10 +139,14 @@ impl<'a> Index<'a> {
 static LARGE: LazyLock<Rows> = LazyLock::new(|| Rows::clustered(30_000, 96, 1));
 static QUERIES: LazyLock<Rows> = LazyLock::new(|| Rows::clustered(200, 96, 2));
 
+static INDEXES: LazyLock<Vec<Index<'static>>> = LazyLock::new(|| {
+    METRICS.iter().map(|&metric| Index::new(&LARGE, metric, &RoaringBitmap::new())).collect()
+});
+
 #[test]
 fn recall_is_reached_under_every_metric() {
-    for metric in METRICS {
-        let index = Index::new(&LARGE, metric, &RoaringBitmap::new());
+    for index in &*INDEXES {
+        let metric = index.metric;
         for target in [0.90, 0.95, 0.99] {
             let recall = index.recall(&QUERIES, 10, Effort::Recall(target), |_| true);
             assert!(recall >= f64::from(target), "{metric:?} at {target}: {recall}");
@@ -157,8 +161,8 @@ fn recall_is_reached_under_every_metric() {
 
 #[test]
 fn recall_holds_for_many_results_and_under_filters() {
-    for metric in METRICS {
-        let index = Index::new(&LARGE, metric, &RoaringBitmap::new());
+    for index in &*INDEXES {
+        let metric = index.metric;
         let few = Rows { dimension: 96, values: QUERIES.values[..96 * 20].to_vec() };
         for k in [100, 1000, 5000] {
             let recall = index.recall(&few, k, Effort::Recall(0.95), |_| true);

@@ -117,6 +117,11 @@ pub(super) fn multiply(values: &mut [f32], factors: &[f32]) {
 }
 
 #[target_feature(enable = "avx2,fma")]
+pub(super) fn add(values: &mut [f32], terms: &[f32]) {
+    scalar::add(values, terms);
+}
+
+#[target_feature(enable = "avx2,fma")]
 pub(super) fn subtract(a: &[f32], b: &[f32], out: &mut [f32]) {
     scalar::subtract(a, b, out);
 }

@@ -1,9 +1,9 @@
 //! The loops everything waits for: distances, products, the Hadamard
 //! transform, and the scan over one-bit codes.
 //!
-//! Each kernel has a scalar twin in [`scalar`] that says what it computes;
+//! Each kernel has a scalar twin in `scalar` that says what it computes;
 //! a faster one for the processor at hand is chosen once, at the first call.
-//! A new instruction set is one more module and one more [`Kernels`] table.
+//! A new instruction set is one more module and one more `Kernels` table.
 //! The only module of this crate with `unsafe` code; it knows nothing of
 //! records, cells or segments.
 #![allow(unsafe_code)]
@@ -60,6 +60,7 @@ struct Kernels {
     squared_l2: unsafe fn(&[f32], &[f32]) -> f32,
     dot_and_square: unsafe fn(&[f32], &[f32]) -> (f32, f32),
     multiply: unsafe fn(&mut [f32], &[f32]),
+    add: unsafe fn(&mut [f32], &[f32]),
     subtract: unsafe fn(&[f32], &[f32], &mut [f32]),
     butterfly: unsafe fn(&mut [f32], &mut [f32]),
     hadamard: unsafe fn(&mut [f32]),
@@ -83,6 +84,7 @@ static SCALAR: Kernels = Kernels {
     squared_l2: scalar::squared_l2,
     dot_and_square: scalar::dot_and_square,
     multiply: scalar::multiply,
+    add: scalar::add,
     subtract: scalar::subtract,
     butterfly: scalar::butterfly,
     hadamard: scalar::hadamard,
@@ -99,6 +101,7 @@ static AVX2: Kernels = Kernels {
     squared_l2: avx2::squared_l2,
     dot_and_square: avx2::dot_and_square,
     multiply: avx2::multiply,
+    add: avx2::add,
     subtract: avx2::subtract,
     butterfly: avx2::butterfly,
     hadamard: avx2::hadamard,
@@ -161,6 +164,13 @@ pub(crate) fn multiply(values: &mut [f32], factors: &[f32]) {
     unsafe { (kernels().multiply)(values, factors) }
 }
 
+/// Adds `terms` to `values`, place by place.
+pub(crate) fn add(values: &mut [f32], terms: &[f32]) {
+    assert_eq!(values.len(), terms.len());
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().add)(values, terms) }
+}
+
 /// `a - b` into `out`, place by place.
 pub(crate) fn subtract(a: &[f32], b: &[f32], out: &mut [f32]) {
     assert!(a.len() == b.len() && a.len() == out.len());
@@ -217,6 +227,20 @@ pub(crate) fn block_sums(codes: &[u8], table: &[u8], sums: &mut [u32; BLOCK_ROWS
     assert!(codes.len() == table.len() && codes.len().is_multiple_of(32));
     // SAFETY: as in `dot`.
     unsafe { (kernels().block_sums)(codes, table, sums) }
+}
+
+/// Asks the processor to bring a slice near, without waiting; a hint only.
+#[inline]
+pub(crate) fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks((64 / size_of::<T>()).max(1)) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and a prefetch reads nothing that the
+        // program sees.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
 }
 
 /// The bounds of a block's distances, and a bit for each row whose lower

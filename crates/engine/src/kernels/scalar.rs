@@ -43,6 +43,13 @@ pub(super) fn multiply(values: &mut [f32], factors: &[f32]) {
 }
 
 #[inline(always)]
+pub(super) fn add(values: &mut [f32], terms: &[f32]) {
+    for (value, term) in values.iter_mut().zip(terms) {
+        *value += term;
+    }
+}
+
+#[inline(always)]
 pub(super) fn subtract(a: &[f32], b: &[f32], out: &mut [f32]) {
     for ((a, b), out) in a.iter().zip(b).zip(out) {
         *out = a - b;
