@@ -144,7 +144,7 @@ mod tests {
         let queue = Arc::new(Queue::new());
         let (workers, sum) = (Workers::new(), Arc::new(AtomicU32::new(0)));
         let total = Arc::clone(&sum);
-        let done = Arc::new(Queue::new());
+        let done = Arc::new(Queue::<()>::new());
         let finished = Arc::clone(&done);
         let work = move |number: u32| {
             assert!(number != 2, "two is refused");

@@ -186,7 +186,10 @@ mod tests {
         assert_eq!(catalog.get("d").unwrap().port, 5081);
         assert_eq!(catalog.get("c").unwrap().port, 5083);
         let again = catalog.create(new_index("c"), "x".into(), Timestamp(1), 5081).unwrap_err();
-        assert_eq!((again.kind(), again.message()), (ErrorKind::Conflict, "Resource already exists"));
+        assert_eq!(
+            (again.kind(), again.message()),
+            (ErrorKind::Conflict, "Resource already exists")
+        );
         assert_eq!(catalog.get("nope").unwrap_err().message(), "Index nope not found");
         let all = catalog.create(new_index("e"), "e".into(), Timestamp(1), 65535);
         assert!(all.is_ok());

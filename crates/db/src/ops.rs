@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
         what: &'static str,
         read: impl Fn([u8; 4]) -> T,
     ) -> Result<Vec<T>, OpsError> {
-        let length = (count as usize).checked_mul(4).unwrap_or(usize::MAX);
+        let length = (count as usize).saturating_mul(4);
         let bytes = self.take(length, what)?;
         Ok(bytes.chunks_exact(4).map(|word| read([word[0], word[1], word[2], word[3]])).collect())
     }

@@ -82,9 +82,8 @@ impl Model {
     ) -> BTreeMap<&str, f32> {
         let allowed = |record: &&Record| filter.is_none_or(|filter| matches(record, filter));
         let records = self.records.values().filter(allowed);
-        let scored = records.filter_map(|record| {
-            Some((record.id.as_str(), self.score(dense, sparse, record)?))
-        });
+        let scored = records
+            .filter_map(|record| Some((record.id.as_str(), self.score(dense, sparse, record)?)));
         scored.collect()
     }
 

@@ -1,6 +1,7 @@
 //! Random long histories of one namespace against the model: upserts,
 //! deletions, updates, flushes, merges, imports, crashes and reads. Replay one
 //! with `SEED=<number>`; `SEEDS=<number>` runs that many.
+#![allow(clippy::unwrap_used, reason = "a test may panic and may wait")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -203,8 +204,7 @@ impl History {
         let fields = self.metadata();
         if self.rng.below(3) == 0 {
             let filter = self.filter();
-            let matched =
-                index.update_by_filter(&default, &filter, fields.clone(), false).unwrap();
+            let matched = index.update_by_filter(&default, &filter, fields.clone(), false).unwrap();
             assert_eq!(matched, self.model.update_matching(&filter, &fields).unwrap());
             return;
         }
@@ -312,7 +312,8 @@ fn write_parquet(path: &std::path::Path, records: &[Record]) {
         ("metadata", Arc::new(metadata.finish()) as ArrayRef),
     ])
     .unwrap();
-    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
     // Several row groups, so that an import has several tasks.
     for start in (0..batch.num_rows()).step_by(100) {
         writer.write(&batch.slice(start, (batch.num_rows() - start).min(100))).unwrap();

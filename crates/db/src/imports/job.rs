@@ -62,9 +62,8 @@ impl Job {
         let dir = imports.join(&id.to_string());
         let documents = Documents::new(root, dir.join("record"), RECORD_KIND);
         let stored = documents.load()?;
-        Ok(stored.map(|Versioned { version, value }| {
-            Self::with_record(dir, value, version, documents)
-        }))
+        Ok(stored
+            .map(|Versioned { version, value }| Self::with_record(dir, value, version, documents)))
     }
 
     fn with_record(

@@ -13,10 +13,10 @@ use crossbill_import::{
 };
 use crossbill_store::killpoint::reach;
 
+use super::Waiting;
 use super::job::Job;
 use super::ledger::{JobLedger, add};
 use super::record::ImportEnd;
-use super::Waiting;
 use crate::Index;
 use crate::env::Env;
 use crate::namespace::Namespace;
@@ -222,7 +222,8 @@ fn warn_of_rejects(end: &mut ImportEnd, plan: Option<&Plan>, reason: Option<&Rej
     let shown = broken.iter().take(WARNED_FILES_MAX).map(|reject| reject.message.clone());
     end.warnings.extend(shown);
     if broken.len() > WARNED_FILES_MAX {
-        end.warnings.push(format!("{} more files could not be read", broken.len() - WARNED_FILES_MAX));
+        end.warnings
+            .push(format!("{} more files could not be read", broken.len() - WARNED_FILES_MAX));
     }
     let Some(first) = reason.filter(|reject| !broken.contains(reject)) else { return };
     let rejected = end.counts.rejected;
@@ -245,7 +246,9 @@ fn reason(
     let mut firsts = job.live().first_rejects.clone();
     let first_known = firsts.keys().next().copied().unwrap_or(u32::MAX);
     let earlier = committed.range(..first_known).copied();
-    for task in tables(env, index, job)?.into_iter().filter(|task| earlier.clone().any(|e| e == *task)) {
+    for task in
+        tables(env, index, job)?.into_iter().filter(|task| earlier.clone().any(|e| e == *task))
+    {
         let key = rejects_key(index.context().dir.as_str(), &job.name(), task)?;
         let page = RejectLog::open(&env.root, &[], &[key])?.page(0, 1)?;
         if let Some(reject) = page.into_iter().next() {
@@ -285,7 +288,9 @@ fn try_clean_up(index: &Index, job: &Job) -> Result<()> {
     let namespaces = index.all_namespaces();
     let committed: BTreeSet<u32> = namespaces
         .iter()
-        .flat_map(|namespace| namespace.import_progress(&name).unwrap_or_default().tasks.into_keys())
+        .flat_map(|namespace| {
+            namespace.import_progress(&name).unwrap_or_default().tasks.into_keys()
+        })
         .collect();
     for task in tables(env, index, job)? {
         if !committed.contains(&task) {

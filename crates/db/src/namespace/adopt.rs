@@ -197,8 +197,7 @@ fn settle_with_segments(
             let rows = overlap.rows.iter().map(|(_, other)| *other).collect();
             change.buried.push((overlap.part.clone(), rows));
         } else {
-            let newer_lives =
-                overlap.rows.iter().filter(|(_, row)| !other.deleted.contains(*row));
+            let newer_lives = overlap.rows.iter().filter(|(_, row)| !other.deleted.contains(*row));
             let rows = newer_lives.map(|(new, _)| *new).collect();
             added[overlap.new].delete_rows(&rows);
         }

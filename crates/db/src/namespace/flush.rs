@@ -11,9 +11,9 @@ use crossbill_store::SegmentEntry;
 use crossbill_store::killpoint::reach;
 use roaring::RoaringBitmap;
 
-use super::{Namespace, open_part};
 use super::commit::Change;
 use super::state::{Frozen, LiveSegment};
+use super::{Namespace, open_part};
 
 /// Records copied at a time from a memtable or segment into a builder.
 const BATCH_ROWS: usize = 512;

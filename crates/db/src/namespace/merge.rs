@@ -119,15 +119,13 @@ fn pick(state: &State) -> Vec<LiveSegment> {
         return vec![(*dead).clone()];
     }
     // Nothing moves from before an import's numbers to behind them.
-    let side = |live: &LiveSegment| {
-        reserved.iter().filter(|base| **base <= live.entry.seq).count()
-    };
+    let side = |live: &LiveSegment| reserved.iter().filter(|base| **base <= live.entry.seq).count();
     let small = movable.iter().filter(|live| live.entry.import.is_none());
     let small: Vec<&LiveSegment> = small.copied().collect();
     for first in &small {
-        let alike = small.iter().filter(|live| {
-            size_class(live) == size_class(first) && side(live) == side(first)
-        });
+        let alike = small
+            .iter()
+            .filter(|live| size_class(live) == size_class(first) && side(live) == side(first));
         let group: Vec<LiveSegment> = alike.take(FAN_IN).map(|live| (*live).clone()).collect();
         let rows: u64 = group.iter().map(LiveSegment::live).sum();
         if group.len() == FAN_IN && rows <= MERGED_ROWS_MAX {

@@ -27,15 +27,17 @@ use std::time::Duration;
 use crossbill_core::{Error, IndexShape, NamespaceName, Result};
 use crossbill_engine::Segment;
 use crossbill_import::part_key;
-use crossbill_store::{Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, StoreError, Versioned, Wal};
+use crossbill_store::{
+    Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, StoreError, Versioned, Wal,
+};
 use parking_lot::{Condvar, Mutex, RwLock};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use commit::Committer;
 use state::{LiveSegment, State};
-use write::WriteQueue;
 pub(crate) use write::WriteOp;
+use write::WriteQueue;
 
 use crate::env::Env;
 
@@ -112,10 +114,7 @@ impl Namespace {
     /// Opens the namespace kept in `directory`: its manifest, its segments,
     /// and what its log holds beyond them. Nothing where there is no manifest
     /// (its first commit was cut off).
-    pub(crate) fn open(
-        context: &Arc<IndexContext>,
-        directory: &str,
-    ) -> Result<Option<Arc<Self>>> {
+    pub(crate) fn open(context: &Arc<IndexContext>, directory: &str) -> Result<Option<Arc<Self>>> {
         let root = &context.env.root;
         let dir = context.dir.join("namespaces").join(directory);
         let documents: Documents<Manifest> =

@@ -69,8 +69,8 @@ impl Namespace {
             if let QueryBy::Id(id) = &query.by {
                 let Some(record) = find(&state, id) else { return Ok(nothing(shared.lsn)) };
                 sparse = record.sparse;
-                dense = (self.context.shape.vector_type == VectorType::Dense)
-                    .then_some(record.values);
+                dense =
+                    (self.context.shape.vector_type == VectorType::Dense).then_some(record.values);
             }
             let memtable = &state.memtable;
             let hits = memtable.search(
@@ -152,22 +152,14 @@ impl Namespace {
 
     /// The nearest `top_k` of all places, read as the query asks; equal
     /// scores in id order.
-    fn nearest(
-        &self,
-        shared: &Shared,
-        mut found: Vec<(f32, Place)>,
-        query: &Query,
-    ) -> Vec<Match> {
+    fn nearest(&self, shared: &Shared, mut found: Vec<(f32, Place)>, query: &Query) -> Vec<Match> {
         let larger_is_nearer = self.context.shape.metric.larger_is_nearer();
         found.sort_by(|(a, x), (b, y)| {
             let nearer = if larger_is_nearer { b.total_cmp(a) } else { a.total_cmp(b) };
             nearer.then_with(|| shared.id(x).cmp(shared.id(y)))
         });
         found.truncate(query.top_k);
-        found
-            .into_iter()
-            .map(|(score, place)| shared.read_match(score, &place, query))
-            .collect()
+        found.into_iter().map(|(score, place)| shared.read_match(score, &place, query)).collect()
     }
 
     /// The record with `id`.
@@ -349,7 +341,5 @@ fn find(state: &State, id: &str) -> Option<Record> {
         return Some(frozen.table.record(row));
     }
     let newest_first = state.live.iter().rev();
-    newest_first
-        .filter_map(|live| Some(live.segment.record(live.find(id)?)))
-        .next()
+    newest_first.filter_map(|live| Some(live.segment.record(live.find(id)?))).next()
 }

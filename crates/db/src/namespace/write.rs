@@ -12,10 +12,10 @@ use crossbill_core::{Error, Filter, Metadata, Record, Result, VectorType};
 use crossbill_store::Wal;
 use parking_lot::{Condvar, Mutex};
 
+use super::Namespace;
 use super::check::{check_metadata, check_record, check_vectors};
 use super::commit::Change;
 use super::state::State;
-use super::Namespace;
 use crate::ops::{self, Op};
 use crate::types::{Lsn, Update};
 

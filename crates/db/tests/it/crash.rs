@@ -42,7 +42,11 @@ fn an_import_goes_on_where_it_was() {
     let mut place = Place::new();
     place.task_rows = 100;
     for file in 0..30 {
-        write_line(&place.source().join(format!("{file:02}.parquet")), &format!("f{file:02}-"), 250);
+        write_line(
+            &place.source().join(format!("{file:02}.parquet")),
+            &format!("f{file:02}-"),
+            250,
+        );
     }
     let mut id = None;
     let mut seen = 0;
@@ -75,7 +79,11 @@ fn deletions_during_an_import_are_replayed_where_they_belong() {
     let mut place = Place::new();
     place.task_rows = 100;
     for file in 0..20 {
-        write_line(&place.source().join(format!("{file:02}.parquet")), &format!("f{file:02}-"), 250);
+        write_line(
+            &place.source().join(format!("{file:02}.parquet")),
+            &format!("f{file:02}-"),
+            250,
+        );
     }
     let database = place.open();
     let index = index(&database, plane());
@@ -104,9 +112,7 @@ fn a_failed_log_refuses_the_write_and_recovers() {
             place.faults = plan(vec![FaultRule::once(op, fault, "", 3)]);
             let database = place.open();
             let index = index(&database, plane());
-            let put = |id: &str| {
-                index.upsert(&namespace(""), vec![record(id, &[1.0, 2.0], "")])
-            };
+            let put = |id: &str| index.upsert(&namespace(""), vec![record(id, &[1.0, 2.0], "")]);
             put("a").unwrap();
             put("b").unwrap();
             assert!(put("c").is_err());
@@ -201,7 +207,11 @@ fn shutting_down_is_quick_and_interrupts_an_import() {
     let mut place = Place::new();
     place.task_rows = 100;
     for file in 0..60 {
-        write_line(&place.source().join(format!("{file:02}.parquet")), &format!("f{file:02}-"), 300);
+        write_line(
+            &place.source().join(format!("{file:02}.parquet")),
+            &format!("f{file:02}-"),
+            300,
+        );
     }
     let database = place.open();
     let index = index(&database, plane());

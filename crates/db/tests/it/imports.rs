@@ -40,12 +40,17 @@ fn the_last_of_an_id_wins_across_rows_files_and_tasks() {
     let mut place = Place::new();
     place.task_rows = 100;
     let path = |name: &str| place.source().join(name);
-    let mut rows: Vec<(String, Vec<f32>)> =
-        (0..300).map(|number| (format!("x{:03}", number % 120), vec![number as f32, 0.0])).collect();
+    let mut rows: Vec<(String, Vec<f32>)> = (0..300)
+        .map(|number| (format!("x{:03}", number % 120), vec![number as f32, 0.0]))
+        .collect();
     rows.push(("x000".into(), vec![-1.0, 0.0]));
-    let rows: Vec<_> = rows.iter().map(|(id, values)| (id.as_str(), values.clone(), None)).collect();
+    let rows: Vec<_> =
+        rows.iter().map(|(id, values)| (id.as_str(), values.clone(), None)).collect();
     write_parquet(&path("1.parquet"), &rows);
-    write_parquet(&path("2.parquet"), &[("x001", vec![-2.0, 0.0], None), ("y", vec![0.5, 0.0], None)]);
+    write_parquet(
+        &path("2.parquet"),
+        &[("x001", vec![-2.0, 0.0], None), ("y", vec![0.5, 0.0], None)],
+    );
     let database = place.open();
     let index = index(&database, plane());
     let view = import(&index, &place.uri(), ErrorMode::Abort);
@@ -92,7 +97,11 @@ fn writes_made_during_an_import_win() {
     let mut place = Place::new();
     place.task_rows = 100;
     for file in 0..20 {
-        write_line(&place.source().join(format!("{file:02}.parquet")), &format!("f{file:02}-"), 400);
+        write_line(
+            &place.source().join(format!("{file:02}.parquet")),
+            &format!("f{file:02}-"),
+            400,
+        );
     }
     let database = place.open();
     let index = index(&database, plane());
@@ -132,7 +141,8 @@ fn bad_records_are_skipped_and_kept_or_end_it() {
     let mut rows: Vec<(String, Vec<f32>)> = crate::fixtures::line("x", 250);
     rows[120].1 = vec![1.0];
     rows[130].0 = String::new();
-    let rows: Vec<_> = rows.iter().map(|(id, values)| (id.as_str(), values.clone(), None)).collect();
+    let rows: Vec<_> =
+        rows.iter().map(|(id, values)| (id.as_str(), values.clone(), None)).collect();
     write_parquet(&place.source().join("good/1.parquet"), &rows);
     std::fs::write(place.source().join("good/2.parquet"), b"this is no Parquet at all").unwrap();
     let database = place.open();
@@ -171,7 +181,10 @@ fn an_import_of_nothing_good_fails() {
     let view = index.describe_import(&view.id).unwrap();
     assert_eq!((view.status, view.error), (ImportStatus::Cancelled, None));
 
-    write_parquet(&place.source().join("1.parquet"), &[("a", vec![1.0], None), ("b", vec![], None)]);
+    write_parquet(
+        &place.source().join("1.parquet"),
+        &[("a", vec![1.0], None), ("b", vec![], None)],
+    );
     let view = import(&index, &place.uri(), ErrorMode::Continue);
     assert_eq!((view.status, view.records_rejected), (ImportStatus::Failed, 2));
     assert!(view.error.as_deref().unwrap().contains("expected"), "{view:?}");
@@ -225,7 +238,11 @@ fn cancelling_keeps_what_is_committed_and_leaves_nothing_else() {
     let mut place = Place::new();
     place.task_rows = 100;
     for file in 0..60 {
-        write_line(&place.source().join(format!("{file:02}.parquet")), &format!("f{file:02}-"), 300);
+        write_line(
+            &place.source().join(format!("{file:02}.parquet")),
+            &format!("f{file:02}-"),
+            300,
+        );
     }
     let database = place.open();
     let index = index(&database, plane());
@@ -262,7 +279,11 @@ fn deleting_what_an_import_writes_to_is_safe() {
     let mut place = Place::new();
     place.task_rows = 100;
     for file in 0..40 {
-        write_line(&place.source().join(format!("ns/{file:02}.parquet")), &format!("f{file:02}-"), 200);
+        write_line(
+            &place.source().join(format!("ns/{file:02}.parquet")),
+            &format!("f{file:02}-"),
+            200,
+        );
     }
     let database = place.open();
     let index = index(&database, plane());

@@ -25,7 +25,11 @@ fn indexes_live_until_they_are_deleted() {
     let again = database.create_index(new_index("a", plane())).unwrap_err();
     assert_eq!((again.kind(), again.message()), (ErrorKind::Conflict, "Resource already exists"));
     assert_eq!(database.index_by_id(&made.uid).unwrap().info(), made);
-    database.index("a").unwrap().upsert(&namespace(""), vec![record("x", &[1.0, 2.0], "")]).unwrap();
+    database
+        .index("a")
+        .unwrap()
+        .upsert(&namespace(""), vec![record("x", &[1.0, 2.0], "")])
+        .unwrap();
     let held = database.index("a").unwrap();
     database.delete_index("a").unwrap();
     assert_eq!(database.delete_index("a").unwrap_err().message(), "Index a not found");
@@ -38,8 +42,11 @@ fn indexes_live_until_they_are_deleted() {
     assert_eq!(*heard.lock().unwrap(), ["+a 5081", "+b 5082", "-a", "+a 5081"]);
     drop((held, database));
     let database = place.open();
-    let names: Vec<_> =
-        database.list_indexes().into_iter().map(|info| (info.name.to_string(), info.port)).collect();
+    let names: Vec<_> = database
+        .list_indexes()
+        .into_iter()
+        .map(|info| (info.name.to_string(), info.port))
+        .collect();
     assert_eq!(names, [("a".into(), 5081), ("b".into(), 5082)]);
 }
 

@@ -1,4 +1,5 @@
 //! The database through its public calls, one directory a test.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic and may wait")]
 
 mod crash;
 mod fixtures;
