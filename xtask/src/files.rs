@@ -12,19 +12,24 @@ const LIB_LINES_MAX: usize = 60;
 
 /// One line for each rule that a file breaks.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, String> {
-    let mut files = Vec::new();
-    for folder in ["crates", "xtask"] {
-        collect(&root.join(folder), &mut files)?;
-    }
-    files.sort();
     let mut findings = Vec::new();
-    for file in &files {
+    for file in &rust_files(root)? {
         let text =
             fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let name = file.strip_prefix(root).unwrap_or(file).display().to_string();
         check_file(&name, &text, &mut findings);
     }
     Ok(findings)
+}
+
+/// Every Rust file of the workspace, in order of their paths.
+pub(crate) fn rust_files(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for folder in ["crates", "xtask"] {
+        collect(&root.join(folder), &mut files)?;
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //! rules of ARCHITECTURE.md and CONTRIBUTING.md that no lint knows. It reads
 //! the tree and changes nothing.
 
+mod codes;
 mod edges;
 mod files;
 
@@ -26,6 +27,7 @@ fn root() -> PathBuf {
 fn tidy(root: &Path) -> Result<Vec<String>, String> {
     let mut findings = edges::check(root)?;
     findings.extend(files::check(root)?);
+    findings.extend(codes::check(root)?);
     Ok(findings)
 }
 
