@@ -32,7 +32,10 @@ fn read(file: &Path) -> Result<String, String> {
 fn collect(text: &str, quote: char, codes: &mut BTreeSet<String>) {
     let is_code = |part: &&str| {
         part.strip_prefix("E_").is_some_and(|name| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
         })
     };
     codes.extend(text.split(quote).filter(is_code).map(str::to_owned));
