@@ -165,3 +165,15 @@ def nearest(metric: str, query: np.ndarray, values: np.ndarray, top_k: int) -> n
     """The rows nearest to the query, nearest first."""
     scores = exact_scores(metric, query, values)
     return np.argsort(scores if metric == "euclidean" else -scores, kind="stable")[:top_k]
+
+
+def nearest_of_each(
+    metric: str, queries: np.ndarray, values: np.ndarray, top_k: int
+) -> np.ndarray:
+    """The rows nearest to each query, in no order, by one product of matrices."""
+    if metric == "cosine":
+        values = values / np.linalg.norm(values, axis=1, keepdims=True)
+    scores = queries @ values.T
+    if metric == "euclidean":
+        scores = 2 * scores - (values**2).sum(axis=1)
+    return np.argpartition(-scores, top_k, axis=1)[:, :top_k]

@@ -283,7 +283,6 @@ def broken_files(folder):
         "empty.parquet": b"",
         "text.parquet": b"this is no Parquet file, though it is long enough to be one",
         "truncated.parquet": whole[: len(whole) // 2],
-        "headless.parquet": b"XXXX" + whole[4:],
         "footer.parquet": whole[:-8] + b"\xff\xff\xff\x7f" + b"PAR1",
         "noise.parquet": whole[:200] + bytes(300) + whole[500:],
     }

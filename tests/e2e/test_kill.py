@@ -39,7 +39,7 @@ ROWS_READ = NAMESPACES * (900 + 600 + 60)
 IMPORT_POINTS = [
     (point, occurrence)
     for point, occurrences in {
-        "import.record_written": [1, 2, 3],
+        "import.record_written": [1],
         "import.planned": [1],
         "import.task_started": [1, 4, 9],
         "import.batch_decoded": [1, 5, 14],

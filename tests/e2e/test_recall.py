@@ -38,12 +38,12 @@ def vocabulary(source):
 def recall(index, records, queries, metric, rows=None, **options):
     """Mean share of the exact top 10 that the index finds."""
     rows = np.arange(len(records)) if rows is None else rows
-    values, hits = records.values[rows], 0
-    for query in queries:
+    exact = data.nearest_of_each(metric, queries, records.values[rows], TOP_K)
+    hits = 0
+    for query, best in zip(queries, exact):
         answer = index.query(vector=query.tolist(), top_k=TOP_K, namespace="words", **options)
         found = {one.id for one in answer.matches}
         assert len(found) == TOP_K
-        best = data.nearest(metric, query, values, TOP_K)
         hits += sum(records.ids[rows[row]] in found for row in best)
     return hits / (TOP_K * len(queries))
 
