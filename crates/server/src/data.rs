@@ -7,16 +7,15 @@ pub(crate) mod query;
 pub(crate) mod records;
 pub(crate) mod vectors;
 
+use crossbill_core::{Error, Result};
 use serde_json::value::RawValue;
-
-use crate::error::ApiError;
 
 /// Stored metadata as it goes out: the text itself, not read again into
 /// values.
-fn raw_metadata(json: Option<String>) -> Result<Option<Box<RawValue>>, ApiError> {
+fn raw_metadata(json: Option<String>) -> Result<Option<Box<RawValue>>> {
     json.map(RawValue::from_string)
         .transpose()
-        .map_err(|error| ApiError::internal(format!("stored metadata is not JSON: {error}")))
+        .map_err(|error| Error::internal(format!("stored metadata is not JSON: {error}")))
 }
 
 /// A score as JSON can carry it: products of finite vectors can be infinite.

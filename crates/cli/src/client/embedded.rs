@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crossbill_core::{ErrorKind, Filter, NamespaceName};
-use crossbill_db::{
-    Database, ErrorMode, ImportView, Index, IndexInfo, Match, NewIndex, Query, QueryBy, Reject,
-};
+use crossbill_core::{Filter, NamespaceName};
+use crossbill_db::{Database, ErrorMode, Index, IndexInfo, NewIndex, Query, QueryBy};
+use crossbill_server::{import_model, reject_model, scored_vector};
 use crossbill_wire as wire;
 use crossbill_wire::{
     ApiVersion, CreateIndex, ImportModel, IndexFacts, IndexModel, Placement, QueryRequest,
-    QueryResponse, RejectModel, RejectPage, ScoredVector, StatsResponse, StoredSpec,
+    QueryResponse, RejectPage, StatsResponse, StoredSpec,
 };
 
 use crate::args::ConnectArgs;
@@ -132,7 +131,8 @@ impl Client for Embedded {
         };
         let name = NamespaceName::new(&namespace).map_err(crossbill_core::Error::from)?;
         let answer = index.query(&name, &query)?;
-        let matches = answer.matches.into_iter().map(scored_vector).collect::<Result<_>>()?;
+        let matches =
+            answer.matches.into_iter().map(scored_vector).collect::<crossbill_core::Result<_>>()?;
         Ok(QueryResponse { matches, namespace, usage: wire::Usage::ONE })
     }
 
@@ -197,66 +197,5 @@ fn index_model(info: &IndexInfo) -> IndexModel {
         deletion_protection: info.deletion_protection,
         tags: &info.tags,
         stored: &stored,
-    })
-}
-
-fn import_model(view: ImportView) -> ImportModel {
-    let is_final = view.status.is_final();
-    ImportModel {
-        id: view.id,
-        uri: view.uri,
-        status: view.status.as_str().to_owned(),
-        created_at: view.created_at.to_string(),
-        finished_at: view.finished_at.map(|at| at.to_string()),
-        percent_complete: view.percent_complete,
-        records_imported: view.records_imported,
-        error: view.error,
-        validation_result: is_final.then_some(wire::ValidationResult {
-            import_successes: view.records_imported,
-            import_errors: view.records_rejected,
-        }),
-        records_rejected: view.records_rejected,
-        records_superseded: view.records_superseded,
-        records_read: view.records_read,
-        records_total: view.records_total,
-        bytes_read: view.bytes_read,
-        bytes_total: view.bytes_total,
-        files_done: view.files_done,
-        files_total: view.files_total,
-        phase: view.phase,
-        records_per_second: view.records_per_second,
-        eta_seconds: view.eta_seconds,
-        warnings: view.warnings,
-        error_mode: match view.error_mode {
-            ErrorMode::Continue => "continue".to_owned(),
-            ErrorMode::Abort => "abort".to_owned(),
-        },
-        rejects_uri: None,
-    }
-}
-
-fn reject_model(reject: Reject) -> RejectModel {
-    RejectModel {
-        file: reject.file,
-        row_group: reject.row_group,
-        row: reject.row,
-        id: reject.id,
-        code: reject.code,
-        column: reject.column,
-        message: reject.message,
-        record: reject.record,
-    }
-}
-
-fn scored_vector(found: Match) -> Result<ScoredVector> {
-    let metadata = found.metadata_json.map(serde_json::value::RawValue::from_string);
-    Ok(ScoredVector {
-        id: found.id,
-        score: found.score,
-        values: found.values.unwrap_or_default(),
-        sparse_values: found.sparse.as_ref().map(Into::into),
-        metadata: metadata.transpose().map_err(|error| {
-            CliError::of_kind(ErrorKind::Corrupt, format!("stored metadata is no JSON: {error}"))
-        })?,
     })
 }

@@ -33,7 +33,8 @@ pub(crate) fn start(call: &Call) -> Answer {
     Reply::json(200, &StartedImport { id })
 }
 
-fn model(view: ImportView) -> ImportModel {
+/// An import as the API shows it.
+pub fn import_model(view: ImportView) -> ImportModel {
     let rejects_uri =
         (view.records_rejected > 0).then(|| format!("/bulk/imports/{}/rejects", view.id));
     ImportModel {
@@ -77,7 +78,7 @@ pub(crate) fn list(call: &Call) -> Answer {
     let (views, more) = index.list_imports(before, page.limit)?;
     let last = views.last().filter(|_| more).map(|view| view.id.clone());
     let answer = ImportPage {
-        data: views.into_iter().map(model).collect(),
+        data: views.into_iter().map(import_model).collect(),
         pagination: last.map(|after| {
             PageToken { prefix: String::new(), limit: page.limit, after }.pagination()
         }),
@@ -88,7 +89,7 @@ pub(crate) fn list(call: &Call) -> Answer {
 /// `GET /bulk/imports/{id}`.
 pub(crate) fn describe(call: &Call) -> Answer {
     let view = call.index()?.describe_import(call.param("id"))?;
-    Reply::json(200, &model(view))
+    Reply::json(200, &import_model(view))
 }
 
 /// `DELETE /bulk/imports/{id}`.
@@ -97,7 +98,8 @@ pub(crate) fn cancel(call: &Call) -> Answer {
     Reply::empty_object()
 }
 
-fn reject(reject: Reject) -> RejectModel {
+/// A rejected record as the API shows it.
+pub fn reject_model(reject: Reject) -> RejectModel {
     RejectModel {
         file: reject.file,
         row_group: reject.row_group,
@@ -117,5 +119,5 @@ pub(crate) fn rejects(call: &Call) -> Answer {
     let limit = call.query_number("limit")?.unwrap_or(REJECT_PAGE_DEFAULT);
     check_limit(limit, REJECT_PAGE_MAX)?;
     let (rejects, total) = index.import_rejects(call.param("id"), offset, limit)?;
-    Reply::json(200, &RejectPage { data: rejects.into_iter().map(reject).collect(), total })
+    Reply::json(200, &RejectPage { data: rejects.into_iter().map(reject_model).collect(), total })
 }

@@ -15,7 +15,8 @@ pub(crate) fn query(call: &Call) -> Answer {
     let namespace = namespace(request.namespace.as_deref())?;
     let query = checked(&mut request, &index.info().shape)?;
     let answer = index.query(&namespace, &query)?;
-    let matches = answer.matches.into_iter().map(scored).collect::<Result<_, _>>()?;
+    let matches =
+        answer.matches.into_iter().map(scored_vector).collect::<crossbill_core::Result<_>>()?;
     let namespace = request.namespace.unwrap_or_default();
     let body = QueryResponse { matches, namespace, usage: Usage::ONE };
     Ok(Reply::json(200, &body)?.saw(answer.lsn))
@@ -37,7 +38,9 @@ pub(super) fn checked(request: &mut QueryRequest, shape: &IndexShape) -> Result<
     })
 }
 
-fn scored(found: Match) -> Result<ScoredVector, ApiError> {
+/// A match as the API shows it. `Internal` where its stored metadata is no
+/// JSON.
+pub fn scored_vector(found: Match) -> crossbill_core::Result<ScoredVector> {
     Ok(ScoredVector {
         id: found.id,
         score: finite(found.score),
