@@ -273,7 +273,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_add_up(counts in prop::collection::vec(0_usize..50, 1..20), cells in 1_usize..200) {
+        fn shares_add_up(
+            counts in prop::collection::vec(0_usize..50, 1..20),
+            cells in 1_usize..200,
+        ) {
             let total: usize = counts.iter().sum();
             let parts = counts.iter().filter(|&&count| count > 0).count();
             let shares = shares(&counts, cells);

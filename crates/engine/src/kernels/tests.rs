@@ -176,7 +176,11 @@ proptest! {
     }
 
     #[test]
-    fn products_are_dot_products(rows in 0_usize..9, columns in 0_usize..40, dimension in 1_usize..70) {
+    fn products_are_dot_products(
+        rows in 0_usize..9,
+        columns in 0_usize..40,
+        dimension in 1_usize..70,
+    ) {
         let (a, b) = (numbers(1, rows * dimension), numbers(2, columns * dimension));
         let mut out = vec![f32::NAN; rows * columns];
         products(&a, &b, dimension, &mut out);
