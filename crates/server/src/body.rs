@@ -12,8 +12,8 @@ use futures::StreamExt;
 
 use crate::error::ApiError;
 
-/// Bytes of a body over its limit that are still read and thrown away, so
-/// that the client gets to see the refusal before the connection breaks.
+/// Bytes of a refused body that are still read and thrown away, so that a
+/// client that sends before it reads gets to see the refusal.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How a body is packed.
@@ -70,6 +70,18 @@ pub(crate) async fn collect(
             Err(over(&format!("{found}"), bytes_max))
         }
         false => Ok(held.freeze()),
+    }
+}
+
+/// Reads a body that is not wanted.
+pub(crate) async fn discard(body: Body) {
+    let mut stream = body.into_data_stream();
+    let mut total = 0_usize;
+    while let Some(Ok(chunk)) = stream.next().await {
+        total = total.saturating_add(chunk.len());
+        if total > DISCARDED_BYTES_MAX {
+            return;
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crossbill_db::Database;
 use crossbill_wire::Status;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::body::{announced, collect, inflate, packing};
+use crate::body::{Packing, announced, collect, discard, inflate, packing};
 use crate::call::{Answer, Call, Reply, Site, query_pairs};
 use crate::error::ApiError;
 use crate::ports::Ports;
@@ -126,31 +126,25 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
         )),
     };
     let took = shared.config.clock.monotonic().saturating_sub(started);
-    log(&method, &path, &id, took.as_secs_f64() * 1e3, &answer);
+    log(&method, &path, &id, u64::try_from(took.as_micros()).unwrap_or(u64::MAX), &answer);
     render(plane, &id, answer)
 }
 
 async fn answer(shared: Arc<Shared>, site: Site, found: Found, request: Request) -> Answer {
     let (mut parts, body) = request.into_parts();
-    let access = match found {
-        Found::Route(route) => route.access,
-        Found::NoRoute | Found::WrongMethod => Access::Key,
-    };
-    if access == Access::Key {
-        check_key(&shared.config.api_keys, &parts.headers)?;
-    }
-    let route = match found {
-        Found::Route(route) => route,
-        Found::WrongMethod => {
-            return Err(ApiError::with_status(
-                Status::METHOD_NOT_ALLOWED,
-                format!("{} does not take {}", parts.uri.path(), parts.method),
-            ));
+    let admitted = match admit(&shared, plane(&site), found, &parts) {
+        Ok((route, packing)) => {
+            call(shared.clone(), site, &mut parts).await.map(|call| (route, packing, call))
         }
-        Found::NoRoute => return Err(no_route(plane(&site), &parts)),
+        Err(error) => Err(error),
     };
-    let packing = packing(&parts.headers)?;
-    let call = call(shared.clone(), site, &mut parts).await?;
+    let (route, packing, call) = match admitted {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            discard(body).await;
+            return Err(error);
+        }
+    };
     if route.access == Access::Open {
         return (route.run)(&call);
     }
@@ -167,14 +161,47 @@ async fn answer(shared: Arc<Shared>, site: Site, found: Found, request: Request)
     let permit = shared.permits(&shared.work, 1).await?;
     // The permits go along: when the deadline passes the function still runs,
     // and what it holds is still counted.
-    let work = tokio::task::spawn_blocking(move || {
+    on_blocking_thread(route.path, move || {
         let _held = (permit, memory);
         let body = inflate(packing, packed, bytes_max)?;
         (route.run)(&Call { body, ..call })
-    });
-    work.await.unwrap_or_else(|error| {
+    })
+    .await
+}
+
+/// Whether the request may go on, from its head alone; the key comes first,
+/// so that without one nothing can be learnt.
+fn admit(
+    shared: &Shared,
+    plane: Plane,
+    found: Found,
+    parts: &request::Parts,
+) -> Result<(&'static Route, Packing), ApiError> {
+    let access = match found {
+        Found::Route(route) => route.access,
+        Found::NoRoute | Found::WrongMethod => Access::Key,
+    };
+    if access == Access::Key {
+        check_key(&shared.config.api_keys, &parts.headers)?;
+    }
+    match found {
+        Found::Route(route) => Ok((route, packing(&parts.headers)?)),
+        Found::WrongMethod => Err(ApiError::with_status(
+            Status::METHOD_NOT_ALLOWED,
+            format!("{} does not take {}", parts.uri.path(), parts.method),
+        )),
+        Found::NoRoute => Err(no_route(plane, parts)),
+    }
+}
+
+/// Runs `work` where it may block; its panic is an error like others.
+async fn on_blocking_thread(
+    path: &'static str,
+    work: impl FnOnce() -> Answer + Send + 'static,
+) -> Answer {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         let what = if error.is_panic() { "panicked" } else { "was cancelled" };
-        Err(ApiError::internal(format!("internal server error: {} {what}", route.path)))
+        Err(ApiError::internal(format!("internal server error: {path} {what}")))
     })
 }
 
@@ -233,22 +260,22 @@ fn check_key(keys: &[ApiKey], headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// One line a request: never the query, the body or a header, which may hold
 /// what nobody else should read.
-fn log(method: &Method, path: &str, id: &str, took_ms: f64, answer: &Answer) {
+fn log(method: &Method, path: &str, id: &str, took_us: u64, answer: &Answer) {
     match answer {
         Ok(reply) => {
-            tracing::debug!(%method, path, status = reply.status, took_ms, request_id = id, "answered");
+            tracing::debug!(%method, path, status = reply.status, took_us, request_id = id, "answered");
         }
         Err(error) if error.status.http < 500 || error.status.http == 501 => {
             tracing::info!(
-                %method, path, status = error.status.http, took_ms, request_id = id,
-                message = %error.message, "refused"
+                %method, path, status = error.status.http, took_us, request_id = id,
+                error = %error.message, "refused"
             );
         }
         Err(error) => {
             let causes = causes(error);
             tracing::error!(
-                %method, path, status = error.status.http, took_ms, request_id = id,
-                message = %error.message, causes, "failed"
+                %method, path, status = error.status.http, took_us, request_id = id,
+                error = %error.message, causes, "failed"
             );
         }
     }
@@ -316,5 +343,12 @@ mod tests {
         assert_eq!(presented_key(&headers), None);
         headers.insert("Api-Key", "k2".parse().unwrap());
         assert_eq!(presented_key(&headers), Some(&b"k2"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered() {
+        let error = on_blocking_thread("/query", || panic!("on purpose")).await.unwrap_err();
+        assert_eq!(error.status.http, 500);
+        assert_eq!(error.message, "internal server error: /query panicked");
     }
 }

@@ -40,9 +40,10 @@ pub struct ErrorModeField {
     pub on_error: Option<OnError>,
 }
 
-/// `POST /bulk/imports`.
+/// `POST /bulk/imports`. An unknown field is refused: one that asks for less
+/// than a full import (a dry run, say) must not be lost silently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StartImport {
     /// Where the files are, 1 to 1500 characters.
     pub uri: String,

@@ -50,6 +50,10 @@ pub struct CreateIndex {
     /// Refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_backup_id: Option<String>,
+    /// Refused: nothing is encrypted with the caller's keys here, and an index
+    /// must not seem to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmek_id: Option<String>,
 }
 
 /// A create request, checked.
@@ -77,6 +81,9 @@ impl CreateIndex {
             if let Some(name) = value {
                 return Err(no_source(field, name));
             }
+        }
+        if self.cmek_id.is_some() {
+            return Err(Error::unsupported("this server does not encrypt with keys of its users"));
         }
         self.check_pods(version)?;
         let name = self.name.as_deref().map(IndexName::new).transpose()?;

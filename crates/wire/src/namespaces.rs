@@ -30,6 +30,9 @@ pub struct NamespaceModel {
     /// Records in it.
     #[serde(default)]
     pub record_count: u64,
+    /// Bytes of its segments.
+    #[serde(default)]
+    pub size_bytes: u64,
     /// As it was created with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<MetadataSchema>,

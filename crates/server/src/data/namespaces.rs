@@ -15,6 +15,7 @@ fn model(info: NamespaceInfo) -> NamespaceModel {
     NamespaceModel {
         name: info.name,
         record_count: info.record_count,
+        size_bytes: info.size_bytes,
         schema,
         indexed_fields: info.filterable.map(|fields| FieldNames { fields }),
     }

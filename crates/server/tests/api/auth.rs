@@ -91,3 +91,11 @@ async fn nobody_else_is_let_in_without_a_key() {
     let meant = ServerConfig { insecure: true, ..config };
     serve(db, meant, |bound| assert_ne!(bound.control.port(), 0), async {}).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_refusal_is_seen_by_a_client_that_sends_much_first() {
+    let server = Server::start_with_key().await;
+    let body = Some(vec![b' '; 8 << 20]);
+    let got = server.send(Method::POST, "/indexes", &[("Api-Key", "wrong")], body).await;
+    got.control_error(401, "UNAUTHENTICATED");
+}

@@ -191,12 +191,13 @@ async fn bad_starts_are_refused_before_anything_is_read() {
     for (body, expected) in [
         (json!({}), "missing field `uri`"),
         (json!({"uri": ""}), "1 to 1500"),
+        (json!({"uri": "s3://bucket/", "dryRun": true}), "unknown field `dryRun`"),
         (json!({"uri": "x".repeat(1501)}), "1501"),
         (json!({"uri": "ftp://host/dir"}), "ftp"),
         (json!({"uri": "no uri at all"}), ""),
         (json!({"uri": "file:///etc"}), ""),
-        (json!({"uri": "s3://b/", "errorMode": {"onError": "stop"}}), "abort"),
-        (json!({"uri": "s3://b/", "integrationId": "none"}), "none"),
+        (json!({"uri": "s3://bucket/", "errorMode": {"onError": "stop"}}), "abort"),
+        (json!({"uri": "s3://bucket/", "integrationId": "none"}), "none"),
     ] {
         let got = server.post(&url, body.clone()).await;
         assert!(matches!(got.status, 400 | 403), "{body}: {} {}", got.status, got.body);

@@ -1,9 +1,10 @@
 //! The control plane: indexes in both dialects, and what is not done here.
 
+use crossbill_server::{ServeError, ServerConfig, serve};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::harness::{Server, open_database};
 
 #[tokio::test]
 async fn an_index_lives_and_dies() {
@@ -181,4 +182,20 @@ async fn a_port_that_is_taken_is_said_and_leaves_no_index() {
     assert_eq!(server.get("/indexes").await.ok(200), json!({"indexes": []}));
     drop(taken);
     server.dense("a", 2, "cosine").await;
+}
+
+#[tokio::test]
+async fn a_server_whose_index_port_is_taken_does_not_start() {
+    let server = Server::start().await;
+    server.dense("a", 2, "cosine").await;
+    let (data, address) = server.stop().await;
+    let taken = std::net::TcpListener::bind((address.ip(), 5081)).unwrap();
+    let path = data.path().to_owned();
+    let db = tokio::task::spawn_blocking(move || open_database(&path)).await.unwrap();
+    let start = async || serve(db.clone(), ServerConfig::new(address), |_| (), async {}).await;
+    let error = start().await.unwrap_err();
+    assert!(matches!(error, ServeError::Index(_)), "{error}");
+    assert!(error.to_string().contains("port 5081 of index a"), "{error}");
+    drop(taken);
+    start().await.unwrap();
 }

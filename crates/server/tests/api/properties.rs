@@ -81,8 +81,16 @@ fn value() -> impl Strategy<Value = Value> {
         any::<u64>().prop_map(Value::from),
         "[a-z]{0,3}".prop_map(Value::from),
         ".{0,6}".prop_map(Value::from),
-        select(vec!["cosine", "a", "__default__", "aws", "enabled", "s3://b/c", "dense_vector"])
-            .prop_map(Value::from),
+        select(vec![
+            "cosine",
+            "a",
+            "__default__",
+            "aws",
+            "enabled",
+            "s3://bucket/c",
+            "dense_vector"
+        ])
+        .prop_map(Value::from),
         Just(json!([1.0, 2.0])),
         Just(json!({"indices": [1, 2], "values": [0.5, 1.0]})),
         Just(json!({"g": {"$in": ["a", 1]}})),

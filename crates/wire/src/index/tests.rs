@@ -98,6 +98,7 @@ fn bad_requests_say_what_was_expected() {
         (format!(r#""name":"a","dimension":3,"tags":{{"b":""}},{spec}"#), "empty value"),
         (format!(r#""name":"a","dimension":3,"deletion_protection":"on",{spec}"#), "\"on\""),
         (format!(r#""name":"a","dimension":3,"source_collection":"c",{spec}"#), "not yet"),
+        (format!(r#""name":"a","dimension":3,"cmek_id":"k",{spec}"#), "does not encrypt"),
         (format!(r#""name":"a","dimension":3,"schema":{{}},{spec}"#), "schema alone"),
     ] {
         let error = plan("2025-10", &format!("{{{fields}}}")).unwrap_err();
