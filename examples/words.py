@@ -10,7 +10,7 @@ writes OUT_DIR/<namespace>/part-N.parquet with the columns `id`, `values` and `m
     common      the 20,000 most frequent words
     uncommon    the next 100,000
     rare        the rest
-    numbers     whatever holds a digit: years, amounts, model names
+    numbers     whatever holds a digit: aircraft, models, formulas
 
 It needs numpy and pyarrow, and npm for the download (118 MB, once).
 """
