@@ -115,10 +115,10 @@ def server(scene, source, tmp_path):
     shutil.rmtree(tmp_path / "data")
 
 
-def start_import(server: Server, folder: Any) -> bool:
+def start_import(server: Server, uri: str) -> bool:
     """Whether the start was answered; a kill may cut the answer off."""
     try:
-        request(f"{url(server)}/bulk/imports", {"uri": f"file://{folder}"})
+        request(f"{url(server)}/bulk/imports", {"uri": uri})
         return True
     except (urllib.error.URLError, ConnectionError, http.client.HTTPException):
         return False
@@ -199,7 +199,7 @@ def check_import(server: Server, expected: dict[str, dict[str, str]]) -> None:
 def test_an_import_that_nothing_disturbs(scene, server):
     folder, expected, _ = scene
     server.start()
-    assert start_import(server, folder)
+    assert start_import(server, f"file://{folder}")
     check_import(server, expected)
 
 
@@ -207,17 +207,33 @@ def test_an_import_that_nothing_disturbs(scene, server):
 def test_killed_at_a_point_of_an_import(scene, server, point, occurrence):
     folder, expected, _ = scene
     server.start(CROSSBILL_KILL_AT=f"{point}:{occurrence}")
-    start_import(server, folder)
+    start_import(server, f"file://{folder}")
     wait_for_kill(server)
     server.start()
     check_import(server, expected)
+
+
+@pytest.fixture(scope="module")
+def uploaded(scene, object_store):
+    return object_store.upload(object_store.bucket("kills"), scene[0], "set")
+
+
+@pytest.mark.parametrize("point", ["import.planned:1", "import.batch_decoded:9", "import.commit_after:5"])
+def test_killed_while_it_reads_from_s3(scene, server, object_store, uploaded, point):
+    server.flags += object_store.server_flags()
+    server.environment |= object_store.server_environment()
+    server.start(CROSSBILL_KILL_AT=point)
+    start_import(server, uploaded)
+    wait_for_kill(server)
+    server.start()
+    check_import(server, scene[1])
 
 
 @pytest.mark.parametrize(("first", "second"), DOUBLE_POINTS)
 def test_killed_again_while_it_recovers(scene, server, first, second):
     folder, expected, _ = scene
     server.start(CROSSBILL_KILL_AT=first)
-    start_import(server, folder)
+    start_import(server, f"file://{folder}")
     wait_for_kill(server)
     server.launch(CROSSBILL_KILL_AT=second)
     wait_for(lambda: server.process.poll() is not None, 60, "second kill")
@@ -232,7 +248,7 @@ def test_killed_at_random_times(scene, server, run):
     print(f"SEED={SEED}")
     random_ = random.Random(f"{SEED}/{run}")
     server.start()
-    assert start_import(server, folder)
+    assert start_import(server, f"file://{folder}")
     for _ in range(random_.randint(1, 3)):
         time.sleep(random_.uniform(0, 0.4))
         server.kill()
@@ -243,7 +259,7 @@ def test_killed_at_random_times(scene, server, run):
 def test_killed_while_a_cancel_is_under_way(scene, server):
     folder, expected, _ = scene
     server.start()
-    assert start_import(server, folder)
+    assert start_import(server, f"file://{folder}")
     request(f"{url(server)}/bulk/imports/1", method="DELETE")
     server.restart()
     last = end_of_import(server)

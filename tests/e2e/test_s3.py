@@ -8,6 +8,7 @@ from pinecone.errors import ApiError
 import data
 from conftest import client, create
 from harness import finished
+from objectstore import KEY_ID, REGION, SECRET
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,31 @@ def test_a_wrong_secret_fails_and_does_not_show_it(own_server, object_store, buc
     assert last.status == "Failed"
     assert bucket in last.error
     assert "not-the-real-secret" not in last.error + server.log.read_text()
+
+
+def test_named_integrations_reach_only_their_buckets(own_server, object_store, bucket, tmp_path):
+    data.write(tmp_path / "f.parquet", data.make(4, 20, 16))
+    for prefix in ("allowed", "other"):
+        object_store.upload(bucket, tmp_path, prefix)
+    config = tmp_path / "crossbill.toml"
+    config.write_text(
+        f'''[[integration]]
+id = "warehouse"
+endpoint = "{object_store.url}"
+region = "{REGION}"
+access-key-id = "{KEY_ID}"
+secret-access-key = "{SECRET}"
+buckets = ["{bucket}/allowed"]
+'''
+    )
+    index = create(client(own_server("--config", str(config))), "from-s3", 16)
+    started = index.start_import(uri=f"s3://{bucket}/allowed/", integration_id="warehouse")
+    last = finished(lambda: index.describe_import(id=started.id))
+    assert (last.status, last.records_imported) == ("Completed", 20), last.error
+    for uri in [f"s3://{bucket}/other/", f"s3://{bucket}/allowed-not/", "s3://elsewhere/x/"]:
+        with pytest.raises(ApiError) as caught:
+            index.start_import(uri=uri, integration_id="warehouse")
+        assert caught.value.status_code in (400, 403) and "warehouse" in str(caught.value)
 
 
 def test_an_unknown_integration_is_refused_at_once(index, bucket):

@@ -3,6 +3,10 @@ checked against numpy for each metric."""
 
 from __future__ import annotations
 
+import gzip
+import urllib.error
+import urllib.request
+
 import numpy as np
 import pytest
 from pinecone import Vector
@@ -169,6 +173,59 @@ def test_delete_by_ids_by_filter_and_all(new_index):
     assert index.describe_index_stats().total_vector_count == 0
     put(index, records)
     assert index.describe_index_stats().total_vector_count == 100
+
+
+def test_many_writes_over_memory_and_segments(new_index):
+    """More records than are held in memory, some replaced, changed and deleted since."""
+    index = new_index(DIMENSION)
+    records = data.make(10, 25_000, DIMENSION)
+    put(index, records)
+    newer = data.make(11, 3_000, DIMENSION)
+    put(index, newer)
+    index.delete(ids=records.ids[5_000:5_500])
+    index.delete(filter={"price": {"$gt": 98}})
+    rows = np.arange(25_000)
+    kept = (rows < 5_000) | (rows >= 5_500)
+    kept &= np.array([entry["price"] <= 98 for entry in records.metadata])
+    values = np.concatenate([newer.values, records.values[3_000:]])
+    ids, values = np.array(records.ids)[kept], values[kept]
+    assert index.describe_index_stats().total_vector_count == len(ids)
+    hits, queries = 0, np.random.default_rng(3).standard_normal((50, DIMENSION), dtype=np.float32)
+    for query, best in zip(queries, data.nearest_of_each("cosine", queries, values, 10)):
+        found = index.query(vector=query.tolist(), top_k=10, include_values=True).matches
+        assert {one.id for one in found} <= set(ids)
+        exact = data.exact_scores("cosine", query, np.float32([one.values for one in found]))
+        assert np.allclose([one.score for one in found], exact, atol=1e-4)
+        hits += len({one.id for one in found} & set(ids[best]))
+    assert hits >= 0.95 * 500
+    assert ids_of(index, prefix="r00050") == [one for one in ids if one.startswith("r00050")]
+    some = ["r0000007", "r0002990", "r0003000", "r0005001"]
+    fetched = index.fetch(ids=some).vectors
+    assert set(fetched) == set(some[:3])
+    assert np.array_equal(np.float32(fetched["r0000007"].values), newer.values[7])
+    assert np.array_equal(np.float32(fetched["r0003000"].values), records.values[3_000])
+
+
+def test_compressed_requests_and_answer_headers(new_index):
+    host = new_index(2).host
+    body = gzip.compress(b'{"vectors":[{"id":"a","values":[1,2]}]}')
+    headers = {"Content-Type": "application/json", "Api-Key": "local"}
+    call = urllib.request.Request(
+        f"{host}/vectors/upsert", body, headers | {"Content-Encoding": "gzip"}
+    )
+    with urllib.request.urlopen(call) as answer:
+        written = int(answer.headers["x-pinecone-request-lsn"])
+        assert answer.headers["x-pinecone-request-id"]
+    call = urllib.request.Request(f"{host}/query", b'{"vector":[1,2],"topK":1}', headers)
+    with urllib.request.urlopen(call) as answer:
+        assert int(answer.headers["x-pinecone-max-indexed-lsn"]) >= written
+    bomb = gzip.compress(b'{"vectors":[' + b" " * 200_000_000 + b"]}")
+    call = urllib.request.Request(
+        f"{host}/vectors/upsert", bomb, headers | {"Content-Encoding": "gzip"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(call)
+    assert caught.value.code in (400, 413)
 
 
 def test_list_with_prefix_and_pages(new_index):
