@@ -1,8 +1,9 @@
-"""Import a directory of Parquet into an index and query it, with the official `pinecone` client.
+"""Import a directory of Parquet into an index and query it, with the official `pinecone`
+client.
 
     crossbill serve --allow-import-dir /data/embeddings         # in another terminal
     pip install pinecone
-    python3 examples/quickstart.py file:///data/embeddings 384  # the URI, and how long the vectors are
+    python3 examples/quickstart.py file:///data/embeddings 384  # the URI, the vectors' length
 
 Against the hosted service the same program runs without `host` and with the service's key.
 """

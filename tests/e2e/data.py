@@ -9,7 +9,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +50,9 @@ def digest(values: Sequence[float], metadata: dict[str, Any] | None) -> str:
     """A hash of a record's values (as float32) and metadata (numbers as float64)."""
     content = hashlib.sha256(np.asarray(values, "<f4").tobytes())
     numbers_as_floats = {
-        key: float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+        key: float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else value
         for key, value in (metadata or {}).items()
     }
     content.update(json.dumps(numbers_as_floats, sort_keys=True).encode())
@@ -93,7 +96,9 @@ def table(records: Records) -> pa.Table:
     )
 
 
-def write(path: Path, content: Records | pa.Table, rows_per_group: int = 2_000, **options: Any) -> Path:
+def write(
+    path: Path, content: Records | pa.Table, rows_per_group: int = 2_000, **options: Any
+) -> Path:
     """Writes one Parquet file, making its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = table(content) if isinstance(content, Records) else content
@@ -130,7 +135,9 @@ def write_generated(folder: Path, seed: int, rows: int, dimension: int, files: i
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((2_048, dimension), dtype=np.float32)
     folder.mkdir(parents=True, exist_ok=True)
-    schema = pa.schema([("id", pa.string()), ("values", pa.list_(pa.float32())), ("metadata", pa.string())])
+    schema = pa.schema(
+        [("id", pa.string()), ("values", pa.list_(pa.float32())), ("metadata", pa.string())]
+    )
     first, written = 0, 0
     for number in range(files):
         last = rows * (number + 1) // files
@@ -143,7 +150,11 @@ def write_generated(folder: Path, seed: int, rows: int, dimension: int, files: i
                 metadata = [f'{{"n":{row},"color":"{COLORS[row % 5]}"}}' for row in ids]
                 out.write_table(
                     pa.table(
-                        [pa.array([f"g{row:08d}" for row in ids]), list_array(values), pa.array(metadata)],
+                        [
+                            pa.array([f"g{row:08d}" for row in ids]),
+                            list_array(values),
+                            pa.array(metadata),
+                        ],
                         schema=schema,
                     )
                 )
@@ -167,9 +178,7 @@ def nearest(metric: str, query: np.ndarray, values: np.ndarray, top_k: int) -> n
     return np.argsort(scores if metric == "euclidean" else -scores, kind="stable")[:top_k]
 
 
-def nearest_of_each(
-    metric: str, queries: np.ndarray, values: np.ndarray, top_k: int
-) -> np.ndarray:
+def nearest_of_each(metric: str, queries: np.ndarray, values: np.ndarray, top_k: int) -> np.ndarray:
     """The rows nearest to each query, in no order, by one product of matrices."""
     if metric == "cosine":
         values = values / np.linalg.norm(values, axis=1, keepdims=True)

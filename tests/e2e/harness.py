@@ -16,7 +16,8 @@ import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
+from collections.abc import Callable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("CROSSBILL_BIN", REPOSITORY / "target" / "release" / "crossbill"))
@@ -92,7 +93,7 @@ class Server:
                 env=clean_environment() | self.environment | environment,
             )
 
-    def start(self, **environment: str) -> "Server":
+    def start(self, **environment: str) -> Server:
         """Starts the process and waits until it answers."""
         self.launch(**environment)
         if not self.answers():
@@ -125,7 +126,7 @@ class Server:
         self.process.kill()
         self.process.wait(STOP_SECONDS_MAX)
 
-    def restart(self) -> "Server":
+    def restart(self) -> Server:
         self.kill()
         return self.start()
 
@@ -144,7 +145,7 @@ class Server:
     def index_url(self, name: str) -> str:
         return request(f"{self.url}/indexes/{name}")["host"]
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Server:
         return self if self.alive() else self.start()
 
     def __exit__(self, *_: object) -> None:
@@ -201,9 +202,9 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def finished(describe: Callable[[], Any], seconds: float = 240) -> Any:
     """Polls an import through the official client until it has ended."""
     return wait_for(
-        lambda: (lambda seen: seen if seen.status in ("Completed", "Failed", "Cancelled") else None)(
-            describe()
-        ),
+        lambda: (
+            lambda seen: seen if seen.status in ("Completed", "Failed", "Cancelled") else None
+        )(describe()),
         seconds,
         "end of the import",
     )

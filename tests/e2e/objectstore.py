@@ -1,4 +1,5 @@
-"""A real S3 server (SeaweedFS) for the tests that import from s3://, in its own virtual environment.
+"""A real S3 server (SeaweedFS) for the tests that import from s3://, in its own virtual
+environment.
 
 `CROSSBILL_WEED` names its binary; without it, `.venvs/s3/bin/weed` is taken.
 """
@@ -55,7 +56,11 @@ class ObjectStore:
 
     def server_flags(self) -> list[str]:
         """The flags that make a `crossbill serve` read from this store."""
-        return [f"--s3-endpoint={self.url}", f"--s3-region={REGION}", f"--s3-access-key-id={KEY_ID}"]
+        return [
+            f"--s3-endpoint={self.url}",
+            f"--s3-region={REGION}",
+            f"--s3-access-key-id={KEY_ID}",
+        ]
 
     def server_environment(self) -> dict[str, str]:
         return {"CROSSBILL_S3_SECRET_ACCESS_KEY": SECRET}

@@ -30,7 +30,9 @@ def test_the_mission_by_the_asyncio_client(server, source):
                 assert (last.status, last.records_imported) == ("Completed", 800), last.error
                 assert [one.id for one in await collected(index.list_imports())] == [started.id]
                 await index.cancel_import(id=started.id)
-                await index.upsert(vectors=[("extra", [9.0] * 12, {"color": "pink"})], namespace="ns")
+                await index.upsert(
+                    vectors=[("extra", [9.0] * 12, {"color": "pink"})], namespace="ns"
+                )
                 answers = await asyncio.gather(
                     *[
                         index.query(vector=records.values[row].tolist(), top_k=1, namespace="ns")

@@ -1,4 +1,5 @@
-"""The commands: against a running server and embedded (no server), their summaries, exit codes and JSON."""
+"""The commands: against a running server and embedded (no server), their summaries, exit codes
+and JSON."""
 
 from __future__ import annotations
 
@@ -76,12 +77,18 @@ def test_import_query_and_stats(crossbill, source):
     assert answer["matches"][0]["id"] == records.ids[9]
     listed = document(crossbill("imports", "list", "--index", "shop", "--json"))["data"]
     assert [(one["status"], one["recordsImported"]) for one in listed] == [("Completed", 2_000)]
-    described = document(crossbill("imports", "describe", listed[0]["id"], "--index", "shop", "--json"))
+    described = document(
+        crossbill("imports", "describe", listed[0]["id"], "--index", "shop", "--json")
+    )
     assert described == listed[0]
 
 
 def test_rejects_end_with_their_own_code_and_are_shown(crossbill, source):
-    bad = [("b1", [1.0] * 3, None), ("b2", [0.0] * DIMENSION, None), ("ok", [1.0] * DIMENSION, None)]
+    bad = [
+        ("b1", [1.0] * 3, None),
+        ("b2", [0.0] * DIMENSION, None),
+        ("ok", [1.0] * DIMENSION, None),
+    ]
     data.write(source / "cli-bad" / "f.parquet", data.rows_table(*zip(*bad)))
     ended = crossbill("import", f"file://{source}/cli-bad", "--index", "shop")
     assert ended.returncode == 3, ended.stderr
@@ -92,7 +99,9 @@ def test_rejects_end_with_their_own_code_and_are_shown(crossbill, source):
         ("b1", "E_DIMENSION"),
         ("b2", "E_ZERO_VECTOR"),
     ]
-    aborted = crossbill("import", f"file://{source}/cli-bad", "--index", "shop", "--error-mode", "abort")
+    aborted = crossbill(
+        "import", f"file://{source}/cli-bad", "--index", "shop", "--error-mode", "abort"
+    )
     assert aborted.returncode == 1
     assert "b1" in aborted.stdout + aborted.stderr
 
@@ -103,7 +112,9 @@ def test_progress_as_json_lines(crossbill, source):
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     assert ended.returncode == 0 and lines[-1]["status"] == "Completed"
     assert lines[-1]["recordsImported"] == 500
-    assert [one["percentComplete"] for one in lines] == sorted(one["percentComplete"] for one in lines)
+    assert [one["percentComplete"] for one in lines] == sorted(
+        one["percentComplete"] for one in lines
+    )
 
 
 def test_create_with_the_import(crossbill, source):
@@ -151,7 +162,15 @@ def test_the_progress_bar_on_a_terminal(own_server, source):
     server = own_server()
     run("index", "create", "bar", "--dimension", "64", "--server", server.url)
     main, terminal = pty.openpty()
-    command = [str(BINARY), "import", f"file://{source}/cli-bar", "--index", "bar", "--server", server.url]
+    command = [
+        str(BINARY),
+        "import",
+        f"file://{source}/cli-bar",
+        "--index",
+        "bar",
+        "--server",
+        server.url,
+    ]
     process = subprocess.Popen(
         command, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, env=clean_environment()
     )
@@ -192,7 +211,9 @@ def test_detach_cancel_and_interrupt(own_server, source):
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
     )
     wait_for(
-        lambda: len(document(run("imports", "list", "--index", "long", "--json", *where))["data"]) == 2,
+        lambda: (
+            len(document(run("imports", "list", "--index", "long", "--json", *where))["data"]) == 2
+        ),
         30,
         "second import",
     )
@@ -221,7 +242,9 @@ def test_an_embedded_import_goes_on_after_a_kill(source, tmp_path):
     assert "imported 120,000" in ended.stdout
     listed = document(run("imports", "list", "--index", "shop", "--json", *where))["data"]
     assert [one["status"] for one in listed] == ["Completed"] * len(listed)
-    assert document(run("stats", "--index", "shop", "--json", *where))["totalVectorCount"] == 120_000
+    assert (
+        document(run("stats", "--index", "shop", "--json", *where))["totalVectorCount"] == 120_000
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,4 +1,4 @@
-"""What was acknowledged is there after a stop and after a kill, and a data directory has one owner."""
+"""What was acknowledged is there after a stop and after a kill; a data directory has one owner."""
 
 from __future__ import annotations
 
@@ -40,11 +40,17 @@ def test_everything_is_there_after_a_restart(own_server, source, how):
 
     pc = client(server)
     described = pc.describe_index("kept")
-    assert (described.host, described.metric, described.dimension) == (host, "dotproduct", DIMENSION)
+    assert (described.host, described.metric, described.dimension) == (
+        host,
+        "dotproduct",
+        DIMENSION,
+    )
     assert dict(described.tags) == {"team": "search"}
     assert [one.name for one in pc.list_indexes()] == ["kept"]
     index = pc.index("kept")
-    counts = {name: one.vector_count for name, one in index.describe_index_stats().namespaces.items()}
+    counts = {
+        name: one.vector_count for name, one in index.describe_index_stats().namespaces.items()
+    }
     assert {name: counts[name] for name in ("bulk", "live")} == {"bulk": 2_999, "live": 898}
     assert index.describe_namespace(name="empty").record_count == 0
     assert index.describe_import(id=started.id) == before

@@ -1,8 +1,10 @@
-"""Bad input: each is a clear error in the API's own shape, raised as the client's own exception, and the
-server goes on. Plain HTTP is used where the client refuses to send the request."""
+"""Bad input: each is a clear error in the API's own shape, raised as the client's own
+exception, and the server goes on. Plain HTTP is used where the client refuses to send the
+request."""
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -77,10 +79,12 @@ def test_wrong_dimension(index):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_values_that_are_not_finite(index, value):
     host = index.host
-    text = f'{{"vectors":[{{"id":"a","values":[1,2,{str(value).replace("inf", "Infinity").replace("nan", "NaN")}]}}]}}'
+    text = json.dumps({"vectors": [{"id": "a", "values": [1, 2, value]}]})
     status, answer = failure(f"{host}/vectors/upsert", raw=text.encode())
     assert status == 400 and answer["message"]
-    status, answer = failure(f"{host}/vectors/upsert", raw=text.replace("Infinity", "1e400").encode())
+    status, answer = failure(
+        f"{host}/vectors/upsert", raw=text.replace("Infinity", "1e400").encode()
+    )
     assert status == 400 and answer["message"]
 
 
@@ -97,7 +101,9 @@ def test_ids(index):
 
 
 @pytest.mark.parametrize(
-    "metadata", [{"a": None}, {"a": {"b": 1}}, {"a": [1, 2]}, {"$a": 1}, {"a": "x" * 41_000}], ids=lambda m: str(m)[:20]
+    "metadata",
+    [{"a": None}, {"a": {"b": 1}}, {"a": [1, 2]}, {"$a": 1}, {"a": "x" * 41_000}],
+    ids=lambda m: str(m)[:20],
 )
 def test_metadata(index, metadata):
     body = {"vectors": [{"id": "m", "values": [1, 2, 3], "metadata": metadata}]}
@@ -121,7 +127,17 @@ def test_a_request_that_is_too_large(index):
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"[]", b'{"vectors":', b'{"vectors": 3}', b"\xff\xfe", b'{"vectors":[{}]}', b"[" * 5_000]
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"vectors":',
+        b'{"vectors": 3}',
+        b"\xff\xfe",
+        b'{"vectors":[{}]}',
+        b"[" * 5_000,
+    ],
 )
 def test_malformed_json(server, index, text):
     status, answer = failure(f"{index.host}/vectors/upsert", raw=text)
@@ -243,4 +259,7 @@ def test_without_a_key_only_loopback_is_served(own_server):
 
 def test_the_server_goes_on(server, index):
     assert server.alive()
-    assert request(f"{index.host}/query", {"vector": [1, 2, 3], "topK": 1})["matches"][0]["id"] == "kept"
+    assert (
+        request(f"{index.host}/query", {"vector": [1, 2, 3], "topK": 1})["matches"][0]["id"]
+        == "kept"
+    )

@@ -12,7 +12,12 @@ from harness import REPOSITORY, clean_environment
 def test_quickstart(server, source, pc):
     data.write(source / "quick" / "shoes" / "f.parquet", data.make(1, 500, 32))
     ended = subprocess.run(
-        [sys.executable, str(REPOSITORY / "examples" / "quickstart.py"), f"file://{source}/quick", "32"],
+        [
+            sys.executable,
+            str(REPOSITORY / "examples" / "quickstart.py"),
+            f"file://{source}/quick",
+            "32",
+        ],
         env=clean_environment() | {"PINECONE_CONTROLLER_HOST": server.url},
         capture_output=True,
         text=True,

@@ -1,5 +1,5 @@
-"""Metadata filters: each operator gives exactly the records that a plain reading of it gives, before
-and after the records have moved from memory to segments."""
+"""Metadata filters: each operator gives exactly the records that a plain reading of it gives,
+before and after the records have moved from memory to segments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ DIMENSION = 4
 def has(field, wanted):
     """Whether a metadata value is, or as a list holds, `wanted`; true is not 1."""
     values = field if isinstance(field, list) else [field]
-    return any(value == wanted and isinstance(value, bool) == isinstance(wanted, bool) for value in values)
+    return any(
+        value == wanted and isinstance(value, bool) == isinstance(wanted, bool) for value in values
+    )
 
 
 FILTERS = [
@@ -39,7 +41,10 @@ FILTERS = [
     ({"stock": "3"}, lambda m: False),
     ({"tags": "t1"}, lambda m: has(m["tags"], "t1")),
     ({"tags": {"$in": ["t1", "u5"]}}, lambda m: has(m["tags"], "t1") or has(m["tags"], "u5")),
-    ({"tags": {"$nin": ["t1", "u5"]}}, lambda m: not (has(m["tags"], "t1") or has(m["tags"], "u5"))),
+    (
+        {"tags": {"$nin": ["t1", "u5"]}},
+        lambda m: not (has(m["tags"], "t1") or has(m["tags"], "u5")),
+    ),
     ({"missing": {"$exists": True}}, lambda m: False),
     ({"missing": {"$exists": False}}, lambda m: True),
     ({"color": {"$exists": True}}, lambda m: True),
@@ -111,4 +116,6 @@ def test_a_filter_that_makes_no_sense_is_refused_and_quoted(filled, condition):
     with pytest.raises(ApiError) as caught:
         index.query(vector=[0.5] * DIMENSION, top_k=1, filter=condition)
     assert caught.value.status_code == 400
-    assert any(word in str(caught.value) for word in ("$near", "$gt", "$in", "$and", "$xor", "deep"))
+    assert any(
+        word in str(caught.value) for word in ("$near", "$gt", "$in", "$and", "$xor", "deep")
+    )

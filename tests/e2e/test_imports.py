@@ -1,5 +1,5 @@
-"""What an import makes of its source: layouts, column types, duplicates, bad records and bad files, each
-counted and kept with its reason."""
+"""What an import makes of its source: layouts, column types, duplicates, bad records and bad
+files, each counted and kept with its reason."""
 
 from __future__ import annotations
 
@@ -102,13 +102,13 @@ def test_column_types(new_index, folder, columns):
             table, "values", pa.FixedSizeListArray.from_arrays(lists.flatten(), DIMENSION)
         ),
         "double": lambda: replaced(table, "values", data.list_array(records.values, pa.float64())),
-        "half": lambda: replaced(table, "values", data.list_array(records.values.astype(np.float16))),
+        "half": lambda: replaced(
+            table, "values", data.list_array(records.values.astype(np.float16))
+        ),
         "dictionary": lambda: replaced(table, "id", table.column("id").dictionary_encode()),
         "integer ids": lambda: replaced(table, "id", pa.array(range(300), pa.int64())),
         "no metadata": lambda: table.drop_columns(["metadata"]),
-        "struct metadata": lambda: replaced(
-            table, "metadata", pa.array(records.metadata)
-        ),
+        "struct metadata": lambda: replaced(table, "metadata", pa.array(records.metadata)),
     }.get(columns, lambda: table)
     data.write(folder / "f.parquet", change(), rows_per_group=64)
     last, _ = load(index, folder)
@@ -165,7 +165,11 @@ def test_the_later_of_two_equal_ids_wins_and_all_adds_up(new_index, folder):
     last, seen = load(index, folder)
     assert last.status == "Completed"
     assert (seen["recordsRead"], seen["recordsTotal"]) == (160, 160)
-    assert (seen["recordsImported"], seen["recordsSuperseded"], seen["recordsRejected"]) == (100, 60, 0)
+    assert (seen["recordsImported"], seen["recordsSuperseded"], seen["recordsRejected"]) == (
+        100,
+        60,
+        0,
+    )
     stats = index.describe_index_stats()
     assert stats.total_vector_count == 100
     digests = old.digests() | new.digests()
@@ -214,7 +218,9 @@ def bad_file(folder, bad=BAD):
     for number, (_, id_, values, metadata, _, _) in enumerate(bad):
         rows += [(id_, values, metadata), (f"g{number + 1}", GOOD, None)]
     ids, values, metadata = zip(*rows)
-    data.write(folder / "ns" / "bad.parquet", data.rows_table(ids, values, metadata), rows_per_group=16)
+    data.write(
+        folder / "ns" / "bad.parquet", data.rows_table(ids, values, metadata), rows_per_group=16
+    )
     return len(rows)
 
 
@@ -229,12 +235,18 @@ def test_every_bad_record_is_kept_with_its_place_and_reason(new_index, folder):
     assert len(found) == len(BAD)
     for number, (reject, (what, id_, _, _, code, words)) in enumerate(zip(found, BAD)):
         row = 1 + 2 * number
-        assert (reject["file"], reject["rowGroup"], reject["row"]) == ("ns/bad.parquet", row // 16, row)
+        assert (reject["file"], reject["rowGroup"], reject["row"]) == (
+            "ns/bad.parquet",
+            row // 16,
+            row,
+        )
         assert reject["code"].startswith(code), f"{what}: {reject}"
         if id_ and "\x00" not in id_:
             assert reject.get("id", "").startswith(id_[:50]), f"{what}: {reject}"
         for word in words:
-            assert word in reject["message"], f"{what}: {word!r} is missing in {reject['message']!r}"
+            assert word in reject["message"], (
+                f"{what}: {word!r} is missing in {reject['message']!r}"
+            )
     good = [f"g{number}" for number in range(len(BAD) + 1)]
     assert set(index.fetch(ids=good, namespace="ns").vectors) == set(good)
     assert index.describe_index_stats().total_vector_count == len(good)
@@ -366,7 +378,9 @@ def test_a_repeated_start_gives_the_first_ones_id(new_index, folder):
     data.write(folder / "f.parquet", data.make(1, 10, DIMENSION))
     call = {"uri": f"file://{folder}"}
     headers = {"Idempotency-Key": "one-and-the-same"}
-    ids = {harness.request(f"{index.host}/bulk/imports", call, headers=headers)["id"] for _ in range(3)}
+    ids = {
+        harness.request(f"{index.host}/bulk/imports", call, headers=headers)["id"] for _ in range(3)
+    }
     assert len(ids) == 1
 
 
@@ -391,7 +405,9 @@ def test_queries_are_answered_and_see_whole_tasks_while_an_import_runs(new_index
     def look():
         nonlocal answers
         for namespace in ("live", "bulk"):
-            found = index.query(vector=before.values[answers % 200].tolist(), top_k=3, namespace=namespace)
+            found = index.query(
+                vector=before.values[answers % 200].tolist(), top_k=3, namespace=namespace
+            )
             if namespace == "live":
                 assert found.matches[0].id == before.ids[answers % 200]
                 answers += 1

@@ -80,7 +80,7 @@ def url(server: Server) -> str:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory, source):
-    """The source, what must be in the index in the end, and a data directory with an empty index."""
+    """The source, what the index must hold in the end, and a data directory with an empty index."""
     expected = {}
     for number in range(NAMESPACES):
         name, folder = f"ns{number}", source / "kills" / f"ns{number}"
@@ -132,7 +132,9 @@ def wait_for_kill(server: Server, seconds: float = 60) -> None:
             listed = request(f"{url(server)}/bulk/imports")["data"]
         except (urllib.error.URLError, ConnectionError, http.client.HTTPException):
             return False
-        assert not listed or "finishedAt" not in listed[0], "the import ended and the point was not met"
+        assert not listed or "finishedAt" not in listed[0], (
+            "the import ended and the point was not met"
+        )
         return False
 
     wait_for(killed_or_done, seconds, "kill", pause_seconds=0.05)
@@ -160,9 +162,13 @@ def content(host: str, namespace: str) -> dict[str, str]:
         ids = [one["id"] for one in page["vectors"]]
         assert not set(ids) & set(found), "an id is listed twice"
         query = "&".join(f"ids={id_}" for id_ in ids)
-        records = request(f"{host}/vectors/fetch?namespace={namespace}&{query}")["vectors"] if ids else {}
+        records = (
+            request(f"{host}/vectors/fetch?namespace={namespace}&{query}")["vectors"] if ids else {}
+        )
         assert sorted(records) == sorted(ids)
-        found |= {id_: data.digest(one["values"], one.get("metadata")) for id_, one in records.items()}
+        found |= {
+            id_: data.digest(one["values"], one.get("metadata")) for id_, one in records.items()
+        }
         if "pagination" not in page:
             return found
         token = f"&paginationToken={page['pagination']['next']}"
@@ -172,7 +178,9 @@ def check_import(server: Server, expected: dict[str, dict[str, str]]) -> None:
     """Everything is there exactly once, and the counts add up."""
     last = end_of_import(server)
     assert last["status"] == "Completed", last
-    counts = {name: last[f"records{name}"] for name in ("Read", "Imported", "Superseded", "Rejected")}
+    counts = {
+        name: last[f"records{name}"] for name in ("Read", "Imported", "Superseded", "Rejected")
+    }
     assert counts == {
         "Read": ROWS_READ,
         "Imported": NAMESPACES * 1_350,
@@ -218,7 +226,9 @@ def uploaded(scene, object_store):
     return object_store.upload(object_store.bucket("kills"), scene[0], "set")
 
 
-@pytest.mark.parametrize("point", ["import.planned:1", "import.batch_decoded:9", "import.commit_after:5"])
+@pytest.mark.parametrize(
+    "point", ["import.planned:1", "import.batch_decoded:9", "import.commit_after:5"]
+)
 def test_killed_while_it_reads_from_s3(scene, server, object_store, uploaded, point):
     server.flags += object_store.server_flags()
     server.environment |= object_store.server_environment()
@@ -267,7 +277,7 @@ def test_killed_while_a_cancel_is_under_way(scene, server):
     stats = request(f"{url(server)}/describe_index_stats", {})
     assert stats["totalVectorCount"] == last["recordsImported"]
     for namespace, records in expected.items():
-        # The import stopped in the middle: a record may still be the one that a later file replaces.
+        # The import stopped in the middle: a record may be the one that a later file replaces.
         replaced = data.make(int(namespace[2:]), 900, DIMENSION).digests().items()
         assert content(url(server), namespace).items() <= records.items() | replaced
 

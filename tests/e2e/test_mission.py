@@ -1,5 +1,6 @@
-"""The program that the product exists for, as users of the hosted service write it: create an index,
-import a directory, follow the import, query. Run under each supported version of the client."""
+"""The program that the product exists for, as users of the hosted service write it: create an
+index, import a directory, follow the import, query. Run under each supported version of the
+client."""
 
 from __future__ import annotations
 
@@ -50,7 +51,11 @@ def imported(pc, source, shop):
 
 def test_the_index_is_described_as_it_was_made(pc, imported):
     described = pc.describe_index("product-search")
-    assert (described.name, described.dimension, described.metric) == ("product-search", 64, "cosine")
+    assert (described.name, described.dimension, described.metric) == (
+        "product-search",
+        64,
+        "cosine",
+    )
     assert described.status.ready
     assert described.host.startswith("http://127.0.0.1:")
     assert "product-search" in [index.name for index in pc.list_indexes()]
@@ -116,7 +121,9 @@ def test_query_by_id_finds_the_record_itself_first(imported, shop, namespace):
     index, _, _ = imported
     records = shop[namespace]
     for row in (0, len(records) // 2, len(records) - 1):
-        answer = index.query(id=records.ids[row], top_k=3, namespace=namespace, include_metadata=True)
+        answer = index.query(
+            id=records.ids[row], top_k=3, namespace=namespace, include_metadata=True
+        )
         assert answer.namespace == namespace
         assert answer.matches[0].id == records.ids[row]
         assert answer.matches[0].score == pytest.approx(1.0, abs=1e-4)
@@ -138,8 +145,12 @@ def test_query_with_a_filter_agrees_with_an_exact_search(imported, shop):
         include_metadata=True,
     )
     assert len(answer.matches) == 10
-    assert all(one.metadata["color"] == "red" and one.metadata["price"] < 20 for one in answer.matches)
-    best = {records.ids[rows[near]] for near in data.nearest("cosine", query, records.values[rows], 10)}
+    assert all(
+        one.metadata["color"] == "red" and one.metadata["price"] < 20 for one in answer.matches
+    )
+    best = {
+        records.ids[rows[near]] for near in data.nearest("cosine", query, records.values[rows], 10)
+    }
     assert len(best & {one.id for one in answer.matches}) >= 9
 
 

@@ -1,5 +1,5 @@
-"""Recall on real embeddings: 100,000 words, imported, against an exact search by numpy for words that
-are not among them."""
+"""Recall on real embeddings: 100,000 words, imported, against an exact search by numpy for
+words that are not among them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def recall(index, records, queries, metric, rows=None, **options):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dotproduct"])
-def test_recall_at_10(pc, source, vocabulary, metric):
+def test_recall_at_10(pc, source, vocabulary, metric, tell):
     records, queries = vocabulary
     index = create(pc, f"recall-{metric}", words.DIMENSION, metric)
     started = index.start_import(uri=f"file://{source}/recall")
@@ -63,6 +63,6 @@ def test_recall_at_10(pc, source, vocabulary, metric):
         rows = np.array([row for row, entry in enumerate(records.metadata) if wanted(entry)])
         part = queries[:100]
         found[name] = recall(index, records, part, metric, rows, filter=condition)
-    print(f"recall@{TOP_K} {metric}: {json.dumps(found)}")
+    tell(f"recall@{TOP_K} {metric}: {json.dumps(found)}")
     assert min(found.values()) >= RECALL_MIN, found
     pc.delete_index(f"recall-{metric}")

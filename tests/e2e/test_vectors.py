@@ -116,7 +116,9 @@ def test_namespaces_are_created_listed_and_deleted(new_index):
     index = new_index(2)
     index.create_namespace(name="empty")
     index.upsert(vectors=[("a", [1.0, 0.0])], namespace="full")
-    listed = {one.name: one.record_count for page in index.list_namespaces() for one in page.namespaces}
+    listed = {
+        one.name: one.record_count for page in index.list_namespaces() for one in page.namespaces
+    }
     assert {name: listed[name] for name in ("empty", "full")} == {"empty": 0, "full": 1}
     assert index.describe_namespace(name="full").record_count == 1
     index.delete_namespace(name="full")
@@ -234,7 +236,9 @@ def test_list_with_prefix_and_pages(new_index):
     odd = ["with space", "sl/ash", 'quo"te', "per%cent", "com,ma", "plus+", "amp&ersand"]
     index.upsert(vectors=[(id_, [1.0, 2.0]) for id_ in ids + odd])
     assert ids_of(index) == sorted(ids + odd)
-    assert ids_of(index, prefix="doc1#", limit=3) == sorted(one for one in ids if one.startswith("doc1#"))
+    assert ids_of(index, prefix="doc1#", limit=3) == sorted(
+        one for one in ids if one.startswith("doc1#")
+    )
     first = index.list_paginated(prefix="doc", limit=4)
     second = index.list_paginated(prefix="doc", limit=4, pagination_token=first.pagination.next)
     assert [one.id for one in [*first.vectors, *second.vectors]] == sorted(ids)[:8]
@@ -253,7 +257,9 @@ def test_fetch_by_metadata(new_index):
         if page.pagination is None:
             break
         token = page.pagination.next
-    expected = [id_ for id_, entry in zip(records.ids, records.metadata) if entry["color"] == "blue"]
+    expected = [
+        id_ for id_, entry in zip(records.ids, records.metadata) if entry["color"] == "blue"
+    ]
     assert sorted(found) == expected
     assert found[expected[0]].metadata["color"] == "blue"
 
@@ -272,7 +278,7 @@ def test_query_over_many_namespaces(new_index):
 def test_unicode_metadata_and_long_ids(new_index):
     index = new_index(2)
     long = "x" * 512
-    text = {"text": "żółć 東京 🐦 \u0000 \\ \"", "empty": "", "list": ["ä", "b"], "n": -1.5e300}
+    text = {"text": 'żółć 東京 🐦 \u0000 \\ "', "empty": "", "list": ["ä", "b"], "n": -1.5e300}
     index.upsert(vectors=[(long, [1.0, 2.0], text)])
     assert index.fetch(ids=[long]).vectors[long].metadata == text
 
