@@ -322,3 +322,62 @@ fn a_full_memtable_becomes_segments_and_segments_are_merged() {
     assert_eq!(index.stats().unwrap().total, 20_000);
     assert_eq!(best(&index, 23_813), ["r03813"]);
 }
+
+/// Writers with records of their own, so much that memtables are frozen,
+/// flushed and merged all the time under them; whoever waited for a write
+/// sees it, then and after a crash.
+#[test]
+fn overwrites_and_deletions_reach_what_is_being_flushed_and_merged() {
+    let place = Place::new();
+    let mut options = place.options();
+    options.memory_bytes = 0;
+    let database = crossbill_db::Database::open(options.clone()).unwrap();
+    let shape = IndexShape::dense(128, Metric::DotProduct);
+    let index = index(&database, shape);
+    let default = namespace("");
+    let write = |writer: u64| {
+        let mut rng = crossbill_core::Seed(writer).derive("writer").rng();
+        let mut own = std::collections::BTreeMap::new();
+        for round in 0..150_u64 {
+            if rng.below(5) == 0 {
+                let ids: Vec<String> =
+                    (0..60).map(|_| format!("w{writer}-{:04}", rng.below(900))).collect();
+                own.retain(|id, _| !ids.contains(id));
+                index.delete(&default, Selector::Ids(ids)).unwrap();
+                continue;
+            }
+            let mut records = Vec::new();
+            for _ in 0..60 {
+                let id = format!("w{writer}-{:04}", rng.below(900));
+                let mut values = vec![0.0; 128];
+                values[0] = round as f32;
+                own.insert(id.clone(), round as f32);
+                records.push(record(&id, &values, ""));
+            }
+            index.upsert(&default, records).unwrap();
+            if round % 10 == 0 {
+                let prefix = format!("w{writer}-");
+                let (ids, _) = index.list_ids(&default, &prefix, None, 10_000).unwrap();
+                assert!(ids.iter().eq(own.keys()), "writer {writer} in round {round}");
+            }
+        }
+        own
+    };
+    let models = std::thread::scope(|scope| {
+        let write = &write;
+        let writers: Vec<_> = (0..3).map(|writer| scope.spawn(move || write(writer))).collect();
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<_>>()
+    });
+    let check = |index: &Index| {
+        let total: usize = models.iter().map(|model| model.len()).sum();
+        assert_eq!(index.stats().unwrap().total, total as u64);
+        for (id, value) in models.iter().flatten() {
+            let found = index.fetch(&default, std::slice::from_ref(id)).unwrap();
+            assert_eq!(found[0].values[0], *value, "{id}");
+        }
+    };
+    check(&index);
+    drop((index, database));
+    let database = crossbill_db::Database::open(options).unwrap();
+    check(&database.index("a").unwrap());
+}
