@@ -21,7 +21,7 @@ from harness import finished
 pytestmark = pytest.mark.once
 
 ROWS = int(os.environ.get("CROSSBILL_MEMORY_ROWS", "200000"))
-LIMIT_MIB = int(os.environ.get("CROSSBILL_MEMORY_LIMIT_MIB", "400"))
+LIMIT_MIB = int(os.environ.get("CROSSBILL_MEMORY_LIMIT_MIB", "512"))
 DIMENSION, FILES = 768, 8
 
 
