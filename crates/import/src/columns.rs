@@ -26,8 +26,16 @@ const ID_NAMES: [&str; 10] =
     ["_id", "doc_id", "document_id", "docid", "vector_id", "chunk_id", "uuid", "key", "pk", "name"];
 /// Names that other tools give to vectors, likeliest first.
 const VALUES_NAMES: [&str; 10] = [
-    "embedding", "embeddings", "emb", "vector", "vectors", "dense_vector", "dense", "features",
-    "value", "data",
+    "embedding",
+    "embeddings",
+    "emb",
+    "vector",
+    "vectors",
+    "dense_vector",
+    "dense",
+    "features",
+    "value",
+    "data",
 ];
 /// Columns proposed as metadata at most.
 const PROPOSED_METADATA_MAX: usize = 8;
@@ -101,9 +109,9 @@ impl Columns {
         let mask = ProjectionMask::roots(schema, self.roots());
         // A column that is not read may be of a type Arrow has no name for;
         // then there are no hints, and strings are read plainly.
-        let hints = parquet_to_arrow_schema(schema, None).ok().map(|schema| {
-            schema.fields().iter().map(|field| viewed(field)).collect::<Fields>()
-        });
+        let hints = parquet_to_arrow_schema(schema, None)
+            .ok()
+            .map(|schema| schema.fields().iter().map(viewed).collect::<Fields>());
         parquet_to_arrow_field_levels(schema, mask, hints.as_ref())
     }
 }
@@ -233,7 +241,11 @@ fn type_name(kind: &DataType) -> String {
         }
         DataType::Map(entries, _) => match map_entry(entries) {
             Some((key, value)) => {
-                format!("a map of {} to {}", type_name(key.data_type()), type_name(value.data_type()))
+                format!(
+                    "a map of {} to {}",
+                    type_name(key.data_type()),
+                    type_name(value.data_type())
+                )
             }
             None => "a map".to_owned(),
         },

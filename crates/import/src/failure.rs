@@ -32,7 +32,9 @@ impl FileFailure {
     pub(crate) fn of_the_file(self) -> Result<(&'static str, String), SourceError> {
         match self {
             FileFailure::Bad { code, reason } => Ok((code, reason)),
-            FileFailure::Source(SourceError::NotFound(reason)) => Ok((codes::FILE_VANISHED, reason)),
+            FileFailure::Source(SourceError::NotFound(reason)) => {
+                Ok((codes::FILE_VANISHED, reason))
+            }
             FileFailure::Source(SourceError::Changed(reason)) => Ok((codes::FILE_CHANGED, reason)),
             FileFailure::Source(error) => Err(error),
         }
@@ -40,12 +42,7 @@ impl FileFailure {
 }
 
 /// The reject of the file at `path`.
-pub(crate) fn file_reject(
-    path: &str,
-    row_group: Option<u32>,
-    code: &str,
-    reason: &str,
-) -> Reject {
+pub(crate) fn file_reject(path: &str, row_group: Option<u32>, code: &str, reason: &str) -> Reject {
     let place = row_group.map(|number| format!(" row group {number}:")).unwrap_or_default();
     Reject {
         file: path.to_owned(),

@@ -262,7 +262,8 @@ impl Table {
         .map_err(|error| corrupt(error.to_string()))?;
         for batch in reader {
             let batch = batch.map_err(|error| corrupt(error.to_string()))?;
-            let rejects = from_arrow(&batch).ok_or_else(|| corrupt("unknown columns".to_owned()))?;
+            let rejects =
+                from_arrow(&batch).ok_or_else(|| corrupt("unknown columns".to_owned()))?;
             page.extend(rejects);
         }
         Ok(())

@@ -76,7 +76,8 @@ impl TaskRunner for LocalRunner {
             }
             let (sender, receiver) = std::sync::mpsc::sync_channel(BATCHES_WAITING);
             let budget = self.parts.settings.decode_budget();
-            let decoding = Decoding { task, source, budget, ahead: Arc::clone(&ahead), stop: &stop };
+            let decoding =
+                Decoding { task, source, budget, ahead: Arc::clone(&ahead), stop: &stop };
             let name = format!("import-{}-decode", task.ordinal);
             spawn(name, scope, move || decoding.run(&sender))?;
             let loaded = loading.load(&receiver);

@@ -5,9 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use arrow_array::builder::{
-    Float32Builder, ListBuilder, StringBuilder, StructBuilder, UInt32Builder,
-};
+use arrow_array::builder::{Float32Builder, ListBuilder, UInt32Builder};
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, Fields, Schema};
@@ -83,17 +81,6 @@ pub(crate) fn sparse(rows: &[Option<SparseParts>]) -> ArrayRef {
     let nulls: NullBuffer = rows.iter().map(Option::is_some).collect();
     let columns: Vec<ArrayRef> = vec![Arc::new(indices.finish()), Arc::new(values.finish())];
     Arc::new(arrow_array::StructArray::new(fields, columns, Some(nulls)))
-}
-
-/// A struct column of one string field, for metadata.
-pub(crate) fn struct_of(name: &str, values: &[Option<&str>]) -> ArrayRef {
-    let fields = vec![Field::new(name, DataType::Utf8, true)];
-    let mut builder = StructBuilder::new(fields, vec![Box::new(StringBuilder::new())]);
-    for value in values {
-        builder.field_builder::<StringBuilder>(0).unwrap().append_option(*value);
-        builder.append(true);
-    }
-    Arc::new(builder.finish())
 }
 
 /// The bytes of a Parquet file.

@@ -79,7 +79,9 @@ impl Progress {
         }
         // Reading is about half of the work, building most of the rest.
         let share = |rows: u64| rows.min(self.rows_total) as f64 / self.rows_total as f64;
-        50.0 * share(self.rows_read) + 45.0 * share(self.rows_done) + 5.0 * share(self.rows_committed)
+        50.0 * share(self.rows_read)
+            + 45.0 * share(self.rows_done)
+            + 5.0 * share(self.rows_committed)
     }
 }
 

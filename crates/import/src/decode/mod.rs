@@ -156,10 +156,7 @@ impl OpenFile {
         }
     }
 
-    fn guarded<T>(
-        &self,
-        decode: impl FnOnce() -> Result<T, String>,
-    ) -> Result<T, FileFailure> {
+    fn guarded<T>(&self, decode: impl FnOnce() -> Result<T, String>) -> Result<T, FileFailure> {
         match catch_unwind(AssertUnwindSafe(decode)) {
             Ok(outcome) => outcome.map_err(|text| self.failure(&text)),
             Err(panic) => Err(self.failure(&panic_text(&*panic))),
@@ -245,10 +242,8 @@ impl OpenFile {
         // string about what it takes in the file.
         let values: u64 = self.chunks(group).map(|chunk| chunk.0.saturating_mul(8)).sum();
         let text: u64 = self.chunks(group).map(|chunk| chunk.2).sum();
-        let per_row = (values / rows)
-            .saturating_add(text / rows)
-            .max(self.dimension as u64 * 4)
-            .max(64);
+        let per_row =
+            (values / rows).saturating_add(text / rows).max(self.dimension as u64 * 4).max(64);
         let fitting = usize::try_from(bytes as u64 / per_row).unwrap_or(BATCH_ROWS_MAX);
         fitting.clamp(1, BATCH_ROWS_MAX)
     }

@@ -152,14 +152,16 @@ fn vectors_of_every_list_and_float_type_become_f32() {
     let offsets = || OffsetBuffer::from_lengths([4, 4]);
     let large = || OffsetBuffer::<i64>::from_lengths([4, 4]);
     let cases: Vec<ArrayRef> = vec![
-        Arc::new(ListArray::new(
-            field(DataType::Float32), offsets(), Arc::new(flat.clone()), None)),
+        Arc::new(ListArray::new(field(DataType::Float32), offsets(), Arc::new(flat.clone()), None)),
         Arc::new(ListArray::new(field(DataType::Float64), offsets(), Arc::new(wide), None)),
         Arc::new(ListArray::new(field(DataType::Float16), offsets(), Arc::new(half), None)),
         Arc::new(LargeListArray::new(
-            field(DataType::Float32), large(), Arc::new(flat.clone()), None)),
-        Arc::new(FixedSizeListArray::new(
-            field(DataType::Float32), 4, Arc::new(flat), None)),
+            field(DataType::Float32),
+            large(),
+            Arc::new(flat.clone()),
+            None,
+        )),
+        Arc::new(FixedSizeListArray::new(field(DataType::Float32), 4, Arc::new(flat), None)),
     ];
     for array in cases {
         let kind = array.data_type().clone();
@@ -171,12 +173,8 @@ fn vectors_of_every_list_and_float_type_become_f32() {
 
 #[test]
 fn null_lists_ragged_lists_and_null_components_are_kept_apart() {
-    let rows = [
-        Some(vec![Some(1.), Some(2.)]),
-        None,
-        Some(vec![]),
-        Some(vec![Some(3.), None, Some(5.)]),
-    ];
+    let rows =
+        [Some(vec![Some(1.), Some(2.)]), None, Some(vec![]), Some(vec![Some(3.), None, Some(5.)])];
     let bytes = plain(&[("id", ids("", 4)), ("values", vectors(&rows))]);
     let mut ranges = Vec::new();
     let decoded = decode_all(&Memory::new(bytes), &SHAPE, SMALL, &mut |batch| {
@@ -234,7 +232,11 @@ fn structs_and_maps_become_json_objects() {
         Field::new("year", DataType::Int64, true),
         Field::new("price", DataType::Float64, true),
         Field::new("sold", DataType::Boolean, true),
-        Field::new("tags", DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), true),
+        Field::new(
+            "tags",
+            DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
+            true,
+        ),
     ]);
     let mut title = StringBuilder::new();
     let mut year = Int64Builder::new();
@@ -276,7 +278,10 @@ fn structs_and_maps_become_json_objects() {
     let mut columns = base().to_vec();
     columns.push(("metadata", Arc::new(map.finish())));
     let found = read(plain(&columns)).metadata;
-    assert_eq!(found.iter().map(Option::as_deref).collect::<Vec<_>>(), [Some(r#"{"k":"v"}"#), None]);
+    assert_eq!(
+        found.iter().map(Option::as_deref).collect::<Vec<_>>(),
+        [Some(r#"{"k":"v"}"#), None]
+    );
 }
 
 #[test]
@@ -361,7 +366,8 @@ fn files_that_are_no_parquet_say_what_was_found() {
 fn victim(codec: Compression) -> Vec<u8> {
     let rows = 120;
     let metadata = vec![Some(r#"{"genre":"drama","year":2020}"#); rows];
-    let entries = vec![Some((Some(vec![Some(1), Some(7)]), Some(vec![Some(0.5), Some(2.0)]))); rows];
+    let entries =
+        vec![Some((Some(vec![Some(1), Some(7)]), Some(vec![Some(0.5), Some(2.0)]))); rows];
     let properties = WriterProperties::builder()
         .set_compression(codec)
         .set_max_row_group_row_count(Some(50))

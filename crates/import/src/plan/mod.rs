@@ -11,7 +11,6 @@ use crossbill_core::{Error, IndexShape, Seed};
 use crossbill_store::{SkippedEntry, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::file_reject;
 use crate::{
     ErrorMode, ImportError, ImportSettings, ImportWatch, Phase, Reject, SourceFile, TaskSpec,
 };
@@ -135,17 +134,16 @@ fn assemble(
     request: &PlanRequest,
     settings: &ImportSettings,
     found: layout::Layout,
-    surveys: Vec<Result<Survey, (&'static str, String)>>,
+    surveys: Vec<Result<Survey, Box<Reject>>>,
 ) -> Plan {
     let mut entries: Vec<_> = found
         .files
         .into_iter()
         .zip(surveys)
-        .map(|((object, namespace), survey)| match survey {
-            Ok(survey) => Ok((SourceFile::from(object), namespace, survey)),
-            Err((code, reason)) => Err(file_reject(&object.path, None, code, &reason)),
+        .map(|((object, namespace), survey)| {
+            survey.map(|survey| (SourceFile::from(object), namespace, survey))
         })
-        .chain(found.rejects.into_iter().map(Err))
+        .chain(found.rejects.into_iter().map(|reject| Err(Box::new(reject))))
         .collect();
     entries.sort_by(|a, b| path(a).cmp(path(b)));
     if request.error_mode == ErrorMode::Abort
@@ -166,7 +164,7 @@ fn assemble(
                 cutter.add(&planned, &survey.row_groups);
                 files.push(planned);
             }
-            Err(reject) => file_errors.push(reject),
+            Err(reject) => file_errors.push(*reject),
         }
     }
     let mut warnings = found.warnings;
@@ -182,7 +180,7 @@ fn assemble(
     }
 }
 
-fn path(entry: &Result<(SourceFile, String, Survey), Reject>) -> &str {
+fn path(entry: &Result<(SourceFile, String, Survey), Box<Reject>>) -> &str {
     match entry {
         Ok((file, _, _)) => &file.path,
         Err(reject) => &reject.file,

@@ -8,10 +8,10 @@ use crossbill_store::{Source, SourceError, SourceObject};
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::columns::Columns;
-use crate::failure::FileFailure;
+use crate::failure::{FileFailure, file_reject};
 use crate::reject::codes;
 use crate::source::{SourceRead, read_footer};
-use crate::{ImportError, ImportWatch};
+use crate::{ImportError, ImportWatch, Reject};
 
 /// Footers read at once; mostly waiting, so more than there are cores.
 const READERS: usize = 16;
@@ -25,14 +25,14 @@ pub(crate) struct Survey {
     pub(crate) ignored: Vec<String>,
 }
 
-/// Surveys all files; one entry each, in order. A source that fails ends the
-/// import.
+/// Surveys all files; one entry each, in order: what it says, or why the file
+/// cannot be read. A source that fails ends the import.
 pub(crate) fn survey(
     source: &Source,
     files: &[(SourceObject, String)],
     shape: &IndexShape,
     watch: &ImportWatch,
-) -> Result<Vec<Result<Survey, (&'static str, String)>>, ImportError> {
+) -> Result<Vec<Result<Survey, Box<Reject>>>, ImportError> {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::with_capacity(files.len()));
     let failed = Mutex::new(None);
@@ -45,7 +45,11 @@ pub(crate) fn survey(
             }
             let file = SourceRead { source: source.clone(), object: object.clone() };
             let outcome = read_footer(&file).and_then(|footer| summarise(&footer, shape));
-            match outcome.map(Ok).or_else(|failure| failure.of_the_file().map(Err)) {
+            let entry = outcome.map(Ok).or_else(|failure| {
+                let (code, reason) = failure.of_the_file()?;
+                Ok(Err(Box::new(file_reject(&object.path, None, code, &reason))))
+            });
+            match entry {
                 Ok(entry) => lock(&found).push((number, entry)),
                 Err(error) => {
                     // The others stop; the first file's error is told.

@@ -5,6 +5,7 @@ use crossbill_core::Metric;
 use crossbill_store::SourceObject;
 
 use super::*;
+use crate::failure::file_reject;
 use crate::reject::codes;
 
 fn object(path: &str) -> SourceObject {
@@ -89,19 +90,23 @@ fn a_directory_that_names_no_namespace_is_a_bad_file() {
 
 #[test]
 fn limits_name_what_was_found() {
+    type Change = fn(&mut ImportSettings);
     let found = laid_out(&["a/1.parquet", "a/2.parquet", "b/1.parquet"]);
-    let check = |change: fn(&mut ImportSettings)| {
+    let check = |change: Change| {
         let mut settings = settings();
         change(&mut settings);
         check_limits(&found, &settings).unwrap_err().to_string()
     };
-    let cases: [(fn(&mut ImportSettings), &str); 4] = [
+    let cases: [(Change, &str); 4] = [
         (|s| s.files_max = 2, "too many files in the import: found 3, expected at most 2"),
         (
             |s| s.file_bytes_max = 99,
             "too many bytes in a/1.parquet: found 100, expected at most 99",
         ),
-        (|s| s.namespaces_max = 1, "too many namespaces in the import: found 2, expected at most 1"),
+        (
+            |s| s.namespaces_max = 1,
+            "too many namespaces in the import: found 2, expected at most 1",
+        ),
         (
             |s| s.namespace_bytes_max = 150,
             "too many bytes in namespace \"a\": found 200, expected at most 150",
@@ -113,18 +118,18 @@ fn limits_name_what_was_found() {
     assert!(check_limits(&found, &settings()).is_ok());
 }
 
-fn planned(
-    mode: ErrorMode,
-    files: &[(&str, Result<Vec<(u64, u64)>, &'static str>)],
-) -> Plan {
+/// A file's row groups (rows, bytes), or why it is bad.
+type Found = Result<Vec<(u64, u64)>, &'static str>;
+
+fn planned(mode: ErrorMode, files: &[(&str, Found)]) -> Plan {
     let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
     let surveys = files
         .iter()
-        .map(|(_, survey)| match survey {
+        .map(|(path, survey)| match survey {
             Ok(row_groups) => {
                 Ok(Survey { row_groups: row_groups.clone(), ignored: vec!["extra".into()] })
             }
-            Err(reason) => Err((codes::FILE_DECODE, (*reason).to_owned())),
+            Err(reason) => Err(Box::new(file_reject(path, None, codes::FILE_DECODE, reason))),
         })
         .collect();
     assemble(&request(mode), &settings(), laid_out(&paths), surveys)

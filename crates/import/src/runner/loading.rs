@@ -14,7 +14,9 @@ use crate::decode::{PieceFailure, RowBatch};
 use crate::failure::file_reject;
 use crate::rejects::{RejectWriter, rejects_key};
 use crate::validate::{ValidBatch, validate};
-use crate::{ErrorMode, Reject, TaskError, TaskOutcome, TaskPiece, TaskSegment, TaskSpec, TaskWatch};
+use crate::{
+    ErrorMode, Reject, TaskError, TaskOutcome, TaskPiece, TaskSegment, TaskSpec, TaskWatch,
+};
 
 /// How often a waiting task looks whether it is to stop.
 const CANCEL_CHECK: Duration = Duration::from_millis(100);

@@ -2,7 +2,7 @@
 //! columns stream through it at once, each at its own place in the file.
 //! Memory held is the cache's bound plus what the decoder still borrows.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -43,14 +43,20 @@ impl BlockOptions {
 /// Reads that somebody will want soon.
 #[derive(Default)]
 pub(crate) struct ReadAhead {
-    queue: Mutex<(VecDeque<(Arc<Blocks>, u64)>, bool)>,
+    queue: Mutex<Wishes>,
     more: Condvar,
+}
+
+#[derive(Default)]
+struct Wishes {
+    waiting: VecDeque<(Arc<Blocks>, u64)>,
+    closed: bool,
 }
 
 impl ReadAhead {
     fn ask(&self, blocks: &Arc<Blocks>, number: u64) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.0.push_back((Arc::clone(blocks), number));
+        queue.waiting.push_back((Arc::clone(blocks), number));
         drop(queue);
         self.more.notify_one();
     }
@@ -61,10 +67,10 @@ impl ReadAhead {
         loop {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             let (blocks, number) = loop {
-                if queue.1 {
+                if queue.closed {
                     return;
                 }
-                match queue.0.pop_front() {
+                match queue.waiting.pop_front() {
                     Some(wish) => break wish,
                     None => {
                         queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -72,16 +78,20 @@ impl ReadAhead {
                 }
             };
             drop(queue);
-            // Whoever needs the block in earnest meets the same error.
-            let _ = blocks.fetch(number);
+            // A reader that was faster has read the block itself, and may be
+            // done with it.
+            if blocks.state().asked.contains(&number) {
+                // Whoever needs the block in earnest meets the same error.
+                let _ = blocks.fetch(number);
+            }
         }
     }
 
     /// Ends the threads; wishes not yet begun are dropped.
     pub(crate) fn close(&self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.1 = true;
-        queue.0.clear();
+        queue.closed = true;
+        queue.waiting.clear();
         drop(queue);
         self.more.notify_all();
     }
@@ -97,6 +107,8 @@ enum Slot {
 #[derive(Default)]
 struct State {
     slots: HashMap<u64, Slot>,
+    /// Asked for, but nobody reads it yet.
+    asked: HashSet<u64>,
     here: usize,
     tick: u64,
 }
@@ -165,7 +177,9 @@ impl Blocks {
             if range.is_empty() || range.start >= self.file.size() || !self.is_wanted(&range) {
                 break;
             }
-            if !self.state().slots.contains_key(&next) {
+            let mut state = self.state();
+            if !state.slots.contains_key(&next) && state.asked.insert(next) {
+                drop(state);
                 self.ahead.ask(self, next);
             }
         }
@@ -174,6 +188,7 @@ impl Blocks {
 
     fn fetch(&self, number: u64) -> Result<Bytes, SourceError> {
         let mut state = self.state();
+        state.asked.remove(&number);
         loop {
             state.tick += 1;
             let tick = state.tick;

@@ -37,9 +37,8 @@ pub(crate) fn read_footer(file: &dyn RangeRead) -> Result<ParquetMetaData, FileF
         return Err(FileFailure::bad(codes::FILE_TRUNCATED, reason));
     }
     if length > PARQUET_FOOTER_BYTES_MAX {
-        let reason = format!(
-            "its footer has {length} bytes, expected at most {PARQUET_FOOTER_BYTES_MAX}"
-        );
+        let reason =
+            format!("its footer has {length} bytes, expected at most {PARQUET_FOOTER_BYTES_MAX}");
         return Err(FileFailure::bad(codes::FILE_LIMIT, reason));
     }
     let data_end = size - 8 - length as u64;
