@@ -5,6 +5,8 @@
 //! own, with its data in a temporary directory, and speaks HTTP to it. Ports
 //! and directories are never shared, so tests run side by side.
 
+#![allow(clippy::unwrap_used, reason = "all of this is tests, its helpers too")]
+
 mod auth;
 mod bad_input;
 mod connections;

