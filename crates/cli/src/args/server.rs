@@ -47,7 +47,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "CROSSBILL_INDEX_PORT_FIRST", value_name = "PORT", hide_env_values = true,
         default_value_t = 5081, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) index_port_first: u16,
-    /// A key that clients must send [repeatable]; without one, only loopback is served
+    /// A key that clients must send (repeatable); without one, only loopback is served
     #[arg(
         long,
         env = "CROSSBILL_API_KEY",
@@ -59,7 +59,7 @@ pub(crate) struct ServeArgs {
     /// File with one key a line; empty lines and lines that start with # do not count
     #[arg(long, env = "CROSSBILL_API_KEY_FILE", value_name = "FILE", hide_env_values = true)]
     pub(crate) api_key_file: Option<PathBuf>,
-    /// Directory that file:// imports may read [repeatable]; none by default
+    /// Directory that file:// imports may read (repeatable); none by default
     #[arg(
         long,
         env = "CROSSBILL_ALLOW_IMPORT_DIR",
@@ -135,7 +135,7 @@ pub(crate) struct EngineArgs {
     /// Session token of temporary credentials
     #[arg(long, env = "CROSSBILL_S3_SESSION_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) s3_session_token: Option<String>,
-    /// Bucket, or bucket/prefix, that may be imported from [repeatable]; default: any
+    /// Bucket, or bucket/prefix, that may be imported from (repeatable); default: any
     #[arg(
         long,
         env = "CROSSBILL_S3_BUCKET",
