@@ -12,6 +12,7 @@ use crossbill_import::{
     execute, first_reason, plan, rejects_key,
 };
 use crossbill_store::killpoint::reach;
+use parking_lot::Mutex;
 
 use super::Waiting;
 use super::job::Job;
@@ -24,6 +25,8 @@ use crate::types::ImportStatus;
 
 /// How long to wait before the end is stored again where the store fails.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// Namespaces prepared at once.
+const RESERVING_THREADS: usize = 8;
 /// Reject messages among the warnings of a completed import.
 const WARNED_FILES_MAX: usize = 100;
 
@@ -61,12 +64,7 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
     let ledger = JobLedger { job, namespaces: namespaces(index, &plan)? };
     resume(job, &ledger);
     check_space(env, index, job, &plan)?;
-    for namespace in ledger.namespaces.values() {
-        if job.is_stopped() {
-            return Err(ImportError::Cancelled);
-        }
-        namespace.reserve(&job.name(), plan.tasks.len() as u32)?;
-    }
+    reserve(job, &ledger, plan.tasks.len() as u32)?;
     let runner = LocalRunner::new(RunnerParts {
         policy: Arc::clone(&env.policy),
         root: env.root.clone(),
@@ -75,6 +73,35 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
         settings: env.import.clone(),
     });
     execute(&plan, &runner, &ledger, env.import.workers, &job.watch)
+}
+
+/// Reserves sequence numbers in every namespace; several at once, because
+/// each waits for the disk.
+fn reserve(job: &Job, ledger: &JobLedger<'_>, tasks: u32) -> std::result::Result<(), ImportError> {
+    let waiting = Mutex::new(ledger.namespaces.values());
+    let failed: Mutex<Option<ImportError>> = Mutex::new(None);
+    let work = || {
+        while failed.lock().is_none() {
+            let Some(namespace) = waiting.lock().next() else { return };
+            let result = if job.is_stopped() {
+                Err(ImportError::Cancelled)
+            } else {
+                namespace.reserve(&job.name(), tasks).map_err(ImportError::from)
+            };
+            if let Err(error) = result {
+                failed.lock().get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for number in 1..RESERVING_THREADS.min(ledger.namespaces.len()) {
+            let name = format!("crossbill-reserve-{number}");
+            // Without the thread the others do its share.
+            let _ = std::thread::Builder::new().name(name).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    failed.into_inner().map_or(Ok(()), Err)
 }
 
 /// The plan of an earlier run, or a new one, stored before anything is read.

@@ -94,7 +94,9 @@ impl Namespace {
         let mut added = self.open_segments(import, outcome, progress.base_seq)?;
         let overlaps = {
             let present = self.state.read().live.clone();
-            self.env().build_pool.install(|| overlaps(&added, &present, import))
+            // Not where segments are built: this holds up other commits, and
+            // would wait there for whole builds.
+            self.env().query_pool.install(|| overlaps(&added, &present, import))
         };
         let mut counts = outcome.counts;
         let replaced = replaced_within_import(&mut added, &overlaps);

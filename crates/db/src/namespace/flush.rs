@@ -9,6 +9,7 @@ use crossbill_engine::{SegmentBuilder, SegmentOptions};
 use crossbill_import::part_key;
 use crossbill_store::SegmentEntry;
 use crossbill_store::killpoint::reach;
+use rayon::ThreadPool;
 use roaring::RoaringBitmap;
 
 use super::commit::Change;
@@ -117,7 +118,9 @@ impl Namespace {
             }
         }
         builder.push(&batch)?;
-        Ok(Some(Built { segment: self.publish_segment(builder, frozen.seq)?, rows: mapped }))
+        // Small, and writers may wait for it: not behind the builds of imports.
+        let segment = self.publish_segment(builder, frozen.seq, &self.env().query_pool)?;
+        Ok(Some(Built { segment, rows: mapped }))
     }
 
     /// A builder for a segment with sequence number `seq`.
@@ -134,9 +137,10 @@ impl Namespace {
         &self,
         builder: SegmentBuilder<crossbill_store::LocalScratch>,
         seq: u64,
+        pool: &ThreadPool,
     ) -> Result<LiveSegment> {
         let env = self.env();
-        let built = builder.finish(&env.build_pool)?;
+        let built = builder.finish(pool)?;
         let part = env.ids.next_id().to_string();
         let key = part_key(self.context.dir.as_str(), &part)?;
         env.root.publish(built.file, &key)?;

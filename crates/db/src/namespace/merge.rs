@@ -82,7 +82,8 @@ impl Namespace {
         if builder.rows() == 0 {
             return Ok((None, rows));
         }
-        Ok((Some(self.publish_segment(builder, seq)?), rows))
+        let segment = self.publish_segment(builder, seq, &self.env().build_pool)?;
+        Ok((Some(segment), rows))
     }
 }
 
