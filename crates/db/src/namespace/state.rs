@@ -34,12 +34,11 @@ pub(crate) struct LiveSegment {
 impl LiveSegment {
     /// A segment as its manifest entry describes it.
     pub(crate) fn open(entry: SegmentEntry, segment: Segment) -> Result<Self> {
-        if entry.rows != segment.rows() {
+        let found = (segment.rows(), segment.checksum());
+        if found != (entry.rows, entry.checksum) {
             return Err(Error::corrupt(format!(
-                "part {} has {} rows, expected {} as its manifest says",
-                entry.part,
-                segment.rows(),
-                entry.rows
+                "part {} has {} rows and checksum {:08x}, expected {} and {:08x} as its manifest says",
+                entry.part, found.0, found.1, entry.rows, entry.checksum
             )));
         }
         let (since_lsn, mut rows) = match &entry.deleted {

@@ -115,29 +115,32 @@ fn namespaces_are_made_listed_and_deleted() {
 
 #[test]
 fn a_damaged_namespace_costs_only_itself() {
-    let place = Place::new();
-    let database = place.open();
-    let index = index(&database, plane());
-    for name in ["good", "bad"] {
-        index.upsert(&namespace(name), vec![record("x", &[1.0, 2.0], "")]).unwrap();
-        index.flush(&namespace(name)).unwrap();
+    for swapped in [false, true] {
+        let place = Place::new();
+        let database = place.open();
+        let index = index(&database, plane());
+        for name in ["good", "bad"] {
+            index.upsert(&namespace(name), vec![record(name, &[1.0, 2.0], "")]).unwrap();
+            index.flush(&namespace(name)).unwrap();
+        }
+        let parts = place.data().join("indexes").join(index.info().uid).join("parts");
+        let mut files: Vec<_> =
+            std::fs::read_dir(&parts).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort_by_key(|path| std::fs::metadata(path).unwrap().modified().unwrap());
+        drop((index, database));
+        let other = std::fs::read(&files[0]).unwrap();
+        let damage = if swapped { other } else { b"not a segment".to_vec() };
+        std::fs::write(&files[1], damage).unwrap();
+        let database = place.open();
+        let index = database.index("a").unwrap();
+        assert_eq!(all_ids(&index, "good"), ["good"]);
+        let refused = index.list_ids(&namespace("bad"), "", None, 10).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt);
+        let put = vec![record("y", &[1.0, 2.0], "")];
+        let refused = index.upsert(&namespace("bad"), put).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+        assert!(files.iter().all(|file| file.exists()), "nothing is swept that might be needed");
+        let cosine = new_index("c", IndexShape::dense(3, Metric::Cosine));
+        database.create_index(cosine).unwrap();
     }
-    let parts = place.data().join("indexes").join(index.info().uid).join("parts");
-    let bad = index.describe_namespace(&namespace("bad")).unwrap();
-    assert_eq!(bad.record_count, 1);
-    let mut files: Vec<_> =
-        std::fs::read_dir(&parts).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort_by_key(|path| std::fs::metadata(path).unwrap().modified().unwrap());
-    drop((index, database));
-    std::fs::write(&files[1], b"not a segment").unwrap();
-    let database = place.open();
-    let index = database.index("a").unwrap();
-    assert_eq!(all_ids(&index, "good"), ["x"]);
-    let refused = index.list_ids(&namespace("bad"), "", None, 10).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Corrupt);
-    let refused = index.upsert(&namespace("bad"), vec![record("y", &[1.0, 2.0], "")]).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
-    assert!(files.iter().all(|file| file.exists()), "nothing is swept that might be needed");
-    let cosine = new_index("c", IndexShape::dense(3, Metric::Cosine));
-    database.create_index(cosine).unwrap();
 }
