@@ -77,10 +77,10 @@ impl Progress {
         if self.rows_total == 0 {
             return 0.0;
         }
-        // Reading is about half of the work, building most of the rest.
+        // Building takes about twice as long as reading.
         let share = |rows: u64| rows.min(self.rows_total) as f64 / self.rows_total as f64;
-        50.0 * share(self.rows_read)
-            + 45.0 * share(self.rows_done)
+        30.0 * share(self.rows_read)
+            + 65.0 * share(self.rows_done)
             + 5.0 * share(self.rows_committed)
     }
 }

@@ -8,10 +8,11 @@ mod json;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch as ArrowBatch;
 use crossbill_core::IndexShape;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection, RowSelector};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 pub(crate) use columns::{
@@ -22,11 +23,15 @@ use crate::columns::{self as schema, Columns};
 use crate::failure::FileFailure;
 use crate::reject::codes;
 use crate::source::blocks::{BlockOptions, Blocks, ReadAhead};
-use crate::source::{OneRowGroup, RangeRead, panic_text, read_footer};
+use crate::source::{BatchLimit, OneRowGroup, RangeRead, panic_text, read_footer};
 use crate::{SourceFile, TaskPiece};
 
 /// Rows of a batch at most, however small they are.
 const BATCH_ROWS_MAX: usize = 16_384;
+/// What a column of a batch may take however small the budget is.
+const COLUMN_BYTES_MIN: u64 = 8 << 20;
+/// How much smaller batches become where one would take too much.
+const SHRINK: usize = 16;
 
 /// Rows as a file holds them, before any rule is checked. All of one row
 /// group.
@@ -175,8 +180,13 @@ impl OpenFile {
         if rows == 0 {
             return Ok(Flow::Go);
         }
-        let batch_rows = self.batch_rows(group, rows, budget.batch_bytes);
-        let mut reader = self.guarded(|| self.reader(number, batch_rows))?;
+        let mut limit = BatchLimit {
+            rows: self.batch_rows(group, rows, budget.batch_bytes),
+            first_row: 0,
+            bytes_max: (4 * budget.batch_bytes as u64).max(COLUMN_BYTES_MIN),
+            exceeded: Arc::default(),
+        };
+        let mut reader = self.guarded(|| self.reader(number, &limit, rows))?;
         let packed: u64 = self.chunks(group).map(|chunk| chunk.1).sum();
         let mut done = 0_u64;
         loop {
@@ -184,8 +194,15 @@ impl OpenFile {
                 let Some(batch) = reader.next() else { return Ok(None) };
                 let batch = batch.map_err(|error| error.to_string())?;
                 self.convert(&batch).map(Some)
-            })?;
-            let Some(mut batch) = next else { break };
+            });
+            let exceeded = limit.exceeded.swap(false, Ordering::AcqRel);
+            if next.is_err() && exceeded && limit.rows > 1 {
+                limit.rows = (limit.rows / SHRINK).max(1);
+                limit.first_row = done;
+                reader = self.guarded(|| self.reader(number, &limit, rows))?;
+                continue;
+            }
+            let Some(mut batch) = next? else { break };
             batch.row_group = number;
             batch.first_row = first_row + done;
             let before = portion(packed, done, rows);
@@ -205,15 +222,29 @@ impl OpenFile {
         Ok(Flow::Go)
     }
 
-    fn reader(&self, number: u32, batch_rows: usize) -> Result<ParquetRecordBatchReader, String> {
+    /// Decodes row group `number` of `rows` rows from the limit's first row
+    /// on. Rows before it cost their reading once more, nothing else.
+    fn reader(
+        &self,
+        number: u32,
+        limit: &BatchLimit,
+        rows: u64,
+    ) -> Result<ParquetRecordBatchReader, String> {
         let schema = self.metadata.file_metadata().schema_descr();
         let levels = self.columns.levels(schema).map_err(|error| error.to_string())?;
         let group = OneRowGroup {
             blocks: Arc::clone(&self.blocks),
             metadata: Arc::clone(&self.metadata),
             number: number as usize,
+            limit: limit.clone(),
         };
-        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, batch_rows, None)
+        let wanted = (limit.first_row > 0).then(|| {
+            RowSelection::from(vec![
+                RowSelector::skip(limit.first_row as usize),
+                RowSelector::select((rows - limit.first_row) as usize),
+            ])
+        });
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, limit.rows, wanted)
             .map_err(|error| error.to_string())
     }
 

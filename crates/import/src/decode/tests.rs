@@ -423,3 +423,71 @@ proptest! {
         }
     }
 }
+
+/// A column chunk whose bytes stand for far more: what a batch may take is
+/// held by smaller batches, and by refusing what no batch can hold.
+#[test]
+fn bombs_stay_within_their_bounds() {
+    let rows = 20_000;
+    // All values in the first rows, none in the others: the average misleads.
+    let crowd = |row: usize| Some(vec![Some(1.0); if row < 40 { 20_000 } else { 0 }]);
+    let values = vectors(&(0..rows).map(crowd).collect::<Vec<_>>());
+    // One text of a megabyte, a thousand times.
+    let big = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20));
+    let metadata: Vec<_> = (0..rows).map(|row| (row < 1000).then_some(big.as_str())).collect();
+    let metadata = strings(&metadata);
+    let columns = || {
+        vec![
+            ("id", ids("", rows)),
+            ("values", Arc::clone(&values)),
+            ("metadata", Arc::clone(&metadata)),
+        ]
+    };
+    let zstd = || {
+        WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_dictionary_page_size_limit(8 << 20)
+    };
+    let budget = DecodeBudget { batch_bytes: 1 << 20, block_bytes: 1 << 20 };
+    let delta = zstd()
+        .set_column_dictionary_enabled("metadata".into(), false)
+        .set_column_encoding("metadata".into(), Encoding::DELTA_BYTE_ARRAY);
+    for (properties, version) in [
+        (zstd(), WriterVersion::PARQUET_1_0),
+        (zstd(), WriterVersion::PARQUET_2_0),
+        (delta, WriterVersion::PARQUET_2_0),
+    ] {
+        let bytes = parquet(&columns(), properties.set_writer_version(version).build());
+        assert!(bytes.len() < 4 << 20, "the file has {} bytes", bytes.len());
+        let (mut next, mut largest) = (0, 0);
+        let decoded = decode_all(&Memory::new(bytes), &SHAPE, budget, &mut |batch| {
+            assert_eq!(batch.first_row, next);
+            let held = batch.values.as_ref().map_or(0, |column| column.values.len() * 4);
+            largest = largest.max(held);
+            let text: usize = (0..batch.rows)
+                .filter(|row| {
+                    let column = batch.metadata.as_ref().unwrap();
+                    matches!(column.get(*row), MetadataRow::Json(json) if json.len() > 1 << 20)
+                })
+                .count();
+            assert_eq!(text as u64, 1000_u64.saturating_sub(next).min(batch.rows as u64));
+            assert_eq!(batch.ids.get(0).unwrap().unwrap(), next.to_string());
+            next += batch.rows as u64;
+        });
+        if let Err(failed) = decoded {
+            panic!("{}", failed.failure);
+        }
+        assert_eq!(next, rows as u64);
+        assert!(largest <= 8 << 20, "a batch of {largest} bytes of values");
+    }
+}
+
+#[test]
+fn a_row_that_no_batch_can_hold_ends_the_file() {
+    let mut rows = vec![Some(vec![Some(1.0_f32); 17 << 20])];
+    rows.extend(std::iter::repeat_n(Some(vec![Some(2.0); 4]), 9));
+    let columns = [("id", ids("", 10)), ("values", vectors(&rows))];
+    let failed = decode_all(&Memory::new(plain(&columns)), &SHAPE, SMALL, &mut |_| {});
+    let message = failed.err().unwrap().failure.to_string();
+    assert!(message.contains("1 rows of it take more than"), "{message}");
+}

@@ -3,8 +3,10 @@
 
 pub(crate) mod blocks;
 mod footer;
+mod levels;
 mod pages;
 mod thrift;
+mod window;
 
 use std::ops::Range;
 
@@ -12,7 +14,7 @@ use bytes::Bytes;
 use crossbill_store::{Source, SourceError, SourceObject};
 
 pub(crate) use footer::{panic_text, read_footer};
-pub(crate) use pages::OneRowGroup;
+pub(crate) use pages::{BatchLimit, OneRowGroup};
 
 /// Ranged reads of one file: the one thing the decoder needs of a source.
 pub(crate) trait RangeRead: Send + Sync {

@@ -1,10 +1,11 @@
 //! Pages on their way to the decoder, each checked before anything is
 //! allocated for it: sizes within limits, no more values than the footer
-//! promised. Codecs that unpack without a bound are unpacked here, up to the
+//! promised, no more of them in a batch than memory allows. Codecs that unpack without a bound are unpacked here, up to the
 //! size the page declared.
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use crossbill_core::limits::PARQUET_PAGE_BYTES_MAX;
@@ -17,6 +18,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::blocks::{BlockReader, Blocks};
 use super::thrift::{PageHead, ThriftError, page_head};
+use super::window::{Leaf, Window};
 
 /// Bytes of one page's header.
 const PAGE_HEADER_BYTES_MAX: u64 = 16 << 20;
@@ -26,6 +28,20 @@ pub(crate) struct OneRowGroup {
     pub(crate) blocks: Arc<Blocks>,
     pub(crate) metadata: Arc<ParquetMetaData>,
     pub(crate) number: usize,
+    pub(crate) limit: BatchLimit,
+}
+
+/// How much a batch may take.
+#[derive(Debug, Clone)]
+pub(crate) struct BatchLimit {
+    /// Rows of a batch.
+    pub(crate) rows: usize,
+    /// Rows of the row group passed over before the first batch.
+    pub(crate) first_row: u64,
+    /// Bytes that one column of a batch may take.
+    pub(crate) bytes_max: u64,
+    /// Raised where decoding failed because a batch would take more.
+    pub(crate) exceeded: Arc<AtomicBool>,
 }
 
 impl OneRowGroup {
@@ -41,7 +57,8 @@ impl RowGroups for OneRowGroup {
 
     fn column_chunks(&self, column: usize) -> Result<Box<dyn PageIterator>> {
         let chunk = self.group().column(column);
-        let pages = GuardedPages::new(Arc::clone(&self.blocks), chunk, self.num_rows())?;
+        let leaf = Leaf::of(self.group().schema_descr().column(column).as_ref());
+        let pages = GuardedPages::new(&self.blocks, chunk, self.num_rows(), leaf, &self.limit)?;
         Ok(Box::new(OneChunk(Some(Box::new(pages)))))
     }
 
@@ -79,12 +96,21 @@ struct GuardedPages {
     /// Values the footer promises that no page has had yet.
     values_left: i64,
     unpack: Option<Unpack>,
+    window: Window,
+    exceeded: Arc<AtomicBool>,
 }
 
 impl GuardedPages {
-    fn new(blocks: Arc<Blocks>, chunk: &ColumnChunkMetaData, rows: usize) -> Result<Self> {
+    fn new(
+        blocks: &Arc<Blocks>,
+        chunk: &ColumnChunkMetaData,
+        rows: usize,
+        leaf: Leaf,
+        limit: &BatchLimit,
+    ) -> Result<Self> {
         let (start, length) = chunk.byte_range();
         let unpack = Unpack::of(chunk.compression());
+        let blocks = Arc::clone(blocks);
         let reader = Arc::new(BlockReader(Arc::clone(&blocks)));
         let inner = if unpack.is_some() {
             let plain = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED);
@@ -94,7 +120,10 @@ impl GuardedPages {
         };
         let end = start + length;
         let values_left = chunk.num_values();
-        Ok(Self { inner, blocks, at: start, end, next: None, values_left, unpack })
+        let window = Window::new(leaf, limit.rows, limit.first_row, limit.bytes_max);
+        let exceeded = Arc::clone(&limit.exceeded);
+        let (at, next) = (start, None);
+        Ok(Self { inner, blocks, at, end, next, values_left, unpack, window, exceeded })
     }
 
     /// Checks the next page once.
@@ -190,12 +219,19 @@ impl PageReader for GuardedPages {
         self.check()?;
         let page = self.inner.get_next_page()?;
         let head = self.step();
-        match (page, head, self.unpack) {
+        let page = match (page, head, self.unpack) {
             (Some(page), Some(head), Some(unpack)) => {
-                Ok(Some(unpack.page(page, head.unpacked_bytes as usize)?))
+                Some(unpack.page(page, head.unpacked_bytes as usize)?)
             }
-            (page, _, _) => Ok(page),
+            (page, _, _) => page,
+        };
+        if let Some(page) = &page {
+            self.window.count(page).map_err(|error| {
+                self.exceeded.store(true, Ordering::Release);
+                bad(error.to_string())
+            })?;
         }
+        Ok(page)
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
@@ -205,7 +241,10 @@ impl PageReader for GuardedPages {
 
     fn skip_next_page(&mut self) -> Result<()> {
         self.check()?;
-        self.step();
+        if let Some(head) = self.step() {
+            let rows = head.rows.unwrap_or(head.values);
+            self.window.skip(u64::try_from(rows).unwrap_or(0));
+        }
         self.inner.skip_next_page()
     }
 }

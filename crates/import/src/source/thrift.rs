@@ -48,6 +48,8 @@ pub(crate) struct PageHead {
     pub(crate) unpacked_bytes: i32,
     /// Values of a data page (0 for other pages), nulls included.
     pub(crate) values: i32,
+    /// Rows of a data page, where it says (version 2 does).
+    pub(crate) rows: Option<i32>,
 }
 
 /// Reads a page header at the start of `bytes`.
@@ -61,12 +63,13 @@ pub(crate) fn page_head(bytes: &[u8]) -> Result<PageHead, ThriftError> {
             (2, I32) => unpacked = Some(walker.i32()?),
             (3, I32) => packed = Some(walker.i32()?),
             // The headers of data pages v1 and v2 begin with the values.
-            (5 | 8, STRUCT) => walker.fields(DEPTH_MAX - 1, |walker, id, kind| {
-                if (id, kind) == (1, I32) {
-                    head.values = walker.i32()?;
-                    return Ok(());
+            (5 | 8, STRUCT) => walker.fields(DEPTH_MAX - 1, |walker, inner, kind| {
+                match (id, inner, kind) {
+                    (_, 1, I32) => head.values = walker.i32()?,
+                    (8, 3, I32) => head.rows = Some(walker.i32()?),
+                    _ => walker.skip(kind, DEPTH_MAX - 2)?,
                 }
-                walker.skip(kind, DEPTH_MAX - 2)
+                Ok(())
             })?,
             _ => walker.skip(kind, DEPTH_MAX - 1)?,
         }
@@ -237,6 +240,7 @@ mod tests {
             packed_bytes: 400,
             unpacked_bytes: 1000,
             values: 250,
+            rows: None,
         };
         assert_eq!(head, expected);
         for end in 0..16 {
