@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crossbill_core::limits::MEMORY_LIMIT_BYTES_MIN;
 use crossbill_core::{RandomIds, SystemClock};
 use crossbill_db::{DatabaseOptions, ImportSettings, Integration, Secret, SourcePolicy};
 use tracing_subscriber::filter::Targets;
@@ -14,9 +15,6 @@ use crate::args::EngineArgs;
 use crate::error::{CliError, Result};
 use crate::machine;
 use crate::settings::IntegrationTable;
-
-/// The least memory that is of use: one segment's builder and one page.
-const MEMORY_BYTES_MIN: u64 = 64 << 20;
 
 /// Imports that run at once; others wait their turn.
 const IMPORTS_AT_ONCE: usize = 2;
@@ -63,10 +61,10 @@ pub(crate) fn database(
 pub(crate) fn memory_bytes(engine: &EngineArgs) -> Result<u64> {
     let limit = engine.memory_limit.unwrap_or_else(machine::memory_quarter);
     match engine.memory_limit {
-        Some(given) if given.0 < MEMORY_BYTES_MIN => {
-            Err(CliError::usage(format!("--memory-limit is {given}, expected at least 64MiB")))
+        Some(given) if given.0 < MEMORY_LIMIT_BYTES_MIN => {
+            Err(CliError::usage(format!("--memory-limit is {given}, expected at least 512MiB")))
         }
-        _ => Ok(limit.0.max(MEMORY_BYTES_MIN)),
+        _ => Ok(limit.0.max(MEMORY_LIMIT_BYTES_MIN)),
     }
 }
 

@@ -82,3 +82,7 @@ pub const MEMTABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const WAL_FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of a stored document such as a manifest (ours).
 pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// Least bytes of `--memory-limit` (ours): measured, an import of 768
+/// components a record peaks near 320 MiB however little it is given.
+pub const MEMORY_LIMIT_BYTES_MIN: u64 = 512 * 1024 * 1024;

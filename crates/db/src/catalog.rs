@@ -70,7 +70,7 @@ impl Catalog {
         first_port: u16,
     ) -> Result<()> {
         if self.indexes.contains_key(&new.name) {
-            return Err(Error::conflict("Resource already exists"));
+            return Err(Error::conflict(format!("Resource already exists: index {}", new.name)));
         }
         let taken = |port: &u16| self.indexes.values().any(|entry| entry.port == *port);
         let port = (first_port..=u16::MAX).find(|port| !taken(port)).ok_or_else(|| {
@@ -188,7 +188,7 @@ mod tests {
         let again = catalog.create(new_index("c"), "x".into(), Timestamp(1), 5081).unwrap_err();
         assert_eq!(
             (again.kind(), again.message()),
-            (ErrorKind::Conflict, "Resource already exists")
+            (ErrorKind::Conflict, "Resource already exists: index c")
         );
         assert_eq!(catalog.get("nope").unwrap_err().message(), "Index nope not found");
         let all = catalog.create(new_index("e"), "e".into(), Timestamp(1), 65535);

@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::body::{Packing, announced, collect, discard, inflate, packing};
 use crate::call::{Answer, Call, Reply, Site, query_pairs};
 use crate::error::ApiError;
+use crate::host::is_loopback;
 use crate::ports::Ports;
 use crate::routes::{Access, Plane, ROUTES, Route, elsewhere};
 use crate::{ApiKey, ServerConfig};
@@ -183,6 +184,7 @@ fn admit(
     };
     if access == Access::Key {
         check_key(&shared.config.api_keys, &parts.headers)?;
+        check_local(&shared.config, parts)?;
     }
     match found {
         Found::Route(route) => Ok((route, packing(&parts.headers)?)),
@@ -191,6 +193,30 @@ fn admit(
             format!("{} does not take {}", parts.uri.path(), parts.method),
         )),
         Found::NoRoute => Err(no_route(plane, parts)),
+    }
+}
+
+/// Without a key, being on this machine is what lets a caller in. A web page
+/// in a browser here is not: its requests carry the page's origin, or, where
+/// its name was pointed at this machine, that name as the host.
+fn check_local(config: &ServerConfig, parts: &request::Parts) -> Result<(), ApiError> {
+    if !config.api_keys.is_empty() || config.insecure {
+        return Ok(());
+    }
+    let host = parts.headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let host = host.or(parts.uri.authority().map(|authority| authority.as_str().as_bytes()));
+    let origin = parts.headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+    let foreign = [host, origin]
+        .into_iter()
+        .flatten()
+        .find(|text| !std::str::from_utf8(text).is_ok_and(is_loopback));
+    match foreign {
+        None => Ok(()),
+        Some(name) => Err(ApiError::forbidden(format!(
+            "the request is from or for {:?}, expected a loopback address: \
+             without an API key only this machine is served",
+            String::from_utf8_lossy(name)
+        ))),
     }
 }
 

@@ -35,6 +35,11 @@ impl ApiError {
         Self::of_kind(ErrorKind::NotFound, message)
     }
 
+    /// Something that is not allowed.
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::of_kind(ErrorKind::Forbidden, message)
+    }
+
     /// A body over its limit.
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
         Self::of_kind(ErrorKind::TooLarge, message)

@@ -38,6 +38,18 @@ fn host_alone(text: &str) -> Option<&str> {
     (!host.is_empty() && host.len() <= 255 && host.bytes().all(good)).then_some(host)
 }
 
+/// Whether `text` (a `Host` header, an authority or an `Origin`) names this
+/// machine to itself: a loopback address or a `localhost` name.
+pub(crate) fn is_loopback(text: &str) -> bool {
+    let authority = text.split_once("://").map_or(text, |(_, authority)| authority);
+    let Some(host) = host_alone(authority) else { return false };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let name = bare.to_ascii_lowercase();
+    bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
+}
+
 fn reachable(ip: IpAddr) -> IpAddr {
     if ip.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { ip }
 }
@@ -45,6 +57,19 @@ fn reachable(ip: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loopback_names_are_told_apart() {
+        for yes in
+            ["127.0.0.1:5080", "[::1]:1", "localhost", "http://Localhost:3000", "a.localhost"]
+        {
+            assert!(is_loopback(yes), "{yes}");
+        }
+        for no in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "null", "", "localhost.x"]
+        {
+            assert!(!is_loopback(no), "{no}");
+        }
+    }
 
     #[test]
     fn the_client_gets_back_the_host_it_used() {

@@ -23,7 +23,8 @@ fn indexes_live_until_they_are_deleted() {
     let made = database.create_index(new_index("a", plane())).unwrap();
     database.create_index(new_index("b", IndexShape::sparse())).unwrap();
     let again = database.create_index(new_index("a", plane())).unwrap_err();
-    assert_eq!((again.kind(), again.message()), (ErrorKind::Conflict, "Resource already exists"));
+    let expected = (ErrorKind::Conflict, "Resource already exists: index a");
+    assert_eq!((again.kind(), again.message()), expected);
     assert_eq!(database.index_by_id(&made.uid).unwrap().info(), made);
     database
         .index("a")

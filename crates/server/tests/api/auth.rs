@@ -99,3 +99,22 @@ async fn a_refusal_is_seen_by_a_client_that_sends_much_first() {
     let got = server.send(Method::POST, "/indexes", &[("Api-Key", "wrong")], body).await;
     got.control_error(401, "UNAUTHENTICATED");
 }
+
+#[tokio::test]
+async fn without_a_key_no_web_page_gets_in() {
+    let server = Server::start().await;
+    for (name, value, status) in [
+        ("Host", "127.0.0.1:1", 200),
+        ("Host", "localhost", 200),
+        ("Host", "rebound.example:5080", 403),
+        ("Origin", "http://localhost:3000", 200),
+        ("Origin", "https://page.example", 403),
+        ("Origin", "null", 403),
+    ] {
+        let got = server.send(Method::GET, "/indexes", &[(name, value)], None).await;
+        assert_eq!(got.status, status, "{name}: {value}");
+    }
+    let server = Server::start_with_key().await;
+    let headers = [("Host", "db.example"), ("Api-Key", KEY)];
+    assert_eq!(server.send(Method::GET, "/indexes", &headers, None).await.status, 200);
+}
