@@ -1,7 +1,7 @@
 //! Pages on their way to the decoder, each checked before anything is
 //! allocated for it: sizes within limits, no more values than the footer
-//! promised, no more of them in a batch than memory allows. Codecs that unpack without a bound are unpacked here, up to the
-//! size the page declared.
+//! promised, no more of them in a batch than memory allows. Codecs that unpack
+//! without a bound are unpacked here, up to the size the page declared.
 
 use std::io::Read;
 use std::sync::Arc;
