@@ -27,6 +27,14 @@ impl FileFailure {
         FileFailure::Bad { code, reason: reason.into() }
     }
 
+    /// The same, where the file is bad because it is over a limit.
+    pub(crate) fn of_a_limit(self) -> Self {
+        match self {
+            FileFailure::Bad { reason, .. } => FileFailure::bad(codes::FILE_LIMIT, reason),
+            source => source,
+        }
+    }
+
     /// The code and reason where the file itself is at fault (bad, vanished,
     /// changed); otherwise the source's error, which fails the import.
     pub(crate) fn of_the_file(self) -> Result<(&'static str, String), SourceError> {

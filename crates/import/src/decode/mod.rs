@@ -157,7 +157,10 @@ impl OpenFile {
     fn failure(&self, text: &str) -> FileFailure {
         match self.blocks.failure() {
             Some(error) => FileFailure::Source(error),
-            None => FileFailure::bad(codes::FILE_DECODE, format!("it is damaged: {text}")),
+            None => {
+                let text = without_prefixes(text);
+                FileFailure::bad(codes::FILE_DECODE, format!("it is damaged: {text}"))
+            }
         }
     }
 
@@ -185,6 +188,7 @@ impl OpenFile {
             first_row: 0,
             bytes_max: (4 * budget.batch_bytes as u64).max(COLUMN_BYTES_MIN),
             exceeded: Arc::default(),
+            page_too_large: Arc::default(),
         };
         let mut reader = self.guarded(|| self.reader(number, &limit, rows))?;
         let packed: u64 = self.chunks(group).map(|chunk| chunk.1).sum();
@@ -202,6 +206,8 @@ impl OpenFile {
                 reader = self.guarded(|| self.reader(number, &limit, rows))?;
                 continue;
             }
+            let over = exceeded || limit.page_too_large.load(Ordering::Acquire);
+            let next = next.map_err(|failure| if over { failure.of_a_limit() } else { failure });
             let Some(mut batch) = next? else { break };
             batch.row_group = number;
             batch.first_row = first_row + done;
@@ -307,6 +313,16 @@ impl OpenFile {
             metadata,
         })
     }
+}
+
+/// What the decoder says without the names of its own layers.
+fn without_prefixes(mut text: &str) -> &str {
+    const PREFIXES: [&str; 4] =
+        ["Parquet argument error: ", "Parquet error: ", "External: ", "Arrow: "];
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    text
 }
 
 /// `rows` rows' share of `bytes` that `total` rows have.

@@ -362,6 +362,38 @@ fn files_that_are_no_parquet_say_what_was_found() {
     }
 }
 
+#[test]
+fn a_page_that_claims_too_much_is_refused_before_it_is_unpacked() {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_dictionary_enabled(false)
+        .build();
+    let vector = Some(vec![Some(1.0_f32); 4]);
+    let columns = [("id", ids("", 70_000)), ("values", vectors(&vec![vector; 70_000]))];
+    let mut bytes = parquet(&columns, properties);
+    let metadata = crate::source::read_footer(&Memory::new(bytes.clone())).unwrap();
+    let (start, _) = metadata.row_group(0).column(1).byte_range();
+    let head = &bytes[start as usize..];
+    // Field 2 (unpacked bytes) is a varint of three bytes: it and the field
+    // behind it make room for one of five, 2^31 - 2 zigzagged.
+    assert_eq!((head[0], head[2], head[6]), (0x15, 0x15, 0x15));
+    let at = start as usize + 3;
+    let end = at + 3;
+    let packed_end = end + 1 + bytes[end + 1..].iter().position(|byte| byte & 0x80 == 0).unwrap();
+    let packed = bytes[end..=packed_end].to_vec();
+    let mut changed = vec![0xfc, 0xff, 0xff, 0xff, 0x0f];
+    changed.extend(packed);
+    // The page's header grows by two bytes; what is behind it moves over the
+    // page's last bytes.
+    let page_end = start as usize + 4000;
+    bytes.copy_within(packed_end + 1..page_end - 2, packed_end + 3);
+    bytes[at..at + changed.len()].copy_from_slice(&changed);
+    let failed = decode_all(&Memory::new(bytes), &SHAPE, SMALL, &mut |_| {}).err().unwrap();
+    let (code, reason) = failed.failure.of_the_file().unwrap();
+    assert_eq!(code, codes::FILE_LIMIT, "{reason}");
+    assert!(reason.contains("2147483646 bytes unpacked, expected at most 268435456"), "{reason}");
+}
+
 /// A valid file of several row groups and all columns.
 fn victim(codec: Compression) -> Vec<u8> {
     let rows = 120;
@@ -488,6 +520,7 @@ fn a_row_that_no_batch_can_hold_ends_the_file() {
     rows.extend(std::iter::repeat_n(Some(vec![Some(2.0); 4]), 9));
     let columns = [("id", ids("", 10)), ("values", vectors(&rows))];
     let failed = decode_all(&Memory::new(plain(&columns)), &SHAPE, SMALL, &mut |_| {});
-    let message = failed.err().unwrap().failure.to_string();
-    assert!(message.contains("1 rows of it take more than"), "{message}");
+    let (code, reason) = failed.err().unwrap().failure.of_the_file().unwrap();
+    assert_eq!(code, codes::FILE_LIMIT);
+    assert!(reason.starts_with("it is damaged: 1 rows of it take more than"), "{reason}");
 }

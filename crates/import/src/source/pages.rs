@@ -42,6 +42,8 @@ pub(crate) struct BatchLimit {
     pub(crate) bytes_max: u64,
     /// Raised where decoding failed because a batch would take more.
     pub(crate) exceeded: Arc<AtomicBool>,
+    /// Raised where decoding failed because a page is too large.
+    pub(crate) page_too_large: Arc<AtomicBool>,
 }
 
 impl OneRowGroup {
@@ -97,7 +99,7 @@ struct GuardedPages {
     values_left: i64,
     unpack: Option<Unpack>,
     window: Window,
-    exceeded: Arc<AtomicBool>,
+    limit: BatchLimit,
 }
 
 impl GuardedPages {
@@ -121,9 +123,8 @@ impl GuardedPages {
         let end = start + length;
         let values_left = chunk.num_values();
         let window = Window::new(leaf, limit.rows, limit.first_row, limit.bytes_max);
-        let exceeded = Arc::clone(&limit.exceeded);
-        let (at, next) = (start, None);
-        Ok(Self { inner, blocks, at, end, next, values_left, unpack, window, exceeded })
+        let (at, next, limit) = (start, None, limit.clone());
+        Ok(Self { inner, blocks, at, end, next, values_left, unpack, window, limit })
     }
 
     /// Checks the next page once.
@@ -168,6 +169,7 @@ impl GuardedPages {
             )));
         }
         if unpacked.max(packed) > PARQUET_PAGE_BYTES_MAX as u64 {
+            self.limit.page_too_large.store(true, Ordering::Release);
             return Err(bad(format!(
                 "a page at byte {at} has {unpacked} bytes unpacked, expected at most \
                  {PARQUET_PAGE_BYTES_MAX}"
@@ -227,7 +229,7 @@ impl PageReader for GuardedPages {
         };
         if let Some(page) = &page {
             self.window.count(page).map_err(|error| {
-                self.exceeded.store(true, Ordering::Release);
+                self.limit.exceeded.store(true, Ordering::Release);
                 bad(error.to_string())
             })?;
         }
