@@ -64,7 +64,7 @@ async fn a_client_that_sends_nothing_more_is_let_go() {
     let control = server.control.to_string();
     assert_eq!(raw(&control, "").await, "");
     assert_eq!(raw(&control, "GET /health HTTP/1.1\r\nHost:").await, "");
-    let kept = raw(&control, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let kept = raw(&control, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(kept.starts_with("HTTP/1.1 200"), "{kept}");
 }
 
@@ -75,7 +75,7 @@ async fn a_body_that_never_ends_runs_into_the_deadline() {
     let host = server.dense("a", 2, "cosine").await;
     let answer = raw(
         &host,
-        "POST /query HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{",
+        "POST /query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{",
     )
     .await;
     assert!(answer.starts_with("HTTP/1.1 504") && answer.contains(r#""code":4"#), "{answer}");
@@ -89,7 +89,7 @@ async fn a_shutdown_lets_a_request_finish() {
     let body = r#"{"vectors":[{"id":"late","values":[1,2]}]}"#;
     let mut stream = TcpStream::connect(host.trim_start_matches("http://")).await.unwrap();
     let head = format!(
-        "POST /vectors/upsert HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        "POST /vectors/upsert HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();

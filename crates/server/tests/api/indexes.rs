@@ -145,7 +145,7 @@ async fn what_is_not_done_here_says_so() {
 
 #[tokio::test]
 async fn a_public_address_is_given_out_and_otherwise_the_host_asked_for() {
-    let server = Server::start().await;
+    let server = Server::start_with(|config| config.insecure = true).await;
     server.dense("a", 2, "cosine").await;
     let got = server.send(Method::GET, "/indexes/a", &[("Host", "vectors.lan:9")], None).await;
     assert_eq!(got.ok(200)["host"], "http://vectors.lan:5081");
