@@ -3,8 +3,8 @@
 
 use crossbill_core::Metric;
 
-use crate::TopK;
 use crate::kernels;
+use crate::{RowScores, TopK};
 
 /// The score of `vector` for `query` in the API's scale: cosine similarity
 /// (clamped to [-1, 1]), dot product, or squared Euclidean distance.
@@ -39,6 +39,31 @@ fn cosine_f64(a: &[f32], b: &[f32]) -> f32 {
     }
     let norms = (square_a * square_b).sqrt();
     if norms > 0.0 { (dot / norms) as f32 } else { 0.0 }
+}
+
+/// The scores of full vectors for one query.
+pub struct VectorScores<'a, F> {
+    metric: Metric,
+    query: &'a [f32],
+    query_norm: f32,
+    vector: F,
+}
+
+impl<'a, 'v, F: Fn(u32) -> &'v [f32]> VectorScores<'a, F> {
+    /// Scores by `metric`; `vector` gives a row's full vector.
+    pub fn new(metric: Metric, query: &'a [f32], vector: F) -> Self {
+        Self { metric, query, query_norm: kernels::norm(query), vector }
+    }
+}
+
+impl<'v, F: Fn(u32) -> &'v [f32]> RowScores for VectorScores<'_, F> {
+    fn score(&self, row: u32) -> f32 {
+        score(self.metric, self.query, self.query_norm, (self.vector)(row))
+    }
+
+    fn prefetch(&self, row: u32) {
+        kernels::prefetch((self.vector)(row));
+    }
 }
 
 /// Scores every row and offers it to `top`.

@@ -21,31 +21,41 @@ const FLAT_CELLS_MAX: usize = 48;
 /// Points a coarse cell's centroid is trained on.
 const COARSE_POINTS_PER_CELL: usize = 192;
 
-/// Trains `cells` centroids (row after row) on `points`, rows of `dimension`
-/// finite values; fewer where there are fewer points. Runs on the current
-/// rayon pool.
-pub(crate) fn train(points: &[f32], dimension: usize, cells: usize, seed: Seed) -> Vec<f32> {
+/// What training yields.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Clusters {
+    /// Row after row.
+    pub(crate) centroids: Vec<f32>,
+    /// How many of them, one after another, lie in each coarse cell.
+    pub(crate) groups: Vec<usize>,
+}
+
+/// Trains `cells` centroids on `points`, rows of `dimension` finite values;
+/// fewer where there are fewer points. Runs on the current rayon pool.
+pub(crate) fn train(points: &[f32], dimension: usize, cells: usize, seed: Seed) -> Clusters {
     let count = points.len() / dimension;
     let cells = cells.min(count);
     if cells <= FLAT_CELLS_MAX {
-        return lloyd(points, dimension, cells, seed.derive("flat").rng());
+        let centroids = lloyd(points, dimension, cells, seed.derive("flat").rng());
+        return Clusters { groups: vec![centroids.len() / dimension], centroids };
     }
     let coarse_cells = (cells as f64).sqrt().round() as usize;
     let sample = every_nth(points, dimension, coarse_cells * COARSE_POINTS_PER_CELL);
     let coarse = lloyd(&sample, dimension, coarse_cells, seed.derive("coarse").rng());
     let members = members(points, dimension, &coarse);
     let counts: Vec<usize> = members.iter().map(Vec::len).collect();
+    let groups = shares(&counts, cells);
     let fine: Vec<Vec<f32>> = members
         .par_iter()
-        .zip(shares(&counts, cells))
+        .zip(&groups)
         .enumerate()
-        .map(|(cell, (members, share))| {
+        .map(|(cell, (members, &share))| {
             let own: Vec<f32> =
                 members.iter().flat_map(|&point| row(points, dimension, point)).copied().collect();
             lloyd(&own, dimension, share, seed.derive(&format!("fine {cell}")).rng())
         })
         .collect();
-    fine.concat()
+    Clusters { centroids: fine.concat(), groups }
 }
 
 /// Moves each centroid to the mean of the points that `cell_of` puts there;
@@ -246,7 +256,8 @@ mod tests {
     fn more_cells_than_groups_find_every_group() {
         for groups in [3, 20, 100] {
             let points = grouped(groups, 64, 8);
-            let centroids = train(&points, 8, groups * 4, Seed(1));
+            let Clusters { centroids, groups: sizes } = train(&points, 8, groups * 4, Seed(1));
+            assert_eq!(sizes.iter().sum::<usize>(), groups * 4);
             assert_eq!(centroids.len(), groups * 4 * 8);
             let left = distortion(&points, 8, &centroids);
             assert!(left < 1.0, "{groups}: {left}"); // 400 × 8 where groups share cells
@@ -255,9 +266,9 @@ mod tests {
 
     #[test]
     fn equal_points_and_few_points_are_fine() {
-        assert_eq!(train(&[], 4, 10, Seed(1)), Vec::<f32>::new());
-        assert_eq!(train(&[1.0; 12], 4, 10, Seed(1)), vec![1.0; 12]);
-        let many = train(&[2.0; 4 * 4000], 4, 100, Seed(1));
+        assert_eq!(train(&[], 4, 10, Seed(1)).centroids, Vec::<f32>::new());
+        assert_eq!(train(&[1.0; 12], 4, 10, Seed(1)).centroids, vec![1.0; 12]);
+        let many = train(&[2.0; 4 * 4000], 4, 100, Seed(1)).centroids;
         assert_eq!(many, vec![2.0; 400]);
     }
 

@@ -16,7 +16,7 @@ mod segment;
 mod topk;
 
 pub use format_error::FormatError;
-pub use ivf::{Effort, Ivf, IvfSections, RowSource, SearchStats, build_ivf};
+pub use ivf::{Effort, Ivf, IvfSections, RowScores, RowSource, SearchStats, build_ivf};
 pub use segment::{
     AlignedBytes, BuildError, BuiltSegment, PartBytes, Segment, SegmentBuilder, SegmentOptions,
     SegmentQuery,

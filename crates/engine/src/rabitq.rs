@@ -109,9 +109,14 @@ impl QueryCode {
         Self { quanta, table, step: 0.0, bias: 0.0, noise: 0.0 }
     }
 
-    /// Components of a query, padded.
-    pub(crate) fn dimension(&self) -> usize {
-        self.quanta.len()
+    /// The query in steps.
+    pub(crate) fn quanta(&self) -> &[i8] {
+        &self.quanta
+    }
+
+    /// The step that the query was rounded to.
+    pub(crate) fn step(&self) -> f32 {
+        self.step / 2.0
     }
 
     /// Takes a rotated query, relative to the origin.
@@ -188,26 +193,27 @@ pub(crate) fn write_block<'a>(
     }
 }
 
+/// Blocks of the rows in their order, each with its signs and factors.
+pub(crate) fn write_list(
+    dimension: usize,
+    rows: impl Iterator<Item = (Vec<u8>, Factors)>,
+) -> Vec<u8> {
+    let rows: Vec<(Vec<u8>, Factors)> = rows.collect();
+    let mut list = vec![0; blocks_of(rows.len()) * block_bytes(dimension)];
+    let blocks = list.chunks_exact_mut(block_bytes(dimension));
+    for (number, (block, rows)) in blocks.zip(rows.chunks(BLOCK_ROWS)).enumerate() {
+        let numbered = rows.iter().zip(number * BLOCK_ROWS..);
+        let rows = numbered.map(|((signs, factors), at)| (at as u32, &signs[..], *factors));
+        write_block(dimension, rows, block);
+    }
+    list
+}
+
 /// A block seen by a scan.
 pub(crate) struct Block<'a> {
     codes: &'a [u8],
     factors: &'a [u8; FACTOR_BYTES],
     rows: &'a [[u8; 4]],
-}
-
-/// Bounds of a block's distances.
-pub(crate) struct Bounds {
-    sums: [u32; BLOCK_ROWS],
-    /// Lower bounds.
-    pub(crate) lower: [f32; BLOCK_ROWS],
-    /// Upper bounds.
-    pub(crate) upper: [f32; BLOCK_ROWS],
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { sums: [0; BLOCK_ROWS], lower: [0.0; BLOCK_ROWS], upper: [0.0; BLOCK_ROWS] }
-    }
 }
 
 impl<'a> Block<'a> {
@@ -224,11 +230,15 @@ impl<'a> Block<'a> {
         u32::from_le_bytes(self.rows[place])
     }
 
-    /// Computes the bounds; a bit for each place whose lower bound does not
-    /// reach the threshold.
-    pub(crate) fn bounds(&self, query: &QueryCode, terms: &BoundTerms, out: &mut Bounds) -> u32 {
-        kernels::block_sums(self.codes, &query.table, &mut out.sums);
-        kernels::block_bounds(&out.sums, self.factors, terms, &mut out.lower, &mut out.upper)
+    /// Computes lower bounds; a bit for each place whose bound does not reach
+    /// the threshold.
+    pub(crate) fn bounds(
+        &self,
+        query: &QueryCode,
+        terms: &BoundTerms,
+        lower: &mut [f32; BLOCK_ROWS],
+    ) -> u32 {
+        kernels::block_bounds(self.codes, &query.table, self.factors, terms, lower)
     }
 }
 

@@ -10,13 +10,13 @@ use crossbill_core::{IndexShape, Seed};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
+use super::assign::{AssignScratch, Assigner};
 use super::cells::{Cells, Placed};
-use super::gather::Gather;
+use super::search::Ivf;
 use super::space::Space;
 use super::train::{Trained, train};
-use super::truth::Truth;
 use super::tuning::{self, Encoded, Tuning};
-use super::{IvfSections, RowSource, bytes, form_of};
+use super::{IvfSections, RowSource, bytes, form_of, truth};
 use crate::kernels::{self, BLOCK_ROWS};
 use crate::rabitq::{self, Factors, Form, block_bytes, blocks_of};
 
@@ -42,7 +42,7 @@ pub fn build_ivf(
     if live == 0 {
         let mean = vec![0.0; shape.dimension as usize];
         let space = Space::new(shape, seed.derive("rotation"), mean);
-        let cells = Cells::new(Form::SquaredL2, Vec::new(), space.origin(), None);
+        let cells = Cells::new(Form::SquaredL2, Vec::new(), space.origin());
         let encoded = Encoded { cell_of: Vec::new(), signs: Vec::new(), factors: Vec::new() };
         return Ok(IvfSections {
             centroids: centroid_section(&space, &cells),
@@ -51,28 +51,27 @@ pub fn build_ivf(
         });
     }
     pool.install(|| {
-        let Trained { space, cells, queries, query_rows } = train(shape, seed, source, skip, live)?;
-        let form = form_of(shape);
-        let truth = Truth::new(form, &queries, query_rows, space.origin(), live);
-        let encoded = encode_rows(shape, &space, &cells, source, skip, &truth)?;
-        let truths = truth.finish();
-        let mut tuning = tuning::measure(form, &cells, &queries, &truths, &encoded);
-        let mut ordered = cells;
+        let Trained { space, assigner, query_rows } = train(shape, seed, source, skip, live)?;
+        let encoded = encode_rows(shape, &space, &assigner, source, skip)?;
+        let postings = posting_section(space.padded(), assigner.len(), &encoded);
+        let cells = Cells::new(Form::SquaredL2, assigner.into_centroids(), space.origin());
+        let untuned = Tuning::untuned(cells.len() as u32);
+        let ivf = Ivf::over(shape, source.rows(), space, cells, untuned, &postings)
+            .map_err(|error| io::Error::other(format!("the index just built: {error}")))?;
+        let neighbours = truth::find(&ivf, &postings, source, &query_rows)?;
+        let Ivf { form, space, mut cells, .. } = ivf;
+        let mut tuning = tuning::measure(form, &cells, &neighbours, &encoded);
         if form == Form::NegativeDot {
             // Vectors of about one length are found sooner by distance,
             // others by product; the held-out queries tell.
-            let centroids = ordered.centroids().to_vec();
-            let by_product = Cells::new(form, centroids, space.origin(), None);
-            let other = tuning::measure(form, &by_product, &queries, &truths, &encoded);
+            let by_product = Cells::new(form, cells.centroids().to_vec(), space.origin());
+            let other = tuning::measure(form, &by_product, &neighbours, &encoded);
             if other.cost() < tuning.cost() {
-                (ordered, tuning) = (by_product, other);
+                (cells, tuning) = (by_product, other);
             }
         }
-        Ok(IvfSections {
-            centroids: centroid_section(&space, &ordered),
-            postings: posting_section(space.padded(), ordered.len(), &encoded),
-            tuning: tuning.to_bytes(),
-        })
+        let centroids = centroid_section(&space, &cells);
+        Ok(IvfSections { centroids, postings, tuning: tuning.to_bytes() })
     })
 }
 
@@ -80,12 +79,11 @@ pub fn build_ivf(
 struct Scratch {
     raw: Vec<f32>,
     placed: Vec<f32>,
-    squares: Vec<f32>,
-    rows: Vec<u32>,
+    /// Places of the placed rows in their task.
+    places: Vec<usize>,
     residual: Vec<f32>,
-    products: Vec<f32>,
     vector: Placed,
-    gather: Gather,
+    assign: AssignScratch,
 }
 
 impl Scratch {
@@ -93,12 +91,10 @@ impl Scratch {
         Self {
             raw: Vec::new(),
             placed: Vec::new(),
-            squares: Vec::new(),
-            rows: Vec::new(),
+            places: Vec::new(),
             residual: vec![0.0; padded],
-            products: Vec::new(),
             vector: Placed::new(padded),
-            gather: Gather::default(),
+            assign: AssignScratch::default(),
         }
     }
 }
@@ -108,20 +104,18 @@ struct Encoder<'a> {
     form: Form,
     dimension: usize,
     space: &'a Space,
-    cells: &'a Cells,
+    assigner: &'a Assigner,
     source: &'a dyn RowSource,
     skip: &'a RoaringBitmap,
-    truth: &'a Truth,
 }
 
 /// Streams all rows through placing, assigning and encoding.
 fn encode_rows(
     shape: &IndexShape,
     space: &Space,
-    cells: &Cells,
+    assigner: &Assigner,
     source: &dyn RowSource,
     skip: &RoaringBitmap,
-    truth: &Truth,
 ) -> io::Result<Encoded> {
     let (rows, dimension) = (source.rows() as usize, shape.dimension as usize);
     let code_bytes = space.padded() / 8;
@@ -130,7 +124,7 @@ fn encode_rows(
         signs: vec![0; rows * code_bytes],
         factors: vec![Factors::UNKNOWN; rows],
     };
-    let encoder = Encoder { form: form_of(shape), dimension, space, cells, source, skip, truth };
+    let encoder = Encoder { form: form_of(shape), dimension, space, assigner, source, skip };
     let chunk = (CHUNK_VALUES / dimension).clamp(CHUNK_ROWS.0, CHUNK_ROWS.1);
     let chunks = encoded
         .cell_of
@@ -157,49 +151,30 @@ impl Encoder<'_> {
         factors: &mut [Factors],
         scratch: &mut Scratch,
     ) -> io::Result<()> {
-        let padded = self.space.padded();
-        scratch.raw.resize(cell_of.len() * self.dimension, 0.0);
-        self.source.read(first as u32, &mut scratch.raw)?;
-        scratch.placed.clear();
-        scratch.squares.clear();
-        scratch.rows.clear();
-        for at in 0..cell_of.len() {
-            let row = (first + at) as u32;
-            if self.skip.contains(row) {
-                continue;
-            }
-            let raw = &scratch.raw[at * self.dimension..][..self.dimension];
-            self.space.place(raw, &mut scratch.vector.values);
-            scratch.vector.refresh();
+        let (padded, dimension) = (self.space.padded(), self.dimension);
+        let Scratch { raw, placed, places, residual, vector, assign } = scratch;
+        raw.resize(cell_of.len() * dimension, 0.0);
+        self.source.read(first as u32, raw)?;
+        places.clear();
+        places.extend((0..cell_of.len()).filter(|at| !self.skip.contains((first + at) as u32)));
+        placed.resize(places.len() * padded, 0.0);
+        for (&at, placed) in places.iter().zip(placed.chunks_exact_mut(padded)) {
+            self.space.place(&raw[at * dimension..][..dimension], placed);
+        }
+        let (assigner, origin) = (self.assigner, self.space.origin());
+        assigner.assign(placed, vector, assign, |place, vector, cell| {
+            let at = places[place];
             let signs = &mut signs[at * padded / 8..][..padded / 8];
-            (cell_of[at], factors[at]) =
-                self.encode_row(&scratch.vector, &mut scratch.gather, &mut scratch.residual, signs);
-            scratch.placed.extend_from_slice(&scratch.vector.values);
-            scratch.squares.push(scratch.vector.square);
-            scratch.rows.push(row);
-        }
-        self.truth.offer(&scratch.rows, &scratch.placed, &scratch.squares, &mut scratch.products);
+            let encoded = cell.and_then(|cell| {
+                let centroid = assigner.centroid(cell);
+                kernels::subtract(&vector.values, centroid, residual);
+                let factors = rabitq::encode(self.form, residual, centroid, origin, signs)?;
+                Some((cell, factors))
+            });
+            let out_of_range = (assigner.len() as u32, Factors::UNKNOWN);
+            (cell_of[at], factors[at]) = encoded.unwrap_or(out_of_range);
+        });
         Ok(())
-    }
-
-    fn encode_row(
-        &self,
-        vector: &Placed,
-        gather: &mut Gather,
-        residual: &mut [f32],
-        signs: &mut [u8],
-    ) -> (u32, Factors) {
-        let out_of_range = (self.cells.len() as u32, Factors::UNKNOWN);
-        if !vector.square.is_finite() {
-            return out_of_range;
-        }
-        let cell = self.cells.nearest(vector, gather);
-        let centroid = self.cells.centroid(cell);
-        kernels::subtract(&vector.values, centroid, residual);
-        match rabitq::encode(self.form, residual, centroid, self.space.origin(), signs) {
-            Some(factors) => (cell, factors),
-            None => out_of_range,
-        }
     }
 }
 
@@ -215,7 +190,6 @@ fn centroid_section(space: &Space, cells: &Cells) -> Vec<u8> {
     bytes::put_f32s(&mut out, space.mean());
     bytes::pad(&mut out);
     bytes::put_f32s(&mut out, cells.centroids());
-    out.extend_from_slice(cells.codes());
     out
 }
 

@@ -1,20 +1,22 @@
-//! The cells: which are nearest to a placed vector.
+//! The cells of a search: which are nearest to a placed vector.
 //!
 //! Ranking all centroids in full precision would read more memory than the
-//! posting lists that follow. So centroids have one-bit codes like rows, and
-//! only those whose bounds allow it are compared in full.
+//! posting lists that follow. So all are compared by one-bit codes, the
+//! nearest of them rounded to 7 bits, and the nearest of those in full.
 
-use super::gather::Gather;
-use crate::kernels;
-use crate::rabitq::{self, Factors, Form, QueryCode, block_bytes, blocks_of};
+use crate::kernels::{self, BLOCK_ROWS};
+use crate::rabitq::{self, Block, Factors, Form, QueryCode, block_bytes};
+use crate::topk::to_ordered;
 
-/// Up to this many cells all are compared in full.
-const COMPARED_MAX: usize = 48;
-/// Certainty of the bounds on the distances to centroids: a centroid missed
-/// now and then costs a little recall, which the tuning sees.
-const CERTAINTY: f32 = 1.6;
+/// Cells compared rounded, for each one asked for, and some. Codes hardly
+/// ever move a cell further, and the tuning sees it where they do.
+const ROUNDED_FACTOR: usize = 3;
+const ROUNDED_SPARE: usize = 16;
+/// Cells compared in full beyond those asked for: one in so many, and some.
+const SPARE_SHARE: usize = 16;
+const SPARE: usize = 4;
 
-/// Centroids and their codes.
+/// Centroids, in full and rounded.
 #[derive(Debug)]
 pub(super) struct Cells {
     padded: usize,
@@ -23,6 +25,10 @@ pub(super) struct Cells {
     squares: Vec<f32>,
     /// Dot product of each centroid and the origin.
     with_origin: Vec<f32>,
+    /// The centroids in steps, row after row, and the step of each.
+    quanta: Vec<i8>,
+    steps: Vec<f32>,
+    /// Their codes around the origin.
     codes: Vec<u8>,
 }
 
@@ -60,19 +66,19 @@ impl Placed {
 }
 
 impl Cells {
-    /// Cells around `centroids`, compared by `order`. Codes are made where
-    /// `codes` does not bring them.
-    pub(super) fn new(
-        order: Form,
-        centroids: Vec<f32>,
-        origin: &[f32],
-        codes: Option<Vec<u8>>,
-    ) -> Self {
-        let rows = || centroids.chunks_exact(origin.len());
+    /// Cells around `centroids`, compared by `order`.
+    pub(super) fn new(order: Form, centroids: Vec<f32>, origin: &[f32]) -> Self {
+        let padded = origin.len();
+        let rows = || centroids.chunks_exact(padded);
         let squares = rows().map(|centroid| kernels::dot(centroid, centroid)).collect();
         let with_origin = rows().map(|centroid| kernels::dot(centroid, origin)).collect();
-        let codes = codes.unwrap_or_else(|| encode(order, &centroids, origin));
-        Self { padded: origin.len(), order, centroids, squares, with_origin, codes }
+        let mut quanta = vec![0; centroids.len()];
+        let steps = rows()
+            .zip(quanta.chunks_exact_mut(padded))
+            .map(|(centroid, quanta)| kernels::quantize(centroid, quanta).0)
+            .collect();
+        let codes = encode(order, &centroids, origin);
+        Self { padded, order, centroids, squares, with_origin, quanta, steps, codes }
     }
 
     /// Cells there are.
@@ -90,19 +96,10 @@ impl Cells {
         &self.centroids
     }
 
-    /// The centroid of a cell.
-    pub(super) fn centroid(&self, cell: u32) -> &[f32] {
-        &self.centroids[cell as usize * self.padded..][..self.padded]
-    }
-
-    /// The codes of the centroids.
-    pub(super) fn codes(&self) -> &[u8] {
-        &self.codes
-    }
-
     fn compare(&self, vector: &Placed, cell: u32) -> Ranked {
         let at = cell as usize;
-        let product = kernels::dot(self.centroid(cell), &vector.values);
+        let centroid = &self.centroids[at * self.padded..][..self.padded];
+        let product = kernels::dot(centroid, &vector.values);
         let square_distance = (vector.square + self.squares[at] - 2.0 * product).max(0.0);
         let product = product + self.with_origin[at];
         let key = match self.order {
@@ -119,60 +116,64 @@ impl Cells {
 
     /// The nearest `count` cells, nearest first; a few more may follow, of
     /// which some may be missing.
-    pub(super) fn rank(&self, vector: &Placed, count: usize, gather: &mut Gather) -> Vec<Ranked> {
-        let mut ranked: Vec<Ranked> = if self.len() <= COMPARED_MAX || count * 3 >= self.len() {
+    pub(super) fn rank(&self, vector: &Placed, count: usize) -> Vec<Ranked> {
+        let compared = count + count / SPARE_SHARE + SPARE;
+        let rounded = count * ROUNDED_FACTOR + ROUNDED_SPARE;
+        let mut ranked: Vec<Ranked> = if rounded >= self.len() {
             self.compare_all(vector)
         } else {
-            self.gather(vector, count, gather);
-            gather.unsorted().map(|cell| self.compare(vector, cell)).collect()
+            let mut nearest = self.keys_by_code(vector);
+            nearest.select_nth_unstable(rounded - 1);
+            nearest.truncate(rounded);
+            nearest.iter_mut().for_each(|key| *key = self.rounded_key(vector, *key as u32));
+            nearest.select_nth_unstable(compared - 1);
+            nearest[..compared].iter().map(|&key| self.compare(vector, key as u32)).collect()
         };
         ranked.sort_unstable_by(|a, b| a.key.total_cmp(&b.key).then(a.cell.cmp(&b.cell)));
         ranked
     }
 
-    /// The nearest cell; there is at least one.
-    pub(super) fn nearest(&self, vector: &Placed, gather: &mut Gather) -> u32 {
-        let nearer = |a: Ranked, b: Ranked| {
-            if (b.key, b.cell) < (a.key, a.cell) { b } else { a }
-        };
-        let nearest = if self.len() <= COMPARED_MAX {
-            (0..self.len() as u32).map(|cell| self.compare(vector, cell)).reduce(nearer)
-        } else {
-            self.gather(vector, 1, gather);
-            gather.unsorted().map(|cell| self.compare(vector, cell)).reduce(nearer)
-        };
-        nearest.map_or(0, |ranked| ranked.cell)
+    /// For each cell what its code says of its distance, in the high half,
+    /// and its number in the low one.
+    fn keys_by_code(&self, vector: &Placed) -> Vec<u64> {
+        let mut keys = Vec::with_capacity(self.len());
+        let terms = vector.code.terms(0.0, 0.0, 0.0);
+        let mut estimates = [0.0; BLOCK_ROWS];
+        for bytes in self.codes.chunks_exact(block_bytes(self.padded)) {
+            Block::new(self.padded, bytes).bounds(&vector.code, &terms, &mut estimates);
+            let first = keys.len();
+            let here = estimates.iter().take(self.len() - first).enumerate();
+            keys.extend(here.map(|(place, &estimate)| key(estimate, (first + place) as u32)));
+        }
+        keys
     }
 
-    fn gather(&self, vector: &Placed, count: usize, gather: &mut Gather) {
-        gather.reset(count, f32::INFINITY);
-        let base = match self.order {
-            Form::SquaredL2 => vector.square,
-            Form::NegativeDot => 0.0,
+    /// The same by the rounded centroid.
+    fn rounded_key(&self, vector: &Placed, cell: u32) -> u64 {
+        let at = cell as usize;
+        let quanta = &self.quanta[at * self.padded..][..self.padded];
+        let mut product = [0];
+        kernels::products_i8(vector.code.quanta(), quanta, &mut product);
+        let product = product[0] as f32 * (vector.code.step() * self.steps[at]);
+        let distance = match self.order {
+            Form::SquaredL2 => self.squares[at] - 2.0 * product,
+            Form::NegativeDot => -(product + self.with_origin[at]),
         };
-        let terms = vector.code.terms(base, vector.square, CERTAINTY);
-        gather.scan(&self.codes, self.len(), &vector.code, terms, &mut |_| true);
+        key(distance, cell)
     }
+}
+
+fn key(distance: f32, cell: u32) -> u64 {
+    u64::from(to_ordered(distance)) << 32 | u64::from(cell)
 }
 
 /// Codes of the centroids around the origin.
 fn encode(order: Form, centroids: &[f32], origin: &[f32]) -> Vec<u8> {
-    let padded = origin.len();
-    let zero = vec![0.0; padded];
-    let encoded: Vec<(Vec<u8>, Factors)> = centroids
-        .chunks_exact(padded)
-        .map(|centroid| {
-            let mut signs = vec![0; padded / 8];
-            let factors = rabitq::encode(order, centroid, &zero, origin, &mut signs);
-            (signs, factors.unwrap_or(Factors::UNKNOWN))
-        })
-        .collect();
-    let mut codes = vec![0; blocks_of(encoded.len()) * block_bytes(padded)];
-    let mut rows = encoded.iter().enumerate();
-    for block in codes.chunks_exact_mut(block_bytes(padded)) {
-        let some = rows.by_ref().take(kernels::BLOCK_ROWS);
-        let some = some.map(|(cell, (signs, factors))| (cell as u32, signs.as_slice(), *factors));
-        rabitq::write_block(padded, some, block);
-    }
-    codes
+    let zero = vec![0.0; origin.len()];
+    let encode = |centroid: &[f32]| {
+        let mut signs = vec![0; origin.len() / 8];
+        let factors = rabitq::encode(order, centroid, &zero, origin, &mut signs);
+        (signs, factors.unwrap_or(Factors::UNKNOWN))
+    };
+    rabitq::write_list(origin.len(), centroids.chunks_exact(origin.len()).map(encode))
 }

@@ -18,7 +18,6 @@
 //! | 4 × D | the mean, f32 |
 //! | to a multiple of 64 | 0 |
 //! | 4 × P × C | centroids, row after row, f32 |
-//! | blocks | codes of the centroids around the mean; the row is the cell |
 //!
 //! | postings | |
 //! | --- | --- |
@@ -34,10 +33,11 @@
 //! | 4 × R | recalls, ascending, f32 |
 //! | 8 × K × R | for each count and each recall: cells to read, u32, and certainty of the bound, f32 |
 
+mod assign;
 mod build;
 mod bytes;
 mod cells;
-mod gather;
+mod scan;
 mod search;
 mod space;
 #[cfg(test)]
@@ -60,6 +60,14 @@ pub trait RowSource: Sync {
     /// Fills `out` with consecutive rows from `first` on; `out` is a whole
     /// number of rows long. An error ends the build.
     fn read(&self, first: u32, out: &mut [f32]) -> std::io::Result<()>;
+}
+
+/// The exact scores of a segment's rows for one query.
+pub trait RowScores {
+    /// The score of a row in the API's scale.
+    fn score(&self, row: u32) -> f32;
+    /// Brings what `score` will read near; a hint only.
+    fn prefetch(&self, row: u32);
 }
 
 /// The index as bytes; the module says what they mean.

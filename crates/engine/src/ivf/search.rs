@@ -4,35 +4,32 @@ use crossbill_core::{IndexShape, Metric, Seed};
 
 use super::bytes::Reader;
 use super::cells::{Cells, Placed, Ranked};
-use super::gather::Gather;
+use super::scan::{Accept, Scan};
 use super::space::Space;
 use super::tuning::{Reach, Tuning};
-use super::{Effort, SearchStats, distance_of, form_of};
+use super::{Effort, RowScores, SearchStats, form_of};
 use crate::kernels::{self, BLOCK_ROWS};
 use crate::rabitq::{Block, Form, block_bytes, blocks_of};
-use crate::{FormatError, TopK, exact};
+use crate::{FormatError, TopK};
 
 const CENTROIDS: &str = "vector centroids";
 const POSTINGS: &str = "vector postings";
 /// Recall at which the bounds are as certain as a search that says its
 /// probes itself wants them.
 const RECALL_OF_PROBES: f32 = 0.99;
-/// Rows to have been asked for before what part of them is accepted is
-/// believed.
-const ASKED_MIN: u32 = 128;
 
 /// An opened index. Holds centroids and offsets; the postings stay where they
 /// are and are handed to each search.
 #[derive(Debug)]
 pub struct Ivf {
-    metric: Metric,
-    form: Form,
-    space: Space,
-    cells: Cells,
-    tuning: Tuning,
+    pub(super) metric: Metric,
+    pub(super) form: Form,
+    pub(super) space: Space,
+    pub(super) cells: Cells,
+    pub(super) tuning: Tuning,
     /// Where each list begins in the postings, in bytes, and its rows; the
     /// last one holds the rows that are out of range.
-    lists: Vec<(usize, usize)>,
+    pub(super) lists: Vec<(usize, usize)>,
     postings_bytes: usize,
 }
 
@@ -47,8 +44,20 @@ impl Ivf {
         tuning: &[u8],
     ) -> Result<Ivf, FormatError> {
         let (space, cells) = read_centroids(shape, rows, centroids)?;
-        let lists = read_lists(&space, &cells, rows, postings)?;
         let tuning = Tuning::from_bytes(cells.len() as u32, tuning)?;
+        Self::over(shape, rows, space, cells, tuning, postings)
+    }
+
+    /// An index over postings that were made for these cells.
+    pub(super) fn over(
+        shape: &IndexShape,
+        rows: u32,
+        space: Space,
+        cells: Cells,
+        tuning: Tuning,
+        postings: &[u8],
+    ) -> Result<Ivf, FormatError> {
+        let lists = read_lists(&space, &cells, rows, postings)?;
         let (metric, form) = (shape.metric, form_of(shape));
         Ok(Ivf { metric, form, space, cells, tuning, lists, postings_bytes: postings.len() })
     }
@@ -56,163 +65,102 @@ impl Ivf {
     /// Offers the rows nearest to `query` to `top`, as many as it keeps, each
     /// with its exact score. `postings` are the bytes this was opened with;
     /// rows for which `accept` is false are passed over, and lists are read
-    /// until enough were accepted or none is left; `vector` gives a row's full
-    /// vector.
-    pub fn search<'v>(
+    /// until enough were accepted or none is left.
+    pub fn search(
         &self,
         postings: &[u8],
         query: &[f32],
         effort: Effort,
-        accept: &dyn Fn(u32) -> bool,
-        vector: &dyn Fn(u32) -> &'v [f32],
+        accept: Option<&Accept<'_>>,
+        scores: &dyn RowScores,
         top: &mut TopK,
     ) -> SearchStats {
+        self.search_by(postings, query, accept, scores, top, &|count| match effort {
+            Effort::Recall(recall) => self.tuning.reach(count, recall),
+            Effort::Probes(probes) => {
+                Reach { probes, ..self.tuning.reach(count, RECALL_OF_PROBES) }
+            }
+        })
+    }
+
+    /// The same, with `reach` for the effort: what it takes to find so many
+    /// rows.
+    pub(super) fn search_by(
+        &self,
+        postings: &[u8],
+        query: &[f32],
+        accept: Option<&Accept<'_>>,
+        scores: &dyn RowScores,
+        top: &mut TopK,
+        reach: &dyn Fn(f32) -> Reach,
+    ) -> SearchStats {
         assert_eq!(postings.len(), self.postings_bytes, "the postings this was opened with");
-        let mut stats = SearchStats::default();
         if top.k() == 0 {
-            return stats;
+            return SearchStats::default();
         }
         let mut placed = Placed::new(self.space.padded());
         self.space.place(query, &mut placed.values);
         placed.refresh();
-        let mut scan = Scan {
-            ivf: self,
-            postings,
-            placed: &placed,
-            base: match self.form {
-                Form::SquaredL2 => 0.0,
-                Form::NegativeDot => -kernels::dot(self.space.mean(), query),
-            },
-            accept,
-            asked: 0,
-            accepted: 0,
-            gather: Gather::default(),
-        };
-        let threshold = top.worst().map_or(f32::INFINITY, |s| distance_of(self.metric, s));
-        scan.gather.reset(top.k(), threshold);
-        scan.run(effort, &mut stats);
-
-        let query_norm = kernels::norm(query);
-        let candidates = scan.gather.sorted();
-        for (at, candidate) in candidates.iter().enumerate() {
-            if let Some(next) = candidates.get(at + 2) {
-                kernels::prefetch(vector(next.row));
-            }
-            let worst = top.worst().map_or(f32::INFINITY, |s| distance_of(self.metric, s));
-            if candidate.lower > worst {
-                break;
-            }
-            let score = exact::score(self.metric, query, query_norm, vector(candidate.row));
-            top.push(candidate.row, score);
-            stats.reranked += 1;
-        }
-        stats
+        let base = self.base(query);
+        let mut scan = Scan::new(self, postings, &placed, base, accept, scores, top);
+        self.run(&mut scan, reach);
+        scan.stats
     }
-}
 
-/// One search while it reads lists.
-struct Scan<'a> {
-    ivf: &'a Ivf,
-    postings: &'a [u8],
-    placed: &'a Placed,
-    /// What every distance begins with.
-    base: f32,
-    accept: &'a dyn Fn(u32) -> bool,
-    /// Rows that `accept` was asked for.
-    asked: u32,
-    accepted: u32,
-    gather: Gather,
-}
+    /// What the distances of a query begin with, whatever the cell.
+    pub(super) fn base(&self, query: &[f32]) -> f32 {
+        match self.form {
+            Form::SquaredL2 => 0.0,
+            Form::NegativeDot => -kernels::dot(self.space.mean(), query),
+        }
+    }
 
-impl Scan<'_> {
-    fn run(&mut self, effort: Effort, stats: &mut SearchStats) {
-        let mut reach = self.reach(effort);
-        let cells = &self.ivf.cells;
-        // Where the query leaves the range of f32 the codes say nothing.
-        let in_range = self.placed.square.is_finite();
-        let mut ranks = Gather::default();
+    fn run(&self, scan: &mut Scan<'_>, reach_for: &dyn Fn(f32) -> Reach) {
+        let cells = &self.cells;
+        let wanted = scan.top.k() as f32;
+        let mut part = 1.0;
+        let mut reach = reach_for(wanted);
         let out_of_range =
             Ranked { cell: cells.len() as u32, key: 0.0, square_distance: f32::NAN, product: 0.0 };
-        self.read(&out_of_range, reach.certainty, stats);
-        let count = if in_range { reach.probes as usize } else { cells.len() };
-        let mut order = cells.rank(self.placed, count, &mut ranks);
-        let mut was_read = vec![false; cells.len()];
+        scan.read(&out_of_range, reach.certainty);
+        // Where the query leaves the range of f32 the codes say nothing.
+        let in_range = scan.placed.square.is_finite();
+        let count = if in_range { (reach.probes as usize).min(cells.len()) } else { cells.len() };
+        let mut order = cells.rank(scan.placed, count);
+        let mut was_read = Vec::new();
         let (mut at, mut read) = (0, 0);
-        while read < reach.probes || !self.gather.is_full() {
+        while read < reach.probes || !scan.is_full() {
             if at == order.len() {
                 if order.len() == cells.len() {
                     break;
                 }
-                order = cells.rank(self.placed, cells.len(), &mut ranks);
+                // More are wanted than were ranked: rank all, pass over those
+                // that were read.
+                was_read = vec![false; cells.len()];
+                order.iter().for_each(|ranked| was_read[ranked.cell as usize] = true);
+                order = cells.rank(scan.placed, cells.len());
                 at = 0;
                 continue;
             }
             let ranked = order[at];
             at += 1;
-            if std::mem::replace(&mut was_read[ranked.cell as usize], true) {
+            if was_read.get(ranked.cell as usize) == Some(&true) {
                 continue;
             }
             if let Some(next) = order.get(at) {
-                self.prefetch(next);
+                scan.prefetch(next);
             }
-            self.read(&ranked, reach.certainty, stats);
+            scan.read(&ranked, reach.certainty);
             read += 1;
-            stats.cells_probed += 1;
-            reach = self.reach(effort);
-        }
-    }
-
-    /// How far to read, from what is known so far: where only a part of the
-    /// rows is accepted, k of them lie as deep as k divided by that part. The
-    /// part is taken one standard deviation low, or the search would stop as
-    /// soon as chance makes it look large.
-    fn reach(&self, effort: Effort) -> Reach {
-        let mut count = self.gather.k() as f32;
-        if self.asked >= ASKED_MIN && self.accepted < self.asked {
-            let accepted = self.accepted as f32;
-            let part = accepted / self.asked as f32;
-            let low = (accepted - (accepted * (1.0 - part)).sqrt()).max(1.0);
-            count *= self.asked as f32 / low;
-        }
-        match effort {
-            Effort::Recall(recall) => self.ivf.tuning.reach(count, recall),
-            Effort::Probes(probes) => {
-                Reach { probes, ..self.ivf.tuning.reach(count, RECALL_OF_PROBES) }
+            // Where only a part of the rows is accepted, so many lie as deep
+            // as so many divided by that part.
+            let part_now = scan.accepted_part();
+            if part_now != part {
+                part = part_now;
+                reach = reach_for(wanted / part);
             }
         }
-    }
-
-    /// Brings the first block of a list near.
-    fn prefetch(&self, ranked: &Ranked) {
-        let (start, rows) = self.ivf.lists[ranked.cell as usize];
-        if rows > 0 {
-            let bytes = block_bytes(self.ivf.space.padded());
-            kernels::prefetch(&self.postings[start..start + bytes]);
-        }
-    }
-
-    /// Reads a list.
-    fn read(&mut self, ranked: &Ranked, certainty: f32, stats: &mut SearchStats) {
-        let (start, rows) = self.ivf.lists[ranked.cell as usize];
-        if rows == 0 {
-            return;
-        }
-        let base = match self.ivf.form {
-            Form::SquaredL2 => ranked.square_distance,
-            Form::NegativeDot => self.base - ranked.product,
-        };
-        let bytes = blocks_of(rows) * block_bytes(self.ivf.space.padded());
-        let terms = self.placed.code.terms(base, ranked.square_distance, certainty);
-        let (asked, accepted, accept) = (&mut self.asked, &mut self.accepted, self.accept);
-        let mut counted = |row| {
-            let is_accepted = accept(row);
-            *asked += 1;
-            *accepted += u32::from(is_accepted);
-            is_accepted
-        };
-        let blocks = &self.postings[start..start + bytes];
-        self.gather.scan(blocks, rows, &self.placed.code, terms, &mut counted);
-        stats.codes_scanned = stats.codes_scanned.saturating_add(rows as u32);
+        scan.settle();
     }
 }
 
@@ -244,10 +192,8 @@ fn read_centroids(
     reader.skip_padding()?;
     let space = Space::new(shape, Seed(seed), mean);
     let centroids = reader.f32s((cells as usize).saturating_mul(space.padded()))?;
-    let codes = reader.take(blocks_of(cells as usize) * block_bytes(space.padded()))?;
     reader.finish()?;
-    check_rows(CENTROIDS, space.padded(), codes, cells as usize, cells)?;
-    let cells = Cells::new(order, centroids, space.origin(), Some(codes.to_vec()));
+    let cells = Cells::new(order, centroids, space.origin());
     Ok((space, cells))
 }
 
@@ -274,7 +220,7 @@ fn read_lists(
         let count = (pair[1] - pair[0]) as usize;
         let start = reader.position();
         let blocks = reader.take(blocks_of(count) * block_bytes(space.padded()))?;
-        check_rows(POSTINGS, space.padded(), blocks, count, rows)?;
+        check_rows(space.padded(), blocks, count, rows)?;
         lists.push((start, count));
     }
     reader.finish()?;
@@ -282,20 +228,14 @@ fn read_lists(
 }
 
 /// The `count` rows of a list must ascend and be below `rows`.
-fn check_rows(
-    section: &'static str,
-    padded: usize,
-    blocks: &[u8],
-    count: usize,
-    rows: u32,
-) -> Result<(), FormatError> {
+fn check_rows(padded: usize, blocks: &[u8], count: usize, rows: u32) -> Result<(), FormatError> {
     let mut next = 0;
     for at in 0..count {
         let block = &blocks[at / BLOCK_ROWS * block_bytes(padded)..][..block_bytes(padded)];
         let row = Block::new(padded, block).row(at % BLOCK_ROWS);
         if row < next || row >= rows {
             return Err(FormatError::damaged(
-                section,
+                POSTINGS,
                 format!("row {row} in a list"),
                 format!("one from {next} to below {rows}"),
             ));

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::*;
+use crate::exact::VectorScores;
 use crate::{FormatError, TopK, exact};
 
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Euclidean, Metric::DotProduct];
@@ -106,12 +107,12 @@ impl<'a> Index<'a> {
         query: &[f32],
         k: usize,
         effort: Effort,
-        accept: &dyn Fn(u32) -> bool,
+        accept: Option<&dyn Fn(u32) -> bool>,
     ) -> (Vec<u32>, SearchStats) {
         let mut top = TopK::new(self.metric, k);
-        let vector = |row| self.rows.row(row);
+        let scores = VectorScores::new(self.metric, query, |row| self.rows.row(row));
         let postings = &self.sections.postings;
-        let stats = self.ivf.search(postings, query, effort, accept, &vector, &mut top);
+        let stats = self.ivf.search(postings, query, effort, accept, &scores, &mut top);
         (top.into_sorted().iter().map(|scored| scored.row).collect(), stats)
     }
 
@@ -127,7 +128,7 @@ impl<'a> Index<'a> {
         let mut wanted = 0;
         for query in queries.values.chunks_exact(queries.dimension) {
             let expected = self.rows.exact(self.metric, query, k, accept);
-            let (got, _) = self.search(query, k, effort, &accept);
+            let (got, _) = self.search(query, k, effort, Some(&accept));
             let got: BTreeSet<u32> = got.into_iter().collect();
             found += expected.iter().filter(|row| got.contains(row)).count();
             wanted += expected.len();
@@ -154,7 +155,7 @@ fn recall_is_reached_under_every_metric() {
         let every_list = index.recall(&QUERIES, 10, Effort::Recall(1.0), |_| true);
         assert!(every_list >= 0.999, "{metric:?}: {every_list}");
         // It is an index: few codes are read, very few rows scored.
-        let (_, stats) = index.search(QUERIES.row(0), 10, Effort::Recall(0.95), &|_| true);
+        let (_, stats) = index.search(QUERIES.row(0), 10, Effort::Recall(0.95), None);
         assert!(stats.codes_scanned < 10_000 && stats.reranked < 500, "{stats:?}");
     }
 }
@@ -177,7 +178,7 @@ fn recall_holds_for_many_results_and_under_filters() {
         // Fewer accepted rows than wanted: all of them are found.
         let rare = |row: u32| row % 10_000 == 7;
         for effort in [Effort::Recall(0.9), Effort::Probes(1)] {
-            let (found, _) = index.search(QUERIES.row(3), 10, effort, &rare);
+            let (found, _) = index.search(QUERIES.row(3), 10, effort, Some(&rare));
             assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), [7, 10_007, 20_007].into());
         }
     }
@@ -187,7 +188,7 @@ fn recall_holds_for_many_results_and_under_filters() {
 fn probes_are_kept_and_skipped_rows_are_not_found() {
     let skip: RoaringBitmap = (0..30_000).filter(|row| row % 3 == 0).collect();
     let index = Index::new(&LARGE, Metric::Euclidean, &skip);
-    let (found, stats) = index.search(QUERIES.row(0), 20, Effort::Probes(7), &|_| true);
+    let (found, stats) = index.search(QUERIES.row(0), 20, Effort::Probes(7), None);
     assert_eq!(stats.cells_probed, 7);
     assert!(found.iter().all(|row| row % 3 != 0));
     let recall = index.recall(&QUERIES, 10, Effort::Recall(0.95), |row| row % 3 != 0);
@@ -210,18 +211,18 @@ fn few_rows_equal_rows_and_no_rows() {
             let rows = Rows::clustered(count, 5, 4);
             let index = Index::new(&rows, metric, &RoaringBitmap::new());
             let query = [0.3, 1.0, -0.2, 0.0, 0.5];
-            let (found, _) = index.search(&query, 200, Effort::Recall(0.9), &|_| true);
+            let (found, _) = index.search(&query, 200, Effort::Recall(0.9), None);
             assert_eq!(found, rows.exact(metric, &query, 200, |_| true));
-            let (none, _) = index.search(&query, 0, Effort::Recall(0.9), &|_| true);
+            let (none, _) = index.search(&query, 0, Effort::Recall(0.9), None);
             assert!(none.is_empty());
         }
         let equal = Rows { dimension: 3, values: [1.0, 2.0, 3.0].repeat(5000) };
         let index = Index::new(&equal, metric, &RoaringBitmap::new());
-        let (found, _) = index.search(&[1.0, 0.0, 0.0], 10, Effort::Recall(0.95), &|_| true);
+        let (found, _) = index.search(&[1.0, 0.0, 0.0], 10, Effort::Recall(0.95), None);
         assert_eq!(found.len(), 10);
         let all_skipped: RoaringBitmap = (0..5000).collect();
         let index = Index::new(&equal, metric, &all_skipped);
-        assert!(index.search(&[1.0; 3], 10, Effort::Recall(0.95), &|_| true).0.is_empty());
+        assert!(index.search(&[1.0; 3], 10, Effort::Recall(0.95), None).0.is_empty());
     }
 }
 
@@ -241,17 +242,17 @@ fn numbers_whose_squares_are_not_finite() {
         let recall = index.recall(&queries, 10, Effort::Recall(0.95), |_| true);
         assert!(recall >= 0.94, "{metric:?}: {recall}");
         let huge = vec![f32::MAX; 32];
-        let (found, _) = index.search(&huge, 10, Effort::Recall(0.95), &|_| true);
+        let (found, _) = index.search(&huge, 10, Effort::Recall(0.95), None);
         assert_eq!(found.len(), 10);
         if metric == Metric::Cosine {
-            let (found, _) = index.search(&huge, 10, Effort::Recall(1.0), &|_| true);
+            let (found, _) = index.search(&huge, 10, Effort::Recall(1.0), None);
             assert_eq!(found, rows.exact(metric, &huge, 10, |_| true));
         }
     }
     let all = Rows { dimension: 4, values: vec![1e30; 4 * 100] };
     for metric in METRICS {
         let index = Index::new(&all, metric, &RoaringBitmap::new());
-        assert_eq!(index.search(&[1.0; 4], 9, Effort::Recall(0.9), &|_| true).0.len(), 9);
+        assert_eq!(index.search(&[1.0; 4], 9, Effort::Recall(0.9), None).0.len(), 9);
     }
 }
 
@@ -332,8 +333,9 @@ proptest! {
         if let Ok(ivf) = rows.open(Metric::DotProduct, &damaged) {
             for effort in [Effort::Recall(0.95), Effort::Probes(u32::MAX)] {
                 let mut top = TopK::new(Metric::DotProduct, 10);
-                let vector = |row| rows.row(row);
-                ivf.search(&damaged.postings, rows.row(3), effort, &|_| true, &vector, &mut top);
+                let query = rows.row(3);
+                let scores = VectorScores::new(Metric::DotProduct, query, |row| rows.row(row));
+                ivf.search(&damaged.postings, query, effort, None, &scores, &mut top);
             }
         }
     }

@@ -7,11 +7,10 @@ use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::RowSource;
-use super::cells::{Cells, Placed};
-use super::gather::Gather;
+use super::assign::{AssignScratch, Assigner};
+use super::cells::Placed;
 use super::space::{self, Space};
-use crate::kmeans;
-use crate::rabitq::Form;
+use crate::kmeans::{self, Clusters};
 use crate::rotation;
 
 /// Sampled rows a cell is trained on; more hardly better the centroids.
@@ -42,11 +41,8 @@ fn cell_count(live: usize, sample_rows: usize) -> usize {
 /// What training yields.
 pub(super) struct Trained {
     pub(super) space: Space,
-    /// Cells by squared distance: rows go to the nearest.
-    pub(super) cells: Cells,
-    /// Rows held out of the training, placed.
-    pub(super) queries: Vec<f32>,
-    /// Their row numbers.
+    pub(super) assigner: Assigner,
+    /// Rows held out of the training.
     pub(super) query_rows: Vec<u32>,
 }
 
@@ -76,22 +72,19 @@ pub(super) fn train(
     let mut sample = read(shape, source, rows)?;
     let space = place(shape, seed.derive("rotation"), &mut sample);
     let padded = space.padded();
-    let (queries, query_rows) = hold_out(&mut sample, padded, query_count);
+    let query_rows = hold_out(&mut sample, padded, query_count);
 
-    // Where all rows are out of range or were held out, one cell at the mean
-    // is as good as any.
-    let mut centroids = kmeans::train(&sample.values, padded, cells, seed.derive("cells"));
-    if centroids.is_empty() {
-        centroids = vec![0.0; padded];
+    let mut clusters = kmeans::train(&sample.values, padded, cells, seed.derive("cells"));
+    if clusters.centroids.is_empty() {
+        // All rows are out of range or were held out: one cell at the mean is
+        // as good as any.
+        clusters = Clusters { centroids: vec![0.0; padded], groups: vec![1] };
     }
-    let mut cells = Cells::new(Form::SquaredL2, centroids, space.origin(), None);
     for _ in 0..REFINEMENTS {
-        let cell_of = assign(&cells, &sample.values, padded);
-        let mut centroids = cells.centroids().to_vec();
-        kmeans::move_to_means(&sample.values, padded, &cell_of, &mut centroids);
-        cells = Cells::new(Form::SquaredL2, centroids, space.origin(), None);
+        let cell_of = assign(&Assigner::new(&clusters, padded), &sample.values, padded);
+        kmeans::move_to_means(&sample.values, padded, &cell_of, &mut clusters.centroids);
     }
-    Ok(Trained { space, cells, queries, query_rows })
+    Ok(Trained { space, assigner: Assigner::new(&clusters, padded), query_rows })
 }
 
 /// About `count` of the live rows, ascending: one at random from each of as
@@ -183,18 +176,18 @@ fn place(shape: &IndexShape, seed: Seed, sample: &mut Sample) -> Space {
     space
 }
 
-/// Takes `count` rows out of the sample, evenly spread.
-fn hold_out(sample: &mut Sample, padded: usize, count: usize) -> (Vec<f32>, Vec<u32>) {
+/// Takes `count` rows out of the sample, evenly spread, and answers their
+/// numbers.
+fn hold_out(sample: &mut Sample, padded: usize, count: usize) -> Vec<u32> {
     let total = sample.rows.len();
     let count = count.min(total);
-    let (mut values, mut rows) = (Vec::with_capacity(count * padded), Vec::with_capacity(count));
+    let mut rows = Vec::with_capacity(count);
     let mut kept = 0;
     for place in 0..total {
-        let range = place * padded..(place + 1) * padded;
         if rows.len() < count && place >= rows.len() * total / count {
-            values.extend_from_slice(&sample.values[range]);
             rows.push(sample.rows[place]);
         } else {
+            let range = place * padded..(place + 1) * padded;
             sample.values.copy_within(range, kept * padded);
             sample.rows[kept] = sample.rows[place];
             kept += 1;
@@ -202,21 +195,18 @@ fn hold_out(sample: &mut Sample, padded: usize, count: usize) -> (Vec<f32>, Vec<
     }
     sample.values.truncate(kept * padded);
     sample.rows.truncate(kept);
-    (values, rows)
+    rows
 }
 
-/// The nearest cell of each sampled row.
-fn assign(cells: &Cells, values: &[f32], padded: usize) -> Vec<u32> {
-    values
-        .par_chunks(CHUNK_ROWS * padded)
-        .flat_map_iter(|chunk| {
-            let (mut placed, mut gather) = (Placed::new(padded), Gather::default());
-            let nearest = |row: &[f32]| {
-                placed.values.copy_from_slice(row);
-                placed.refresh();
-                cells.nearest(&placed, &mut gather)
-            };
-            chunk.chunks_exact(padded).map(nearest).collect::<Vec<_>>()
-        })
-        .collect()
+/// The cell of each sampled row.
+fn assign(assigner: &Assigner, values: &[f32], padded: usize) -> Vec<u32> {
+    let assigned = |chunk: &[f32]| {
+        let (mut vector, mut scratch) = (Placed::new(padded), AssignScratch::default());
+        let mut cells = Vec::with_capacity(chunk.len() / padded);
+        assigner.assign(chunk, &mut vector, &mut scratch, |_, _, cell| {
+            cells.push(cell.unwrap_or(0));
+        });
+        cells
+    };
+    values.par_chunks(CHUNK_ROWS * padded).flat_map_iter(assigned).collect()
 }

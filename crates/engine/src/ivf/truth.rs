@@ -1,88 +1,103 @@
-//! Exact neighbours of the held-out queries, collected while the rows stream
-//! by.
+//! Neighbours of the held-out rows, found by the index itself, reading far
+//! more than any tuned search does and scoring exactly.
 
-use std::sync::Mutex;
+use std::cell::RefCell;
+use std::io;
 
 use crossbill_core::Metric;
+use rayon::prelude::*;
 
-use crate::rabitq::Form;
-use crate::{Scored, TopK, kernels};
+use super::search::Ivf;
+use super::tuning::Reach;
+use super::{RowScores, RowSource, distance_of};
+use crate::{Scored, TopK, exact, kernels};
 
-/// Neighbours kept of each query, at most.
+/// Neighbours looked for, and those of every [`DEEP_SHARE`]th query.
+const DEPTH: usize = 100;
 const DEPTH_MAX: usize = 1000;
+const DEEP_SHARE: usize = 4;
+/// The part of the cells that is read, and at least so many. What lies
+/// outside is a few neighbours in a thousand.
+const CELLS_PART: f32 = 0.4;
+const CELLS_MIN: u32 = 64;
+/// Bounds this certain are hardly ever wrong.
+const CERTAINTY: f32 = 4.0;
 
-/// The nearest rows of each query so far. Rows may be offered in any order
-/// and from any thread: what is kept in the end is the same.
-pub(super) struct Truth {
-    form: Form,
-    padded: usize,
-    rows: Vec<u32>,
-    /// What rows are multiplied with: the queries, under dot product with the
-    /// origin added back.
-    factors: Vec<f32>,
-    nearest: Vec<Mutex<TopK>>,
+/// A row as a query, and what is nearest to it.
+pub(super) struct Neighbours {
+    /// The query, placed.
+    pub(super) query: Vec<f32>,
+    /// What its distances begin with.
+    pub(super) base: f32,
+    /// Rows and distances, nearest first.
+    pub(super) nearest: Vec<Scored>,
 }
 
-impl Truth {
-    /// Begins for `queries` (placed), which are themselves the rows `rows`.
-    pub(super) fn new(
-        form: Form,
-        queries: &[f32],
-        rows: Vec<u32>,
-        origin: &[f32],
-        live: usize,
-    ) -> Self {
-        let mut factors = queries.to_vec();
-        if form == Form::NegativeDot {
-            for query in factors.chunks_exact_mut(origin.len()) {
-                query.iter_mut().zip(origin).for_each(|(value, origin)| *value += origin);
-            }
-        }
-        let depth = DEPTH_MAX.min(live.saturating_sub(1));
-        let top = || Mutex::new(TopK::new(Metric::Euclidean, depth));
-        let nearest = rows.iter().map(|_| top()).collect();
-        Self { form, padded: origin.len(), rows, factors, nearest }
+/// Finds the neighbours of each of `rows` among the rows but itself.
+pub(super) fn find(
+    ivf: &Ivf,
+    postings: &[u8],
+    source: &dyn RowSource,
+    rows: &[u32],
+) -> io::Result<Vec<Neighbours>> {
+    let others = (source.rows() as usize).saturating_sub(1);
+    let probes = ((ivf.cells.len() as f32 * CELLS_PART) as u32).max(CELLS_MIN);
+    let reach = Reach { probes: probes.min(ivf.cells.len() as u32), certainty: CERTAINTY };
+    let find_one = |(number, &row): (usize, &u32)| {
+        let depth = if number.is_multiple_of(DEEP_SHARE) { DEPTH_MAX } else { DEPTH };
+        let scores = SourceScores::new(ivf.metric, source, ivf.space.mean().len(), row)?;
+        let mut top = TopK::new(ivf.metric, depth.min(others));
+        let other = |found| found != row;
+        ivf.search_by(postings, &scores.query, Some(&other), &scores, &mut top, &|_| reach);
+        let mut query = vec![0.0; ivf.space.padded()];
+        ivf.space.place(&scores.query, &mut query);
+        let base = ivf.base(&scores.query);
+        scores.finish()?;
+        let mut nearest = top.into_sorted();
+        nearest.iter_mut().for_each(|found| found.score = distance_of(ivf.metric, found.score));
+        Ok(Neighbours { query, base, nearest })
+    };
+    rows.par_iter().enumerate().map(find_one).collect()
+}
+
+/// Scores rows by reading them one at a time.
+struct SourceScores<'a> {
+    metric: Metric,
+    source: &'a dyn RowSource,
+    query: Vec<f32>,
+    query_norm: f32,
+    /// The row read last, and what went wrong with one.
+    read: RefCell<(Vec<f32>, io::Result<()>)>,
+}
+
+impl<'a> SourceScores<'a> {
+    /// Scores for the row `query`.
+    fn new(
+        metric: Metric,
+        source: &'a dyn RowSource,
+        dimension: usize,
+        query: u32,
+    ) -> io::Result<Self> {
+        let mut values = vec![0.0; dimension];
+        source.read(query, &mut values)?;
+        let read = RefCell::new((vec![0.0; dimension], Ok(())));
+        Ok(Self { metric, source, query_norm: kernels::norm(&values), query: values, read })
     }
 
-    /// Offers placed rows. Distances of squared L2 leave out the query's own
-    /// square.
-    pub(super) fn offer(
-        &self,
-        rows: &[u32],
-        placed: &[f32],
-        squares: &[f32],
-        products: &mut Vec<f32>,
-    ) {
-        if self.rows.is_empty() || rows.is_empty() {
-            return;
+    fn finish(self) -> io::Result<()> {
+        self.read.into_inner().1
+    }
+}
+
+impl RowScores for SourceScores<'_> {
+    fn score(&self, row: u32) -> f32 {
+        let (vector, failure) = &mut *self.read.borrow_mut();
+        if let Err(error) = self.source.read(row, vector) {
+            *failure = Err(error);
+            return f32::NAN;
         }
-        products.clear();
-        products.resize(self.rows.len() * rows.len(), 0.0);
-        kernels::products(&self.factors, placed, self.padded, products);
-        for (query, products) in products.chunks_exact_mut(rows.len()).enumerate() {
-            match self.form {
-                Form::NegativeDot => products.iter_mut().for_each(|product| *product = -*product),
-                Form::SquaredL2 => products
-                    .iter_mut()
-                    .zip(squares)
-                    .for_each(|(product, square)| *product = square - 2.0 * *product),
-            }
-            let mut top = self.nearest[query].lock().unwrap_or_else(|held| held.into_inner());
-            let mut worst = top.worst().unwrap_or(f32::INFINITY);
-            for (&row, &distance) in rows.iter().zip(products.iter()) {
-                if distance <= worst && row != self.rows[query] {
-                    top.push(row, distance);
-                    worst = top.worst().unwrap_or(f32::INFINITY);
-                }
-            }
-        }
+        exact::score(self.metric, &self.query, self.query_norm, vector)
     }
 
-    /// The neighbours of each query, nearest first.
-    pub(super) fn finish(self) -> Vec<Vec<Scored>> {
-        let sorted = |top: Mutex<TopK>| {
-            top.into_inner().unwrap_or_else(|held| held.into_inner()).into_sorted()
-        };
-        self.nearest.into_iter().map(sorted).collect()
-    }
+    fn prefetch(&self, _: u32) {}
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::bytes::{self, Reader};
 use super::cells::{Cells, Placed};
+use super::truth::Neighbours;
 use crate::rabitq::{Factors, Form};
 use crate::{FormatError, Scored};
 
@@ -23,11 +24,13 @@ const RECALLS: [f32; 4] = [0.90, 0.95, 0.98, 0.99];
 /// The part of the allowed loss that reading too few cells may use up. What
 /// is left is for the bound and for queries that are less like the rows than
 /// rows are like each other.
-const LOSS_OF_CELLS: f32 = 0.6;
+const LOSS_OF_CELLS: f32 = 0.5;
 /// The part of the allowed loss that the bound may use up.
 const LOSS_OF_BOUND: f32 = 0.15;
 /// Bounds of the certainty that is looked up; 4 is hardly ever wrong.
 const CERTAINTY: (f32, f32) = (0.5, 4.0);
+/// Power of the count that cells follow, at least, beyond the measured ones.
+const EXPONENT_BEYOND: f32 = 0.7;
 /// Entries of each kind that a section may have.
 const ENTRIES_MAX: u32 = 64;
 
@@ -36,6 +39,14 @@ const ENTRIES_MAX: u32 = 64;
 pub(super) struct Reach {
     pub(super) probes: u32,
     pub(super) certainty: f32,
+}
+
+impl Reach {
+    /// The larger of both numbers.
+    fn max(self, other: Self) -> Self {
+        let certainty = self.certainty.max(other.certainty);
+        Self { probes: self.probes.max(other.probes), certainty }
+    }
 }
 
 /// The table.
@@ -67,29 +78,27 @@ struct Measured {
     certainties: Vec<Vec<f32>>,
 }
 
-/// Measures the table. `truths` are the neighbours of each of the `queries`.
+/// Measures the table by the `neighbours` of some rows.
 pub(super) fn measure(
     form: Form,
     cells: &Cells,
-    queries: &[f32],
-    truths: &[Vec<Scored>],
+    neighbours: &[Neighbours],
     encoded: &Encoded,
 ) -> Tuning {
-    let padded = cells.centroids().len() / cells.len();
-    let deepest = truths.first().map_or(0, Vec::len) as u32;
-    let counts: Vec<u32> = COUNTS.into_iter().filter(|&count| count <= deepest).collect();
-    let measured: Vec<Measured> = queries
-        .par_chunks_exact(padded)
-        .zip(truths)
-        .map(|(query, truth)| measure_query(form, cells, query, truth, &counts, encoded))
+    let deepest = neighbours.iter().map(|n| n.nearest.len()).max().unwrap_or(0);
+    let counts: Vec<u32> = COUNTS.into_iter().filter(|&count| count as usize <= deepest).collect();
+    let measured: Vec<Measured> = neighbours
+        .par_iter()
+        .map(|neighbours| measure_query(form, cells, neighbours, &counts, encoded))
         .collect();
     let mut reaches = Vec::with_capacity(counts.len() * RECALLS.len());
     for (level, &count) in counts.iter().enumerate() {
-        let nearest = |m: &Measured| m.ranks[..count as usize].to_vec();
-        let mut ranks: Vec<u32> = measured.iter().flat_map(nearest).collect();
+        let deep = || measured.iter().filter(|m| m.ranks.len() >= count as usize);
+        let mut ranks: Vec<u32> =
+            deep().flat_map(|m| m.ranks[..count as usize].iter().copied()).collect();
         ranks.sort_unstable();
         let mut certainties: Vec<f32> =
-            measured.iter().flat_map(|m| m.certainties[level].iter().copied()).collect();
+            deep().flat_map(|m| m.certainties[level].iter().copied()).collect();
         certainties.sort_unstable_by(f32::total_cmp);
         for recall in RECALLS {
             let rank = quantile(&ranks, 1.0 - LOSS_OF_CELLS * (1.0 - recall));
@@ -112,11 +121,11 @@ fn quantile<T: Copy>(sorted: &[T], part: f32) -> T {
 fn measure_query(
     form: Form,
     cells: &Cells,
-    query: &[f32],
-    truth: &[Scored],
+    neighbours: &Neighbours,
     counts: &[u32],
     encoded: &Encoded,
 ) -> Measured {
+    let Neighbours { query, base, nearest } = neighbours;
     let padded = query.len();
     let mut placed = Placed::new(padded);
     placed.values.copy_from_slice(query);
@@ -128,7 +137,7 @@ fn measure_query(
         rank_of[ranked.cell as usize] = rank as u32;
     }
     let cell_of = |row: u32| encoded.cell_of[row as usize];
-    let ranks = truth.iter().map(|scored| rank_of[cell_of(scored.row) as usize]).collect();
+    let ranks = nearest.iter().map(|scored| rank_of[cell_of(scored.row) as usize]).collect();
     // What a neighbour's estimate is worth: estimate and error.
     let estimate = |scored: &Scored| {
         let (row, cell) = (scored.row as usize, cell_of(scored.row) as usize);
@@ -138,7 +147,7 @@ fn measure_query(
         let ranked = &ranked[rank_of[cell] as usize];
         let base = match form {
             Form::SquaredL2 => ranked.square_distance,
-            Form::NegativeDot => -ranked.product,
+            Form::NegativeDot => base - ranked.product,
         };
         let terms = placed.code.terms(base, ranked.square_distance, 1.0);
         let sum = placed.code.sum(&encoded.signs[row * padded / 8..][..padded / 8]);
@@ -146,13 +155,11 @@ fn measure_query(
         let estimate = base + factors.add + factors.scale * (terms.bias - terms.step * sum as f32);
         (estimate, factors.error * terms.width)
     };
-    // Distances of the truth leave out the query's own square.
-    let square = if form == Form::SquaredL2 { placed.square } else { 0.0 };
-    let estimates: Vec<(f32, f32)> = truth.iter().map(estimate).collect();
+    let estimates: Vec<(f32, f32)> = nearest.iter().map(estimate).collect();
     let needed = |&count: &u32| {
-        let to_beat = truth[count as usize - 1].score + square;
+        let Some(last) = nearest.get(count as usize - 1) else { return Vec::new() };
         let needed = |(estimate, error): &(f32, f32)| {
-            let needed = (estimate - to_beat) / error;
+            let needed = (estimate - last.score) / error;
             if needed.is_nan() { 0.0 } else { needed }
         };
         estimates[..count as usize].iter().map(needed).collect()
@@ -166,35 +173,48 @@ impl Tuning {
         Self { cells: 0, counts: Vec::new(), recalls: RECALLS.to_vec(), reaches: Vec::new() }
     }
 
+    /// The table of an index of `cells` cells before anything is measured.
+    pub(super) fn untuned(cells: u32) -> Self {
+        Self { cells, ..Self::empty() }
+    }
+
     /// Cells to read for 10 results at 0.95, to compare tables by.
     pub(super) fn cost(&self) -> u32 {
         self.reach(10.0, 0.95).probes
     }
 
     /// What it takes for `count` results at `recall`; between the measured
-    /// points it follows powers of the count and of the loss.
+    /// points it follows powers of the count and of the loss. More recall never
+    /// takes less.
     pub(super) fn reach(&self, count: f32, recall: f32) -> Reach {
         let all = Reach { probes: self.cells, certainty: CERTAINTY.1 };
         if self.counts.is_empty() || recall.is_nan() || recall >= 0.9999 {
             return all;
         }
-        let (level, part) = place(&self.counts, |&c| (c as f32).ln(), count.max(1.0).ln());
-        if self.counts.len() == 1 && count > self.counts[0] as f32 {
-            // Nothing was measured beyond: read in proportion.
-            let probes = self.at(0, recall).probes as f32 * count / self.counts[0] as f32;
-            return Reach { probes: (probes.ceil() as u32).min(self.cells), certainty: 2.0 };
-        }
-        let (low, high) = (self.at(level, recall), self.at(level + 1, recall));
-        self.between(low, high, part.max(0.0))
-    }
-
-    /// The same for one of the measured counts.
-    fn at(&self, level: usize, recall: f32) -> Reach {
-        let level = level.min(self.counts.len() - 1);
-        let row = &self.reaches[level * self.recalls.len()..][..self.recalls.len()];
         let log_loss = |recall: &f32| -(1.0 - recall).ln();
         let (at, part) = place(&self.recalls, log_loss, log_loss(&recall.max(0.0)));
-        self.between(row[at], row[(at + 1).min(row.len() - 1)], part.max(-1.0))
+        let mut low = self.at(count, 0);
+        for recall in 1..=at {
+            low = low.max(self.at(count, recall));
+        }
+        let high = low.max(self.at(count, (at + 1).min(self.recalls.len() - 1)));
+        self.between(low, high, part.max(-1.0))
+    }
+
+    /// The same at one of the measured recalls.
+    fn at(&self, count: f32, recall: usize) -> Reach {
+        let reach = |level: usize| self.reaches[level * self.recalls.len() + recall];
+        let (level, part) = place(&self.counts, |&c| (c as f32).ln(), count.max(1.0).ln());
+        let last = self.counts.len() - 1;
+        if count > self.counts[last] as f32 {
+            // Beyond what was measured the lists of near cells are used up:
+            // read on at least nearly in proportion.
+            let steps = (count / self.counts[last] as f32).powf(EXPONENT_BEYOND);
+            let probes = (reach(last).probes as f32 * steps).ceil().min(self.cells as f32);
+            let beyond = Reach { probes: probes as u32, ..reach(last) };
+            return beyond.max(self.between(reach(level), reach(last), part));
+        }
+        self.between(reach(level), reach((level + 1).min(last)), part.max(0.0))
     }
 
     fn between(&self, low: Reach, high: Reach, part: f32) -> Reach {
@@ -287,7 +307,7 @@ mod tests {
         let table = table();
         let probes = |count, recall| table.reach(count, recall).probes;
         assert_eq!((probes(10.0, 0.9), probes(10.0, 0.99), probes(100.0, 0.99)), (10, 100, 200));
-        assert_eq!((probes(1.0, 0.9), probes(1000.0, 0.9)), (10, 40));
+        assert_eq!((probes(1.0, 0.9), probes(1000.0, 0.9)), (10, 101));
         assert!((30..34).contains(&probes(10.0, 0.9684)));
         assert!(probes(10.0, 0.8) < 10 && probes(10.0, 0.0) >= 1);
         assert_eq!((probes(10.0, 1.0), probes(1e9, 0.99)), (500, 500));

@@ -296,20 +296,22 @@ fn sign_mask(bit: i32) -> __m256i {
 /// Pairs of groups whose sums fit 16 bits: an entry is at most 4 × 63.
 const PAIRS_MAX: usize = 256;
 
+/// The sums of the table's entries for the codes of 32 rows.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn block_sums(codes: &[u8], table: &[u8], sums: &mut [u32; BLOCK_ROWS]) {
+#[inline]
+fn block_sums(codes: &[u8], table: &[u8]) -> [__m256i; 4] {
     let (codes, _) = codes.as_chunks::<32>();
     let (table, _) = table.as_chunks::<32>();
     let mut totals = [_mm256_setzero_si256(); 4];
     for (codes, table) in codes.chunks(PAIRS_MAX).zip(table.chunks(PAIRS_MAX)) {
         add_pairs(codes, table, &mut totals);
     }
-    let (sums, _) = sums.as_chunks_mut::<8>();
-    for (sums, total) in sums.iter_mut().zip(totals) {
-        // SAFETY: 32 bytes are writable behind the reference; no alignment is needed.
-        unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), total) };
-    }
+    totals
 }
+
+/// How many bytes ahead of a scan memory is asked for: the processor itself
+/// looks ahead within a page only.
+const AHEAD: usize = 4096;
 
 /// Adds the sums of at most [`PAIRS_MAX`] pairs of groups to the 32 totals.
 #[target_feature(enable = "avx2,fma")]
@@ -322,6 +324,7 @@ fn add_pairs(codes: &[[u8; 32]], table: &[[u8; 32]], totals: &mut [__m256i; 4]) 
     let mut words = [_mm256_setzero_si256(); 2];
     let mut highs = [_mm256_setzero_si256(); 2];
     for (codes, table) in codes.iter().zip(table) {
+        _mm_prefetch::<_MM_HINT_T0>(codes.as_ptr().wrapping_byte_add(AHEAD).cast());
         let (codes, table) = (load_bytes(codes), load_bytes(table));
         let low = _mm256_shuffle_epi8(table, _mm256_and_si256(codes, half));
         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), half);
@@ -347,16 +350,15 @@ fn add_pairs(codes: &[[u8; 32]], table: &[[u8; 32]], totals: &mut [__m256i; 4]) 
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn block_bounds(
-    sums: &[u32; BLOCK_ROWS],
+    codes: &[u8],
+    table: &[u8],
     factors: &[u8; FACTOR_BYTES],
     terms: &BoundTerms,
     lower: &mut [f32; BLOCK_ROWS],
-    upper: &mut [f32; BLOCK_ROWS],
 ) -> u32 {
+    let sums = block_sums(codes, table);
     let (factors, _) = factors.as_chunks::<32>();
-    let (sums, _) = sums.as_chunks::<8>();
     let (lower, _) = lower.as_chunks_mut::<8>();
-    let (upper, _) = upper.as_chunks_mut::<8>();
     let base = _mm256_set1_ps(terms.base);
     let bias = _mm256_set1_ps(terms.bias);
     let step = _mm256_set1_ps(terms.step);
@@ -365,18 +367,37 @@ pub(super) fn block_bounds(
     let mut wanted = 0;
     for part in 0..4 {
         let factor = |kind: usize| _mm256_castsi256_ps(load_bytes(&factors[4 * kind + part]));
-        // SAFETY: 32 bytes are readable behind the reference; no alignment is needed.
-        let sum = unsafe { _mm256_loadu_si256(sums[part].as_ptr().cast()) };
-        let sum = _mm256_cvtepi32_ps(sum);
+        let sum = _mm256_cvtepi32_ps(sums[part]);
         let product = _mm256_sub_ps(bias, _mm256_mul_ps(step, sum));
         let estimate =
             _mm256_add_ps(_mm256_add_ps(base, factor(0)), _mm256_mul_ps(factor(1), product));
-        let error = _mm256_mul_ps(factor(2), width);
-        let low = _mm256_sub_ps(estimate, error);
+        let low = _mm256_sub_ps(estimate, _mm256_mul_ps(factor(2), width));
         store(&mut lower[part], low);
-        store(&mut upper[part], _mm256_add_ps(estimate, error));
         let below = _mm256_cmp_ps::<_CMP_NGE_UQ>(low, threshold);
         wanted |= (_mm256_movemask_ps(below) as u32) << (8 * part);
     }
     wanted
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn products_i8(query: &[i8], rows: &[i8], out: &mut [i32]) {
+    let (query, _) = query.as_chunks::<32>();
+    let (chunks, _) = rows.as_chunks::<32>();
+    for (row, out) in chunks.chunks_exact(query.len()).zip(out) {
+        let mut total = _mm256_setzero_si256();
+        for (query, row) in query.iter().zip(row) {
+            // SAFETY: 32 bytes are readable behind each reference; no alignment is needed.
+            let (q, r) = unsafe {
+                let load = |v: &[i8; 32]| _mm256_loadu_si256(v.as_ptr().cast());
+                (load(query), load(row))
+            };
+            // A pair sums up to at most 2 × 63 × 127, which fits 16 bits.
+            let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(r, q));
+            total = _mm256_add_epi32(total, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        }
+        let four =
+            _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256::<1>(total));
+        let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
+        *out = _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0b10_11_00_01>(two)));
+    }
 }

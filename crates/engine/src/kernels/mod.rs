@@ -67,17 +67,12 @@ struct Kernels {
     encode_signs: unsafe fn(&[f32], &[f32], &mut [u8]) -> SignSums,
     quantize: unsafe fn(&[f32], &mut [i8]) -> (f32, u32),
     lookup_table: unsafe fn(&[i8], &mut [u8]),
-    block_sums: unsafe fn(&[u8], &[u8], &mut [u32; BLOCK_ROWS]),
     block_bounds: BlockBounds,
+    products_i8: unsafe fn(&[i8], &[i8], &mut [i32]),
 }
 
-type BlockBounds = unsafe fn(
-    &[u32; BLOCK_ROWS],
-    &[u8; FACTOR_BYTES],
-    &BoundTerms,
-    &mut [f32; BLOCK_ROWS],
-    &mut [f32; BLOCK_ROWS],
-) -> u32;
+type BlockBounds =
+    unsafe fn(&[u8], &[u8], &[u8; FACTOR_BYTES], &BoundTerms, &mut [f32; BLOCK_ROWS]) -> u32;
 
 static SCALAR: Kernels = Kernels {
     dot: scalar::dot,
@@ -91,8 +86,8 @@ static SCALAR: Kernels = Kernels {
     encode_signs: scalar::encode_signs,
     quantize: scalar::quantize,
     lookup_table: scalar::lookup_table,
-    block_sums: scalar::block_sums,
     block_bounds: scalar::block_bounds,
+    products_i8: scalar::products_i8,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -108,8 +103,8 @@ static AVX2: Kernels = Kernels {
     encode_signs: avx2::encode_signs,
     quantize: avx2::quantize,
     lookup_table: avx2::lookup_table,
-    block_sums: avx2::block_sums,
     block_bounds: avx2::block_bounds,
+    products_i8: avx2::products_i8,
 };
 
 /// The best table this processor can run.
@@ -219,16 +214,6 @@ pub(crate) fn lookup_table(quanta: &[i8], table: &mut [u8]) {
     unsafe { (kernels().lookup_table)(quanta, table) }
 }
 
-/// Sums the table's entries over the codes of a block: 16 bytes for each
-/// group of four signs, byte `j` with row `j` in its low half and row
-/// `j + 16` in its high half. The number of groups is even.
-#[inline]
-pub(crate) fn block_sums(codes: &[u8], table: &[u8], sums: &mut [u32; BLOCK_ROWS]) {
-    assert!(codes.len() == table.len() && codes.len().is_multiple_of(32));
-    // SAFETY: as in `dot`.
-    unsafe { (kernels().block_sums)(codes, table, sums) }
-}
-
 /// Asks the processor to bring a slice near, without waiting; a hint only.
 #[inline]
 pub(crate) fn prefetch<T>(values: &[T]) {
@@ -243,16 +228,31 @@ pub(crate) fn prefetch<T>(values: &[T]) {
     let _ = values;
 }
 
-/// The bounds of a block's distances, and a bit for each row whose lower
-/// bound does not reach the threshold (NaN never does).
+/// Lower bounds of a block's distances, and a bit for each row whose bound
+/// does not reach the threshold (NaN never does).
+///
+/// `codes` has 16 bytes for each group of four signs, byte `j` with row `j` in
+/// its low half and row `j + 16` in its high half; `table` has 16 entries for
+/// each group. The number of groups is even.
 #[inline]
 pub(crate) fn block_bounds(
-    sums: &[u32; BLOCK_ROWS],
+    codes: &[u8],
+    table: &[u8],
     factors: &[u8; FACTOR_BYTES],
     terms: &BoundTerms,
     lower: &mut [f32; BLOCK_ROWS],
-    upper: &mut [f32; BLOCK_ROWS],
 ) -> u32 {
+    assert!(codes.len() == table.len() && codes.len().is_multiple_of(32));
     // SAFETY: as in `dot`.
-    unsafe { (kernels().block_bounds)(sums, factors, terms, lower, upper) }
+    unsafe { (kernels().block_bounds)(codes, table, factors, terms, lower) }
+}
+
+/// The dot products of `query` with each row of `rows`. The length of a row
+/// is a multiple of 32 and at most 2^16; the query's values are at most
+/// [`QUANTUM_MAX`] in magnitude, those of the rows at most 127.
+pub(crate) fn products_i8(query: &[i8], rows: &[i8], out: &mut [i32]) {
+    assert!(query.len().is_multiple_of(32) && query.len() <= 1 << 16);
+    assert_eq!(query.len() * out.len(), rows.len());
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().products_i8)(query, rows, out) }
 }

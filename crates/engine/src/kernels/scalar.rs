@@ -137,8 +137,8 @@ pub(super) fn lookup_table(quanta: &[i8], table: &mut [u8]) {
     }
 }
 
-pub(super) fn block_sums(codes: &[u8], table: &[u8], sums: &mut [u32; BLOCK_ROWS]) {
-    *sums = [0; BLOCK_ROWS];
+fn block_sums(codes: &[u8], table: &[u8]) -> [u32; BLOCK_ROWS] {
+    let mut sums = [0; BLOCK_ROWS];
     let (codes, _) = codes.as_chunks::<16>();
     let (tables, _) = table.as_chunks::<16>();
     for (codes, table) in codes.iter().zip(tables) {
@@ -147,15 +147,17 @@ pub(super) fn block_sums(codes: &[u8], table: &[u8], sums: &mut [u32; BLOCK_ROWS
             sums[row + 16] += u32::from(table[usize::from(code >> 4)]);
         }
     }
+    sums
 }
 
 pub(super) fn block_bounds(
-    sums: &[u32; BLOCK_ROWS],
+    codes: &[u8],
+    table: &[u8],
     factors: &[u8; FACTOR_BYTES],
     terms: &BoundTerms,
     lower: &mut [f32; BLOCK_ROWS],
-    upper: &mut [f32; BLOCK_ROWS],
 ) -> u32 {
+    let sums = block_sums(codes, table);
     let (factors, _) = factors.as_chunks::<4>();
     let mut wanted = 0;
     for row in 0..BLOCK_ROWS {
@@ -166,9 +168,14 @@ pub(super) fn block_bounds(
         let product = terms.bias - terms.step * sums[row] as f32;
         let estimate = (terms.base + add) + scale * product;
         lower[row] = estimate - error * terms.width;
-        upper[row] = estimate + error * terms.width;
         let reached = lower[row] >= terms.threshold;
         wanted |= u32::from(!reached) << row;
     }
     wanted
+}
+
+pub(super) fn products_i8(query: &[i8], rows: &[i8], out: &mut [i32]) {
+    for (row, out) in rows.chunks_exact(query.len()).zip(out) {
+        *out = row.iter().zip(query).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
+    }
 }

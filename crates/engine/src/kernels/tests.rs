@@ -135,18 +135,58 @@ fn block(seed: u64, groups: usize) -> (Vec<u8>, Vec<u8>) {
     (codes, table)
 }
 
+/// Factors of a block, a few of them NaN.
+fn block_factors(rng: &mut crossbill_core::Rng) -> [u8; FACTOR_BYTES] {
+    let mut factors = [0; FACTOR_BYTES];
+    for factor in factors.as_chunks_mut::<4>().0 {
+        let value = if rng.below(30) == 0 { f32::NAN } else { rng.normal_f32() };
+        *factor = value.to_le_bytes();
+    }
+    factors
+}
+
+/// The bounds of both twins agree to the bit.
+fn assert_bounds_agree(codes: &[u8], table: &[u8], factors: &[u8; FACTOR_BYTES], t: &BoundTerms) {
+    let (mut fast, mut slow) = ([1.0; BLOCK_ROWS], [2.0; BLOCK_ROWS]);
+    let shifted = [&[9], codes].concat();
+    let wanted = block_bounds(&shifted[1..], table, factors, t, &mut fast);
+    assert_eq!(wanted, scalar::block_bounds(codes, table, factors, t, &mut slow));
+    let bits = |v: [f32; BLOCK_ROWS]| v.map(|v| if v.is_nan() { 0 } else { v.to_bits() });
+    assert_eq!(bits(fast), bits(slow));
+}
+
 #[test]
-fn block_sums_agree_at_every_number_of_groups() {
+fn block_bounds_agree_at_every_number_of_groups() {
+    let terms = BoundTerms { base: 1.0, bias: 0.0, step: 1.0, width: 0.0, threshold: 0.0 };
+    let mut factors = [0; FACTOR_BYTES];
+    // The estimate becomes 1 minus the sum of the table's entries.
+    for scale in factors.as_chunks_mut::<4>().0[BLOCK_ROWS..2 * BLOCK_ROWS].iter_mut() {
+        *scale = 1.0_f32.to_le_bytes();
+    }
     let long = [1000, 1024, 2048, 5008];
     for groups in (2..=600).step_by(2).chain(long) {
         let (codes, table) = block(groups as u64, groups);
-        let (mut fast, mut slow) = ([1; BLOCK_ROWS], [2; BLOCK_ROWS]);
-        let shifted = [&[9], codes.as_slice()].concat();
-        block_sums(&shifted[1..], &table, &mut fast);
-        scalar::block_sums(&codes, &table, &mut slow);
-        assert_eq!(fast, slow, "{groups} groups");
-        block_sums(&codes, &vec![252; table.len()], &mut fast);
-        assert_eq!(fast, [252 * groups as u32; BLOCK_ROWS]);
+        assert_bounds_agree(&codes, &table, &factors, &terms);
+        let mut largest = [0.0; BLOCK_ROWS];
+        block_bounds(&codes, &vec![252; table.len()], &factors, &terms, &mut largest);
+        assert_eq!(largest, [1.0 - 252.0 * groups as f32; BLOCK_ROWS]);
+    }
+}
+
+#[test]
+fn products_of_small_integers_agree_at_every_length() {
+    let mut rng = Seed(3).rng();
+    for length in (32..=800).step_by(32) {
+        let mut draw = |max: u64| (rng.below(2 * max + 1) as i64 - max as i64) as i8;
+        let query: Vec<i8> = (0..length).map(|_| draw(QUANTUM_MAX as u64)).collect();
+        let mut rows: Vec<i8> = (0..5 * length).map(|_| draw(127)).collect();
+        rows[..length].fill(127);
+        let (mut fast, mut slow) = ([1; 5], [2; 5]);
+        products_i8(&query, &rows, &mut fast);
+        scalar::products_i8(&query, &rows, &mut slow);
+        assert_eq!(fast, slow, "{length}");
+        products_i8(&vec![-QUANTUM_MAX; length], &rows[..length], &mut fast[..1]);
+        assert_eq!(fast[0], -127 * i32::from(QUANTUM_MAX) * length as i32);
     }
 }
 
@@ -157,22 +197,10 @@ proptest! {
         base in prop_oneof![4 => -10.0_f32..10.0, 1 => Just(f32::NAN), 1 => Just(f32::INFINITY)],
         threshold in prop_oneof![3 => -9.0_f32..9.0, 1 => Just(f32::INFINITY)],
     ) {
-        let mut rng = Seed(seed).rng();
-        let sums: [u32; BLOCK_ROWS] = std::array::from_fn(|_| rng.below(60_000) as u32);
-        let mut factors = [0; FACTOR_BYTES];
-        for factor in factors.as_chunks_mut::<4>().0 {
-            let value = if rng.below(30) == 0 { f32::NAN } else { rng.normal_f32() };
-            *factor = value.to_le_bytes();
-        }
+        let factors = block_factors(&mut Seed(seed).rng());
+        let (codes, table) = block(seed, 128);
         let terms = BoundTerms { base, bias: 3.0, step: 1e-4, width: 0.5, threshold };
-        let (mut low, mut high) = ([0.0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
-        let (mut low_slow, mut high_slow) = (low, high);
-        let fast = block_bounds(&sums, &factors, &terms, &mut low, &mut high);
-        let slow = scalar::block_bounds(&sums, &factors, &terms, &mut low_slow, &mut high_slow);
-        prop_assert_eq!(fast, slow);
-        let bits = |v: [f32; BLOCK_ROWS]| v.map(|v| if v.is_nan() { 0 } else { v.to_bits() });
-        prop_assert_eq!(bits(low), bits(low_slow));
-        prop_assert_eq!(bits(high), bits(high_slow));
+        assert_bounds_agree(&codes, &table, &factors, &terms);
     }
 
     #[test]

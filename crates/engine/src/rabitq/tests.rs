@@ -105,14 +105,14 @@ proptest! {
         let rows = encoded.iter().enumerate();
         write_block(bits, rows.map(|(i, (s, f))| (7 * i as u32, s.as_slice(), *f)), &mut bytes);
         let block = Block::new(bits, &bytes);
-        let mut bounds = Bounds::default();
+        let mut lower = [0.0; BLOCK_ROWS];
         let terms = code.terms(1.5, 2.0, 1.0);
-        let wanted = block.bounds(&code, &terms, &mut bounds);
+        let wanted = block.bounds(&code, &terms, &mut lower);
         prop_assert_eq!(wanted, ((1_u64 << count) - 1) as u32);
         for (place, (signs, factors)) in encoded.iter().enumerate() {
             let product = terms.bias - terms.step * code.sum(signs) as f32;
             let estimate = (1.5 + factors.add) + factors.scale * product;
-            prop_assert_eq!(bounds.lower[place], estimate - factors.error * terms.width);
+            prop_assert_eq!(lower[place], estimate - factors.error * terms.width);
             prop_assert_eq!(block.row(place), 7 * place as u32);
         }
         prop_assert!((count..BLOCK_ROWS).all(|place| block.row(place) == NO_ROW));

@@ -9,6 +9,7 @@ use super::Segment;
 use super::layout::Kind;
 use super::reader::Vectors;
 use super::sparse::Sparse;
+use crate::exact::VectorScores;
 use crate::{Effort, Ivf, Scored, SearchStats, TopK, exact, kernels};
 
 /// Up to this many rows let through by a filter are scored one by one.
@@ -51,6 +52,11 @@ impl<'a> Allowed<'a> {
         !self.skip.contains(row)
             && !self.superseded.contains(row)
             && self.only.is_none_or(|only| only.contains(row))
+    }
+
+    /// Whether every row may be found.
+    fn is_all(&self) -> bool {
+        self.only.is_none() && self.skip.is_empty() && self.superseded.is_empty()
     }
 
     /// Rows at most, without taking the sets apart.
@@ -150,8 +156,11 @@ impl Segment {
     ) -> SearchStats {
         let postings = self.section(Kind::IvfPostings);
         let vectors = self.vectors();
+        let scores = VectorScores::new(self.facts.shape.metric, dense, |row| vectors.get(row));
         let accept = |row| row < allowed.rows && allowed.contains(row);
-        let found = ivf.search(postings, dense, effort, &accept, &|row| vectors.get(row), top);
+        let accept: Option<&dyn Fn(u32) -> bool> =
+            if allowed.is_all() { None } else { Some(&accept) };
+        let found = ivf.search(postings, dense, effort, accept, &scores, top);
         SearchStats { segments: 0, ..found }
     }
 

@@ -1,0 +1,136 @@
+//! Times the vector index by itself: builds it over the rows of a NumPy file
+//! and searches it at a ladder of efforts, on one thread. For profiling; the
+//! figures that are reported come from `bench/`.
+//!
+//! `ivf METRIC base.npy queries.npy truth.npy [K [THREADS [RECALL…]]]`
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+
+use std::collections::HashSet;
+use std::hint::black_box;
+
+use crossbill_core::{IndexShape, Metric, Seed, VectorType};
+use crossbill_engine::exact::VectorScores;
+use crossbill_engine::{Effort, Ivf, RowSource, SearchStats, TopK, build_ivf};
+use roaring::RoaringBitmap;
+
+/// Two-dimensional values of 4 or 8 bytes, row after row.
+struct Array {
+    columns: usize,
+    bytes: Vec<u8>,
+}
+
+impl Array {
+    /// Reads version 1 of the format: a magic, a dictionary as text, values.
+    fn read(path: &str) -> Array {
+        let bytes = std::fs::read(path).unwrap();
+        let head = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        let text = std::str::from_utf8(&bytes[10..10 + head]).unwrap();
+        let shape = text.split("'shape': (").nth(1).unwrap().split(')').next().unwrap();
+        let columns = shape.split(',').nth(1).unwrap().trim().parse().unwrap();
+        Array { columns, bytes: bytes[10 + head..].to_vec() }
+    }
+
+    fn floats(&self) -> Vec<f32> {
+        self.bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    fn numbers(&self) -> Vec<i64> {
+        self.bytes.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+}
+
+struct Rows<'a>(&'a [f32], usize);
+
+impl Rows<'_> {
+    fn row(&self, row: u32) -> &[f32] {
+        &self.0[row as usize * self.1..][..self.1]
+    }
+}
+
+impl RowSource for Rows<'_> {
+    fn rows(&self) -> u32 {
+        (self.0.len() / self.1) as u32
+    }
+
+    fn read(&self, first: u32, out: &mut [f32]) -> std::io::Result<()> {
+        out.copy_from_slice(&self.0[first as usize * self.1..][..out.len()]);
+        Ok(())
+    }
+}
+
+/// What all threads spent computing, which other work on the machine changes
+/// less than the time on the wall.
+fn cpu_seconds() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let spent = |task: std::io::Result<std::fs::DirEntry>| -> f64 {
+        let text = std::fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    };
+    tasks.map(spent).sum::<f64>() / 1e9
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let metric = match arguments[0].as_str() {
+        "cosine" => Metric::Cosine,
+        "dotproduct" => Metric::DotProduct,
+        _ => Metric::Euclidean,
+    };
+    let (base, queries) = (Array::read(&arguments[1]), Array::read(&arguments[2]));
+    let truth = Array::read(&arguments[3]);
+    let number = |at: usize, or: usize| arguments.get(at).map_or(or, |a| a.parse().unwrap());
+    let (k, threads) = (number(4, 10), number(5, 1));
+    let dimension = base.columns;
+    let (values, asked, nearest) = (base.floats(), queries.floats(), truth.numbers());
+    let shape = IndexShape { dimension: dimension as u32, metric, vector_type: VectorType::Dense };
+    let source = Rows(&values, dimension);
+
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let began = cpu_seconds();
+    let sections = build_ivf(&shape, Seed(7), &source, &RoaringBitmap::new(), &pool).unwrap();
+    let seconds = cpu_seconds() - began;
+    println!("{} rows of {dimension}: {seconds:.2} CPU seconds", source.rows());
+    let (centroids, postings) = (&sections.centroids, &sections.postings);
+    println!("centroids {} postings {} bytes", centroids.len(), postings.len());
+    let ivf = Ivf::open(&shape, source.rows(), centroids, postings, &sections.tuning).unwrap();
+
+    let chosen: Vec<f32> = arguments.iter().skip(6).map(|a| a.parse().unwrap()).collect();
+    let ladder = [0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
+    for &recall in if chosen.is_empty() { &ladder[..] } else { &chosen } {
+        let mut stats = SearchStats::default();
+        let mut right = 0;
+        let mut best = f64::INFINITY;
+        for round in 0..5 {
+            let began = cpu_seconds();
+            for (query, nearest) in
+                asked.chunks_exact(dimension).zip(nearest.chunks_exact(truth.columns))
+            {
+                let mut top = TopK::new(metric, k);
+                let own = ivf.search(
+                    postings,
+                    query,
+                    Effort::Recall(recall),
+                    None,
+                    &VectorScores::new(metric, query, |row| source.row(row)),
+                    &mut top,
+                );
+                let found = black_box(top.into_sorted());
+                if round == 0 {
+                    stats += own;
+                    let nearest: HashSet<i64> = nearest[..k].iter().copied().collect();
+                    right += found.iter().filter(|s| nearest.contains(&i64::from(s.row))).count();
+                }
+            }
+            best = best.min(cpu_seconds() - began);
+        }
+        let count = asked.len() / dimension;
+        println!(
+            "aim {recall:5.3}: recall {:.4} {:7.1} us; {} cells {} codes {} reranked",
+            right as f64 / (count * k) as f64,
+            best / count as f64 * 1e6,
+            stats.cells_probed as usize / count,
+            stats.codes_scanned as usize / count,
+            stats.reranked as usize / count,
+        );
+    }
+}
