@@ -15,7 +15,7 @@ use crate::kernels;
 /// Points one task takes at a time.
 const CHUNK_POINTS: usize = 512;
 /// Lloyd iterations of each level; later ones hardly move the centroids.
-const ITERATIONS_MAX: usize = 8;
+const ITERATIONS_MAX: usize = 6;
 /// Up to this many cells one level is as cheap as two.
 const FLAT_CELLS_MAX: usize = 48;
 /// Points a coarse cell's centroid is trained on.

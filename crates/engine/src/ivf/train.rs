@@ -14,7 +14,7 @@ use crate::kmeans::{self, Clusters};
 use crate::rotation;
 
 /// Sampled rows a cell is trained on; more hardly better the centroids.
-const SAMPLE_ROWS_PER_CELL: usize = 64;
+const SAMPLE_ROWS_PER_CELL: usize = 50;
 /// With fewer than this a cell's centroid follows single rows.
 const SAMPLE_ROWS_PER_CELL_MIN: usize = 20;
 /// Bytes the sample may take.
@@ -25,7 +25,7 @@ const CELLS_MAX: usize = 16_384;
 const QUERIES_MAX: usize = 200;
 /// Rounds of moving every centroid to the mean of all sampled rows nearest to
 /// it, after the two levels were trained apart from each other.
-const REFINEMENTS: usize = 2;
+const REFINEMENTS: usize = 1;
 /// Sampled rows one task takes at a time.
 const CHUNK_ROWS: usize = 256;
 

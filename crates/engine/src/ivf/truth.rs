@@ -12,16 +12,28 @@ use super::tuning::Reach;
 use super::{RowScores, RowSource, distance_of};
 use crate::{Scored, TopK, exact, kernels};
 
-/// Neighbours looked for, and those of every [`DEEP_SHARE`]th query.
-const DEPTH: usize = 100;
-const DEPTH_MAX: usize = 1000;
-const DEEP_SHARE: usize = 4;
+/// How far a query is followed.
+#[derive(Clone, Copy)]
+struct Depth {
+    /// Neighbours looked for.
+    count: usize,
+    /// How certain the bounds are that leave rows out.
+    certainty: f32,
+}
+
+/// Enough to tell in which cells neighbours lie.
+const USUAL: Depth = Depth { count: 100, certainty: 1.75 };
+/// Hardly a neighbour is left out, so that these tell how certain a search's
+/// bounds must be; one query in [`CERTAIN_SHARE`].
+const CERTAIN: Depth = Depth { count: 100, certainty: 3.0 };
+const CERTAIN_SHARE: usize = 4;
+/// For searches that want many; one query in [`DEEP_SHARE`].
+const DEEP: Depth = Depth { count: 1000, certainty: 1.5 };
+const DEEP_SHARE: usize = 9;
 /// The part of the cells that is read, and at least so many. What lies
 /// outside is a few neighbours in a thousand.
 const CELLS_PART: f32 = 0.4;
 const CELLS_MIN: u32 = 64;
-/// Bounds this certain are hardly ever wrong.
-const CERTAINTY: f32 = 4.0;
 
 /// A row as a query, and what is nearest to it.
 pub(super) struct Neighbours {
@@ -31,6 +43,8 @@ pub(super) struct Neighbours {
     pub(super) base: f32,
     /// Rows and distances, nearest first.
     pub(super) nearest: Vec<Scored>,
+    /// Whether hardly any is missing.
+    pub(super) is_certain: bool,
 }
 
 /// Finds the neighbours of each of `rows` among the rows but itself.
@@ -42,11 +56,16 @@ pub(super) fn find(
 ) -> io::Result<Vec<Neighbours>> {
     let others = (source.rows() as usize).saturating_sub(1);
     let probes = ((ivf.cells.len() as f32 * CELLS_PART) as u32).max(CELLS_MIN);
-    let reach = Reach { probes: probes.min(ivf.cells.len() as u32), certainty: CERTAINTY };
+    let probes = probes.min(ivf.cells.len() as u32);
     let find_one = |(number, &row): (usize, &u32)| {
-        let depth = if number.is_multiple_of(DEEP_SHARE) { DEPTH_MAX } else { DEPTH };
+        let depth = match number {
+            _ if number.is_multiple_of(DEEP_SHARE) => DEEP,
+            _ if number.is_multiple_of(CERTAIN_SHARE) => CERTAIN,
+            _ => USUAL,
+        };
+        let reach = Reach { probes, certainty: depth.certainty };
         let scores = SourceScores::new(ivf.metric, source, ivf.space.mean().len(), row)?;
-        let mut top = TopK::new(ivf.metric, depth.min(others));
+        let mut top = TopK::new(ivf.metric, depth.count.min(others));
         let other = |found| found != row;
         ivf.search_by(postings, &scores.query, Some(&other), &scores, &mut top, &|_| reach);
         let mut query = vec![0.0; ivf.space.padded()];
@@ -55,7 +74,7 @@ pub(super) fn find(
         scores.finish()?;
         let mut nearest = top.into_sorted();
         nearest.iter_mut().for_each(|found| found.score = distance_of(ivf.metric, found.score));
-        Ok(Neighbours { query, base, nearest })
+        Ok(Neighbours { query, base, nearest, is_certain: depth.certainty >= CERTAIN.certainty })
     };
     rows.par_iter().enumerate().map(find_one).collect()
 }

@@ -74,6 +74,8 @@ pub(super) struct Encoded {
 struct Measured {
     /// Rank of each neighbour's cell.
     ranks: Vec<u32>,
+    /// Whether hardly any neighbour is missing.
+    is_certain: bool,
     /// For each of the counts the certainty each neighbour needs.
     certainties: Vec<Vec<f32>>,
 }
@@ -91,18 +93,27 @@ pub(super) fn measure(
         .par_iter()
         .map(|neighbours| measure_query(form, cells, neighbours, &counts, encoded))
         .collect();
-    let mut reaches = Vec::with_capacity(counts.len() * RECALLS.len());
+    let mut reaches: Vec<Reach> = Vec::with_capacity(counts.len() * RECALLS.len());
     for (level, &count) in counts.iter().enumerate() {
         let deep = || measured.iter().filter(|m| m.ranks.len() >= count as usize);
         let mut ranks: Vec<u32> =
             deep().flat_map(|m| m.ranks[..count as usize].iter().copied()).collect();
         ranks.sort_unstable();
-        let mut certainties: Vec<f32> =
-            deep().flat_map(|m| m.certainties[level].iter().copied()).collect();
+        let mut certainties: Vec<f32> = deep()
+            .filter(|m| m.is_certain)
+            .flat_map(|m| m.certainties[level].iter().copied())
+            .collect();
         certainties.sort_unstable_by(f32::total_cmp);
-        for recall in RECALLS {
+        for (place, recall) in RECALLS.into_iter().enumerate() {
             let rank = quantile(&ranks, 1.0 - LOSS_OF_CELLS * (1.0 - recall));
-            let certainty = quantile(&certainties, 1.0 - LOSS_OF_BOUND * (1.0 - recall));
+            let certainty = if certainties.is_empty() {
+                // So deep no neighbours are certain: the most that those
+                // further up need.
+                let above = reaches.iter().skip(place).step_by(RECALLS.len());
+                above.map(|reach| reach.certainty).max_by(f32::total_cmp).unwrap_or(CERTAINTY.1)
+            } else {
+                quantile(&certainties, 1.0 - LOSS_OF_BOUND * (1.0 - recall))
+            };
             reaches.push(Reach {
                 probes: (rank + 1 + rank / 10).min(cells.len() as u32),
                 certainty: certainty.clamp(CERTAINTY.0, CERTAINTY.1),
@@ -125,7 +136,7 @@ fn measure_query(
     counts: &[u32],
     encoded: &Encoded,
 ) -> Measured {
-    let Neighbours { query, base, nearest } = neighbours;
+    let Neighbours { query, base, nearest, is_certain } = neighbours;
     let padded = query.len();
     let mut placed = Placed::new(padded);
     placed.values.copy_from_slice(query);
@@ -164,7 +175,7 @@ fn measure_query(
         };
         estimates[..count as usize].iter().map(needed).collect()
     };
-    Measured { ranks, certainties: counts.iter().map(needed).collect() }
+    Measured { ranks, is_certain: *is_certain, certainties: counts.iter().map(needed).collect() }
 }
 
 impl Tuning {
