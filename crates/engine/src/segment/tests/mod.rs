@@ -4,6 +4,7 @@
 
 mod answers;
 mod damage;
+mod hybrid;
 mod layout;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,6 +25,12 @@ pub(super) struct Memory;
 /// One of them.
 #[derive(Debug, Default)]
 pub(super) struct MemoryFile(Vec<u8>);
+
+impl MemoryFile {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl ScratchSpace for Memory {
     type File = MemoryFile;
