@@ -88,7 +88,7 @@ class SetRun:
         # Everyone finds the files in memory and no one else's writes under way.
         warm(self.folder)
         os.sync()
-        worker = Worker(peer, self.folder, work, self.options.threads)
+        worker = Worker(peer, self.folder, work, self.options.threads, idle=False)
         try:
             about = worker.ask("about")
             self.peers[peer].update(about)
@@ -135,7 +135,7 @@ class SetRun:
             flat = flat + 1 if step["recall"] - before < GAIN_MIN else 0
             before = step["recall"]
             # Slower by far than what another ladder did: nothing to be had here.
-            if before >= self.most or flat >= 2 or step["qps"] < fastest / 3:
+            if before >= self.most or flat >= 2 or step["qps"] < fastest / 2:
                 break
         for target in self.options.recalls:
             reached = [place for place in found if found[place]["recall"] >= target]

@@ -25,7 +25,7 @@ class PeerError(Exception):
 class Worker:
     """One running process."""
 
-    def __init__(self, peer: str, folder: Path, work: Path, threads: int) -> None:
+    def __init__(self, peer: str, folder: Path, work: Path, threads: int, idle: bool) -> None:
         entry = PEERS[peer]
         python = places.environment(entry.module)
         words = [python, places.BENCH / "worker.py", entry.module, entry.variant, folder, work]
@@ -38,7 +38,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=variables(threads),
+                env=variables(threads, idle),
             )
 
     def ask(self, do: str, **arguments: Any) -> Any:
@@ -69,12 +69,12 @@ class Worker:
             self.process.wait()
 
 
-def variables(threads: int) -> dict[str, str]:
-    """The environment of a worker: so many threads for whatever reads such a setting, and idle
-    threads that sleep instead of spinning beside the next peer."""
+def variables(threads: int, idle: bool) -> dict[str, str]:
+    """The environment of a worker: so many threads for whatever reads such a setting. Where it
+    will lie idle, its threads sleep then instead of spinning beside the next peer."""
     ours = {
         "OMP_NUM_THREADS": str(threads),
-        "OMP_WAIT_POLICY": "passive",
+        **({"OMP_WAIT_POLICY": "passive"} if idle else {}),
         "OPENBLAS_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "RAYON_NUM_THREADS": str(threads),
@@ -109,7 +109,7 @@ class Open:
             return self.workers[peer]
         while self.workers and machine.memory()[1] < self.needs[peer] + RESERVE:
             self.drop(next(iter(self.workers)))
-        worker = Worker(peer, self.folder, self.works[peer], self.threads)
+        worker = Worker(peer, self.folder, self.works[peer], self.threads, idle=True)
         self.workers[peer] = worker
         worker.opened = worker.ask("open")
         return worker

@@ -13,7 +13,7 @@ import numpy as np
 from harness import STEPS, BasePeer, normalise
 
 TRAINING_ROWS_A_LIST = 64
-REFINE = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
+REFINE = [1, 2, 4, 8, 16, 32]
 
 
 class Peer(BasePeer):
