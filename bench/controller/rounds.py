@@ -88,7 +88,7 @@ class SetRun:
         # Everyone finds the files in memory and no one else's writes under way.
         warm(self.folder)
         os.sync()
-        worker = Worker(peer, self.folder, work, self.options.threads, idle=False)
+        worker = Worker(peer, self.folder, work, self.options.threads)
         try:
             about = worker.ask("about")
             self.peers[peer].update(about)

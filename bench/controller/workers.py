@@ -25,7 +25,7 @@ class PeerError(Exception):
 class Worker:
     """One running process."""
 
-    def __init__(self, peer: str, folder: Path, work: Path, threads: int, idle: bool) -> None:
+    def __init__(self, peer: str, folder: Path, work: Path, threads: int) -> None:
         entry = PEERS[peer]
         python = places.environment(entry.module)
         words = [python, places.BENCH / "worker.py", entry.module, entry.variant, folder, work]
@@ -38,7 +38,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=variables(threads, idle),
+                env=variables(threads),
             )
 
     def ask(self, do: str, **arguments: Any) -> Any:
@@ -69,12 +69,13 @@ class Worker:
             self.process.wait()
 
 
-def variables(threads: int, idle: bool) -> dict[str, str]:
-    """The environment of a worker: so many threads for whatever reads such a setting. Where it
-    will lie idle, its threads sleep then instead of spinning beside the next peer."""
+def variables(threads: int) -> dict[str, str]:
+    """The environment of a worker: so many threads for whatever reads such a setting. Waiting
+    threads sleep: an idle worker must not spin beside the next peer, and on a machine that does
+    other things too a spinning FAISS takes up to ten times its time."""
     ours = {
         "OMP_NUM_THREADS": str(threads),
-        **({"OMP_WAIT_POLICY": "passive"} if idle else {}),
+        "OMP_WAIT_POLICY": "passive",
         "OPENBLAS_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "RAYON_NUM_THREADS": str(threads),
@@ -109,7 +110,7 @@ class Open:
             return self.workers[peer]
         while self.workers and machine.memory()[1] < self.needs[peer] + RESERVE:
             self.drop(next(iter(self.workers)))
-        worker = Worker(peer, self.folder, self.works[peer], self.threads, idle=True)
+        worker = Worker(peer, self.folder, self.works[peer], self.threads)
         self.workers[peer] = worker
         worker.opened = worker.ask("open")
         return worker
