@@ -120,7 +120,7 @@ class Status:
         return 0
 
     @staticmethod
-    def cpu_seconds(pid: int | str = "self") -> float:
+    def cpu_seconds(pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -132,20 +132,20 @@ def disk_bytes(folder: Path) -> int:
 
 
 def sweep(peer: Any, data: DataSet, param: Any, k: int, seconds_max: float) -> dict[str, Any]:
-    """Recall and rough speed of one setting: each query once, from one thread. A slow peer is
-    asked fewer queries."""
+    """Recall and rough cost of one setting: each query once, from one thread. A slow peer is
+    asked fewer queries. Counted in processor time, which other work on the machine hardly moves."""
     peer.set_threads(1)
     search = peer.searcher(param, k)
-    found, began = [], time.perf_counter()
+    found, began, cpu = [], time.perf_counter(), peer.cpu_seconds()
     for query in data.queries:
         found.append(search(query))
         if time.perf_counter() - began > seconds_max and len(found) >= PASS_QUERIES_MIN:
             break
-    seconds = time.perf_counter() - began
+    cpu = peer.cpu_seconds() - cpu
     return {
         "param": param,
         "recall": recall(found, data.truth, k),
-        "qps": len(found) / seconds,
+        "cpu_ms": cpu * 1e3 / len(found),
         "queries": len(found),
     }
 
@@ -239,7 +239,7 @@ class BasePeer:
         return []
 
     def cpu_seconds(self) -> float:
-        return Status.cpu_seconds() + sum(Status.cpu_seconds(pid) for pid in self.pids())
+        return time.process_time() + sum(Status.cpu_seconds(pid) for pid in self.pids())
 
     def close(self) -> None:
         """Ends what `open` or `build` started."""

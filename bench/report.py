@@ -66,7 +66,7 @@ class SetReport:
         for k in self.options["k"]:
             for target in self.options["recalls"]:
                 lines += self.queries(k, target)
-        for kind, told in (("recall", "recall against queries a second"), ("import", "import")):
+        for kind, told in (("recall", "recall against speed"), ("import", "import")):
             for path in sorted(self.plots(kind)):
                 lines += [f"![{self.name}: {told}]({path})", ""]
         broken = [f"- {p}: {e['error']}" for p, e in self.peers.items() if "error" in e]
@@ -87,7 +87,7 @@ class SetReport:
                 [
                     name_of(peer),
                     spread(list(seconds.values())),
-                    str(len(seconds)),
+                    "kept" if "reused" in self.peers[peer] else str(len(seconds)),
                     times(against(seconds, ours)),
                     spread(list(cpu.values())),
                     times(against(cpu, our_cpu)),
@@ -175,12 +175,12 @@ class SetReport:
         figure, axes = plt.subplots(figsize=(7, 4.5))
         for number, (peer, entry) in enumerate(self.peers.items()):
             steps = entry["sweeps"].get(str(k), [])
-            curve = frontier([(s["recall"], s["qps"]) for s in steps if s["recall"] >= 0.7])
+            curve = frontier([(s["recall"], 1e3 / s["cpu_ms"]) for s in steps if s["recall"] >= 0.7])
             if curve:
                 style = {"linewidth": 2.5, "zorder": 3} if peer.startswith(US) else {}
                 colour = COLOURS[number % len(COLOURS)]
                 axes.plot(*zip(*curve), marker="o", ms=3, label=peer, color=colour, **style)
-        axes.set(xlabel=f"recall@{k}", ylabel="queries a second, one thread", yscale="log")
+        axes.set(xlabel=f"recall@{k}", ylabel="queries a second of processor time", yscale="log")
         axes.set_title(f"{self.name}: up and to the right is better")
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize=8)

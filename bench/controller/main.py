@@ -34,6 +34,7 @@ def parse() -> argparse.Namespace:
     add("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
     add("--out", type=Path, help="default: bench/results/DATE")
     add("--keep", action="store_true", help="keep what the peers built (target/bench/work)")
+    add("--reuse", action="store_true", help="take other peers' kept builds, keep all")
     add("--no-build", action="store_true", help="take Crossbill as it is in target/release")
     add("--no-report", action="store_true", help="write results.json only")
     add("--self-test", action="store_true", help="a tiny set and one round, into target/bench")

@@ -3,10 +3,12 @@ is measured goes into the results at once, so that a broken run keeps what it ha
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from controller.workers import Open, PeerError, Worker
 # A stride up a ladder that gains less than this, twice in a row, has no recall left to gain.
 GAIN_MIN = 0.001
 STRIDE = 3
-# Settings this close to the fastest in the sweep are timed again before one is chosen.
-CLOSE = 0.75
+# Settings whose cost in the sweep is this close to the least are timed again.
+CLOSE = 1.25
 CHOICE_PASSES = 3
 
 
@@ -48,7 +50,7 @@ class SetRun:
                 for peer in self._answering():
                     self._try(peer, self._finish)
         finally:
-            self.open.close(self.options.keep)
+            self.open.close(self.options.keep or self.options.reuse)
 
     def _try(self, peer: str, step: Callable[..., None], *arguments: Any) -> None:
         """A peer that breaks down is left out from there on, and the results say so."""
@@ -67,7 +69,22 @@ class SetRun:
             if PEERS[peer].answers and peer in self.open.works and "error" not in found
         ]
 
+    def _kept(self, peer: str) -> Path:
+        """Where what is known of a peer's kept build stands, beside its folder."""
+        return places.WORK / self.name / f"{peer}.json"
+
+    def _reuse(self) -> None:
+        """Takes the builds that an earlier run kept; ours are always made anew."""
+        for peer in self.peers:
+            if not peer.startswith("crossbill") and self._kept(peer).exists():
+                kept = json.loads(self._kept(peer).read_text())
+                self.peers[peer].update(kept["about"], builds=[kept["build"]], reused=True)
+                self.open.add(peer, places.WORK / self.name / peer, kept["build"])
+                note(f"  {peer}: kept build of {kept['build']['seconds']:.2f} s")
+
     def _builds(self) -> None:
+        if self.options.reuse:
+            self._reuse()
         for number in range(max(1, self.options.build_rounds)):
             for peer in turned(list(self.peers), number):
                 if "error" not in self.peers[peer] and number < self._builds_wanted(peer):
@@ -76,6 +93,8 @@ class SetRun:
     def _builds_wanted(self, peer: str) -> int:
         """Slow builds are repeated less: three times, or not at all where five would take far too
         long."""
+        if "reused" in self.peers[peer]:
+            return 0
         rounds, builds = max(1, self.options.build_rounds), self.peers[peer]["builds"]
         slowest = max((build["seconds"] for build in builds), default=0.0)
         if slowest > 5 * self.options.slow_build:
@@ -85,6 +104,7 @@ class SetRun:
     def _build(self, peer: str, number: int) -> None:
         work = places.WORK / self.name / peer
         shutil.rmtree(work, ignore_errors=True)
+        self._kept(peer).unlink(missing_ok=True)
         # Everyone finds the files in memory and no one else's writes under way.
         warm(self.folder)
         os.sync()
@@ -99,6 +119,7 @@ class SetRun:
             worker.quit()
         self.peers[peer]["builds"].append(build)
         self.open.add(peer, work, build)
+        self._kept(peer).write_text(json.dumps({"about": about, "build": build}))
         note(
             f"  build {number + 1} {peer}: {build['seconds']:.2f} s, cpu {build['cpu_seconds']:.2f}"
             f" s, peak {build['rss_peak'] / 1e6:,.0f} MB, disk {build['disk_bytes'] / 1e6:,.0f} MB"
@@ -121,7 +142,7 @@ class SetRun:
     def _climb(self, worker: Worker, ladder: list[Any], k: int, tried: list[Any]) -> None:
         """Tries every third setting of a ladder until the highest recall is passed or cannot be,
         then those between the last that missed each target and the first that reached it."""
-        fastest = max((s["qps"] for s in tried if s["recall"] >= self.most), default=0.0)
+        cheapest = min((s["cpu_ms"] for s in tried if s["recall"] >= self.most), default=inf)
         found: dict[int, dict[str, Any]] = {}
 
         def attempt(place: int) -> dict[str, Any]:
@@ -134,8 +155,8 @@ class SetRun:
             step = attempt(place)
             flat = flat + 1 if step["recall"] - before < GAIN_MIN else 0
             before = step["recall"]
-            # Slower by far than what another ladder did: nothing to be had here.
-            if before >= self.most or flat >= 2 or step["qps"] < fastest / 2:
+            # Dearer by far than what another ladder took: nothing to be had here.
+            if before >= self.most or flat >= 2 or step["cpu_ms"] > 2 * cheapest:
                 break
         for target in self.options.recalls:
             reached = [place for place in found if found[place]["recall"] >= target]
@@ -145,20 +166,21 @@ class SetRun:
                     break
 
     def _choose(self, worker: Worker, tried: list[Any], k: int, target: float) -> Any:
-        """The fastest setting that reaches the target."""
+        """The cheapest setting that reaches the target; those that come close to it in the sweep
+        are timed again."""
         passed = [step for step in tried if step["recall"] >= target]
         if not passed:
             return None
-        best = max(step["qps"] for step in passed)
-        close = [step for step in passed if step["qps"] >= CLOSE * best]
+        least = min(step["cpu_ms"] for step in passed)
+        close = [step for step in passed if step["cpu_ms"] <= CLOSE * least]
         if len(close) == 1:
             return close[0]
-        speed = {id(step): 0.0 for step in close}
+        cost = {id(step): inf for step in close}
         for _ in range(CHOICE_PASSES):
             for step in close:
                 timed = worker.ask("measure", param=step["param"], k=k, threads=1)
-                speed[id(step)] = max(speed[id(step)], timed["qps"])
-        return max(close, key=lambda step: speed[id(step)])
+                cost[id(step)] = min(cost[id(step)], timed["cpu_ms"])
+        return min(close, key=lambda step: cost[id(step)])
 
     def _rounds(self) -> None:
         for number in range(self.options.rounds):

@@ -125,3 +125,4 @@ class Open:
         if not keep:
             for work in self.works.values():
                 shutil.rmtree(work, ignore_errors=True)
+                work.with_name(work.name + ".json").unlink(missing_ok=True)

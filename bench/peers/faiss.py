@@ -13,7 +13,8 @@ import numpy as np
 from harness import STEPS, BasePeer, normalise
 
 TRAINING_ROWS_A_LIST = 64
-REFINE = [1, 2, 4, 8, 16, 32]
+REFINE = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64]
+CANDIDATES_MAX = 1600
 
 
 class Peer(BasePeer):
@@ -73,7 +74,7 @@ class Peer(BasePeer):
             case "ivfflat":
                 return [probes]
             case _:
-                return [[[p, factor] for p in probes] for factor in REFINE if k * factor <= 1000]
+                return [[[p, factor] for p in probes] for factor in REFINE if k * factor <= CANDIDATES_MAX]
 
     def set_threads(self, threads: int) -> None:
         faiss.omp_set_num_threads(1)
