@@ -153,13 +153,16 @@ class SetReport:
         return (table(head, rows) if rows else []) + note + self.work(k, target)
 
     def work(self, k: int, target: float) -> list[str]:
-        """What a query of ours read, where it tells."""
-        chosen = self.peers.get(US, {}).get("chosen", {}).get(str(k), {}).get(str(target))
-        work = (chosen or {}).get("work")
-        if not work:
-            return []
-        told = ", ".join(f"{value:,.0f} {name}" for name, value in work.items())
-        return [f"A query of {US} takes on average: {told}.", ""]
+        """What a query took in its peer's own terms, where it tells."""
+        lines = []
+        for peer, entry in self.peers.items():
+            chosen = entry["chosen"].get(str(k), {}).get(str(target)) or {}
+            work = chosen.get("work", {}).items()
+            if work:
+                forms = [(name, value, ".3g" if value < 10 else ",.0f") for name, value in work]
+                told = ", ".join(f"{value:{form}} {name}" for name, value, form in forms)
+                lines.append(f"- {peer}, a query on average: {told}")
+        return [*lines, ""] if lines else []
 
     def plots(self, kind: str) -> list[Path]:
         return [Path(f"{self.name}-{kind}-{k}.svg") for k in self.options["k"]] if (

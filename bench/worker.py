@@ -73,7 +73,8 @@ class Worker:
         self.peer.close()
 
     def _memory(self, field: str) -> int:
-        pids = ["self", *self.peer.pids()]
+        # Where a server does the work, the client's memory is not counted.
+        pids = self.peer.pids() or ["self"]
         return sum(Status.bytes(field, pid) for pid in pids)
 
 

@@ -16,6 +16,8 @@ class Entry:
 
 PEERS = {
     "crossbill": Entry("crossbill"),
+    "crossbill-rest": Entry("crossbill_rest", "plain"),
+    "crossbill-sdk": Entry("crossbill_rest", "sdk"),
     "faiss-ivfpqfs": Entry("faiss", "ivfpqfs"),
     "faiss-ivfrabitqfs": Entry("faiss", "ivfrabitqfs"),
     "faiss-ivfflat": Entry("faiss", "ivfflat"),
