@@ -121,6 +121,9 @@ class SetReport:
         def speed(peer: str, threads: int) -> dict[int, float]:
             return self.series(peer, k, target, threads, "qps")
 
+        def cost(peer: str) -> dict[int, float]:
+            return self.series(peer, k, target, 1, "cpu_ms")
+
         for peer in sorted(answered, key=lambda p: -median(speed(p, 1).values())):
             chosen = self.peers[peer]["chosen"][str(k)][str(target)]
             field = lambda name: list(self.series(peer, k, target, 1, name).values())  # noqa: E731
@@ -135,6 +138,7 @@ class SetReport:
                     spread(field("p50_ms"), "{:.3f}"),
                     spread(field("p99_ms"), "{:.3f}"),
                     spread(field("cpu_ms"), "{:.3f}"),
+                    times(against(cost(peer), cost(US) if US in answered else {})),
                     spread(list(speed(peer, every).values()), "{:,.0f}"),
                     times(against(speed(peer, every), ours[1])),
                     f"{self.peers[peer]['memory']['rss_peak'] / 1e6:,.0f}"
@@ -143,7 +147,7 @@ class SetReport:
                 ]
             )
         head = [f"recall@{k} ≥ {target}", "setting", "recall", "QPS, 1 thread", f"× {US}"]
-        head += ["p50 ms", "p99 ms", "CPU ms", f"QPS, {every} threads", f"× {US}", "RSS MB"]
+        head += ["p50 ms", "p99 ms", "CPU ms", f"× {US}", f"QPS, {every} threads", f"× {US}", "RSS MB"]
         missed = [
             f"{peer} ({max(step['recall'] for step in entry['sweeps'][str(k)]):.3f})"
             for peer, entry in self.peers.items()
