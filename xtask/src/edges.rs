@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("crossbill-wire", &["crossbill-core"]),
     ("crossbill-server", &["crossbill-core", "crossbill-db", "crossbill-wire"]),
     ("crossbill-sim", &["crossbill-core", "crossbill-engine", "crossbill-store", "crossbill-db"]),
+    ("crossbill-bench", &["crossbill-core", "crossbill-db"]),
     ("crossbill-cli", &["crossbill-core", "crossbill-db", "crossbill-server", "crossbill-wire"]),
     ("xtask", &[]),
 ];

@@ -25,7 +25,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, String> {
 /// Every Rust file of the workspace, in order of their paths.
 pub(crate) fn rust_files(root: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
-    for folder in ["crates", "xtask"] {
+    for folder in ["bench", "crates", "xtask"] {
         collect(&root.join(folder), &mut files)?;
     }
     files.sort();

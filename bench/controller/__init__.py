@@ -1,0 +1,1 @@
+"""What runs in the controller: the standard library only."""

@@ -1,0 +1,212 @@
+//! One open database of one index, and what is asked of it. Every call lets
+//! go of Python's lock while it works.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbill_core::{
+    Clock, Filter, IndexName, IndexShape, Metric, NamespaceName, RandomIds, SystemClock,
+};
+use crossbill_db::{
+    Database, DatabaseOptions, Effort, ErrorMode, ImportSettings, ImportStatus, Index, NewIndex,
+    Query, QueryBy, SourcePolicy, StartImport,
+};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+/// The index of every database here.
+const INDEX: &str = "bench";
+/// Imports that the server runs at once: each gets its share of the memory.
+const IMPORTS_AT_ONCE: usize = 2;
+/// No port is opened.
+const FIRST_PORT: u16 = 5081;
+/// How often an import is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(2);
+
+/// How an import ended.
+#[pyclass(frozen, get_all)]
+pub(crate) struct Import {
+    /// Records that can be queried.
+    records: u64,
+    /// Records that were refused.
+    rejected: u64,
+}
+
+/// The work that one query took.
+#[pyclass(frozen, get_all)]
+pub(crate) struct Stats {
+    /// Cells read.
+    cells: u32,
+    /// Codes compared with the query.
+    codes: u32,
+    /// Rows scored exactly.
+    reranked: u32,
+    /// Segments searched.
+    segments: u32,
+}
+
+/// An open database.
+#[pyclass(frozen)]
+pub(crate) struct Store {
+    database: Arc<Database>,
+    clock: Arc<SystemClock>,
+}
+
+#[pymethods]
+impl Store {
+    /// Opens the data directory, making it where it is missing. Memory is
+    /// shared out as the server does.
+    #[new]
+    fn open(py: Python<'_>, data: PathBuf, threads: usize, memory_bytes: u64) -> PyResult<Self> {
+        let clock = Arc::new(SystemClock::new());
+        let policy =
+            SourcePolicy { allow_dirs: vec![PathBuf::from("/")], ..SourcePolicy::default() };
+        let options = DatabaseOptions {
+            data: std::path::absolute(data).map_err(failed)?,
+            memory_bytes,
+            threads,
+            source_policy: policy,
+            import: ImportSettings::new(threads, memory_bytes / 2 / IMPORTS_AT_ONCE as u64),
+            imports_at_once: IMPORTS_AT_ONCE,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            ids: Arc::new(RandomIds),
+            faults: None,
+            first_port: FIRST_PORT,
+        };
+        let database = py.detach(|| Database::open(options)).map_err(failed)?;
+        Ok(Self { database, clock })
+    }
+
+    /// Makes the index.
+    fn create(&self, dimension: u32, metric: &str) -> PyResult<()> {
+        let metric = Metric::parse(metric)
+            .ok_or_else(|| failed(format!("found the metric {metric:?}, expected a known one")))?;
+        let new = NewIndex {
+            name: IndexName::new(INDEX).map_err(failed)?,
+            shape: IndexShape::dense(dimension, metric),
+            tags: Default::default(),
+            deletion_protection: false,
+            cloud: String::new(),
+            region: String::new(),
+            spec_json: None,
+        };
+        self.database.create_index(new).map_err(failed)?;
+        Ok(())
+    }
+
+    /// Imports what is at the URI and waits until every record can be
+    /// queried.
+    fn import_from(&self, py: Python<'_>, uri: String) -> PyResult<Import> {
+        py.detach(|| self.import_all(uri))
+    }
+
+    /// The ids of the nearest records, nearest first. `recall` or `probes`
+    /// say how hard to look; without either the index's default counts.
+    #[pyo3(signature = (query, k, recall=None, probes=None, filter=None))]
+    fn search(
+        &self,
+        py: Python<'_>,
+        query: PyBuffer<f32>,
+        k: usize,
+        recall: Option<f32>,
+        probes: Option<u32>,
+        filter: Option<&str>,
+    ) -> PyResult<Vec<u64>> {
+        let query = query_of(py, &query, k, effort(recall, probes), filter)?;
+        py.detach(|| {
+            let answer = self.index()?.query(&namespace(), &query).map_err(failed)?;
+            answer.matches.iter().map(|found| found.id.parse().map_err(failed)).collect()
+        })
+    }
+
+    /// The work that a query takes.
+    #[pyo3(signature = (query, k, recall=None, probes=None, filter=None))]
+    fn stats(
+        &self,
+        py: Python<'_>,
+        query: PyBuffer<f32>,
+        k: usize,
+        recall: Option<f32>,
+        probes: Option<u32>,
+        filter: Option<&str>,
+    ) -> PyResult<Stats> {
+        let query = query_of(py, &query, k, effort(recall, probes), filter)?;
+        let stats = py
+            .detach(|| Ok(self.index()?.query(&namespace(), &query).map_err(failed)?.stats))
+            .map_err(|error: PyErr| error)?;
+        Ok(Stats {
+            cells: stats.cells_probed,
+            codes: stats.codes_scanned,
+            reranked: stats.reranked,
+            segments: stats.segments,
+        })
+    }
+
+    /// Ends background work; the database takes no calls after it.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.database.shutdown());
+    }
+}
+
+impl Store {
+    fn index(&self) -> PyResult<Arc<Index>> {
+        self.database.index(INDEX).map_err(failed)
+    }
+
+    fn import_all(&self, uri: String) -> PyResult<Import> {
+        let index = self.index()?;
+        let start = StartImport {
+            uri,
+            integration: None,
+            error_mode: ErrorMode::Abort,
+            idempotency_key: None,
+            caller: None,
+        };
+        let id = index.start_import(start).map_err(failed)?;
+        loop {
+            let view = index.describe_import(&id).map_err(failed)?;
+            match view.status {
+                ImportStatus::Completed => {
+                    let (records, rejected) = (view.records_imported, view.records_rejected);
+                    return Ok(Import { records, rejected });
+                }
+                status if status.is_final() => {
+                    let reason = view.error.unwrap_or_default();
+                    return Err(failed(format!("the import is {}: {reason}", status.as_str())));
+                }
+                _ => self.clock.sleep(POLL),
+            }
+        }
+    }
+}
+
+fn namespace() -> NamespaceName {
+    NamespaceName::default_namespace()
+}
+
+fn effort(recall: Option<f32>, probes: Option<u32>) -> Option<Effort> {
+    probes.map(Effort::Probes).or(recall.map(Effort::Recall))
+}
+
+fn query_of(
+    py: Python<'_>,
+    vector: &PyBuffer<f32>,
+    top_k: usize,
+    effort: Option<Effort>,
+    filter: Option<&str>,
+) -> PyResult<Query> {
+    Ok(Query {
+        by: QueryBy::Vector { dense: Some(vector.to_vec(py)?), sparse: None },
+        top_k,
+        filter: filter.map(Filter::from_json).transpose().map_err(failed)?,
+        include_values: false,
+        include_metadata: false,
+        effort,
+    })
+}
+
+fn failed(error: impl std::fmt::Display) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}

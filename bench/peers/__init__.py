@@ -1,0 +1,1 @@
+"""One file a peer: the class `Peer`, called through harness.BasePeer alone."""
