@@ -122,6 +122,11 @@ pub(super) fn add(values: &mut [f32], terms: &[f32]) {
 }
 
 #[target_feature(enable = "avx2,fma")]
+pub(super) fn add_scaled_bytes(values: &mut [f32], bytes: &[u8], factor: f32) {
+    scalar::add_scaled_bytes(values, bytes, factor);
+}
+
+#[target_feature(enable = "avx2,fma")]
 pub(super) fn subtract(a: &[f32], b: &[f32], out: &mut [f32]) {
     scalar::subtract(a, b, out);
 }

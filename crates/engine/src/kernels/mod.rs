@@ -62,6 +62,7 @@ struct Kernels {
     multiply: unsafe fn(&mut [f32], &[f32]),
     add: unsafe fn(&mut [f32], &[f32]),
     subtract: unsafe fn(&[f32], &[f32], &mut [f32]),
+    add_scaled_bytes: unsafe fn(&mut [f32], &[u8], f32),
     butterfly: unsafe fn(&mut [f32], &mut [f32]),
     hadamard: unsafe fn(&mut [f32]),
     encode_signs: unsafe fn(&[f32], &[f32], &mut [u8]) -> SignSums,
@@ -81,6 +82,7 @@ static SCALAR: Kernels = Kernels {
     multiply: scalar::multiply,
     add: scalar::add,
     subtract: scalar::subtract,
+    add_scaled_bytes: scalar::add_scaled_bytes,
     butterfly: scalar::butterfly,
     hadamard: scalar::hadamard,
     encode_signs: scalar::encode_signs,
@@ -98,6 +100,7 @@ static AVX2: Kernels = Kernels {
     multiply: avx2::multiply,
     add: avx2::add,
     subtract: avx2::subtract,
+    add_scaled_bytes: avx2::add_scaled_bytes,
     butterfly: avx2::butterfly,
     hadamard: avx2::hadamard,
     encode_signs: avx2::encode_signs,
@@ -164,6 +167,13 @@ pub(crate) fn add(values: &mut [f32], terms: &[f32]) {
     assert_eq!(values.len(), terms.len());
     // SAFETY: as in `dot`.
     unsafe { (kernels().add)(values, terms) }
+}
+
+/// Adds `factor` times `bytes` to `values`, place by place.
+pub(crate) fn add_scaled_bytes(values: &mut [f32], bytes: &[u8], factor: f32) {
+    assert_eq!(values.len(), bytes.len());
+    // SAFETY: as in `dot`.
+    unsafe { (kernels().add_scaled_bytes)(values, bytes, factor) }
 }
 
 /// `a - b` into `out`, place by place.

@@ -50,6 +50,13 @@ pub(super) fn add(values: &mut [f32], terms: &[f32]) {
 }
 
 #[inline(always)]
+pub(super) fn add_scaled_bytes(values: &mut [f32], bytes: &[u8], factor: f32) {
+    for (value, byte) in values.iter_mut().zip(bytes) {
+        *value += factor * f32::from(*byte);
+    }
+}
+
+#[inline(always)]
 pub(super) fn subtract(a: &[f32], b: &[f32], out: &mut [f32]) {
     for ((a, b), out) in a.iter().zip(b).zip(out) {
         *out = a - b;

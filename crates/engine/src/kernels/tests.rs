@@ -56,6 +56,10 @@ fn element_wise_kernels_agree_to_the_bit() {
         add(&mut fast, &b);
         scalar::add(&mut slow, &b);
         assert_eq!(fast, slow);
+        let bytes: Vec<u8> = (0..length).map(|at| (at * 37) as u8).collect();
+        add_scaled_bytes(&mut fast, &bytes, 0.37);
+        scalar::add_scaled_bytes(&mut slow, &bytes, 0.37);
+        assert_eq!(fast, slow);
         subtract(&a, &b, &mut fast);
         scalar::subtract(&a, &b, &mut slow);
         assert_eq!(fast, slow);

@@ -19,7 +19,7 @@ use super::id_table;
 use super::ids::order_rows;
 use super::layout::{HEADER_BYTES, Kind};
 use super::metadata_index::MetadataIndexBuilder;
-use super::sparse_build::SparseBuilder;
+use super::sparse::SparseBuilder;
 use super::writer::{FileWriter, VectorColumn};
 use super::{BuildError, BuiltSegment, SegmentOptions};
 use crate::{RowSource, build_ivf};

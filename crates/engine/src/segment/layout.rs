@@ -77,10 +77,10 @@ kinds! {
     SparseOffsets = 8, 1, "sparse offsets";
     /// Sparse entries, row after row.
     SparseEntries = 9, 1, "sparse entries";
-    /// Sparse terms and where their postings start.
-    SparseTerms = 10, 1, "sparse terms";
-    /// Rows and weights, term after term.
-    SparsePostings = 11, 1, "sparse postings";
+    /// Sparse terms and where their bounds start.
+    SparseTerms = 10, 2, "sparse terms";
+    /// Upper bounds of blocks of rows, term after term.
+    SparseBounds = 11, 2, "sparse bounds";
     /// Metadata as JSON end to end.
     Metadata = 12, 1, "metadata";
     /// Where each row's metadata starts.

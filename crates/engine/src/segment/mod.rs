@@ -10,6 +10,7 @@
 mod builder;
 mod bytes_view;
 mod facts;
+mod hybrid;
 mod id_table;
 mod ids;
 mod layout;
@@ -17,7 +18,6 @@ mod metadata_index;
 mod reader;
 mod search;
 mod sparse;
-mod sparse_build;
 mod verify;
 mod writer;
 

@@ -107,7 +107,7 @@ impl Segment {
         check_vectors(file, &sections, &facts)?;
         let superseded = check_ids(file, &sections, &facts)?;
         let sparse =
-            [Kind::SparseOffsets, Kind::SparseEntries, Kind::SparseTerms, Kind::SparsePostings];
+            [Kind::SparseOffsets, Kind::SparseEntries, Kind::SparseTerms, Kind::SparseBounds];
         if sections.check_together(&sparse)? {
             Sparse::check(facts.rows, sparse_bytes(file, &sections))?;
         }
@@ -219,7 +219,7 @@ impl Segment {
     pub(super) fn sparse_part(&self) -> Option<Sparse<'_>> {
         self.sections
             .has(Kind::SparseOffsets)
-            .then(|| Sparse::new(sparse_bytes((*self.bytes).as_ref(), &self.sections)))
+            .then(|| Sparse::new(self.rows(), sparse_bytes((*self.bytes).as_ref(), &self.sections)))
     }
 
     pub(super) fn metadata_index(&self) -> MetadataIndex<'_> {
@@ -338,6 +338,6 @@ fn sparse_bytes<'a>(file: &'a [u8], sections: &Sections) -> SparseBytes<'a> {
         offsets: sections.of(file, Kind::SparseOffsets),
         entries: sections.of(file, Kind::SparseEntries),
         terms: sections.of(file, Kind::SparseTerms),
-        postings: sections.of(file, Kind::SparsePostings),
+        bounds: sections.of(file, Kind::SparseBounds),
     }
 }

@@ -1,16 +1,16 @@
 //! Which rows of a segment are nearest? Chooses between scoring rows one by
-//! one, the vector index, the sparse index, and dense and sparse together.
-//! Every score that leaves here is exact.
+//! one, the vector index, the sparse bounds, and dense and sparse together
+//! (`hybrid`). Every score that leaves here is exact.
 
-use crossbill_core::{Metric, SparseVector, VectorType};
+use crossbill_core::{SparseVector, VectorType};
 use roaring::RoaringBitmap;
 
 use super::Segment;
+use super::hybrid::Hybrid;
 use super::layout::Kind;
-use super::reader::Vectors;
-use super::sparse::Sparse;
+use super::sparse::{Collect, Lookup, Sparse};
 use crate::exact::VectorScores;
-use crate::{Effort, Ivf, Scored, SearchStats, TopK, exact, kernels};
+use crate::{Effort, Ivf, Scored, SearchStats, TopK, exact};
 
 /// Up to this many rows let through by a filter are scored one by one.
 const FILTERED_ROWS_MIN: u64 = 5_000;
@@ -18,10 +18,6 @@ const FILTERED_ROWS_MIN: u64 = 5_000;
 const FILTERED_ROWS_SHARE: u64 = 50;
 /// A query that wants one row in this many or more scores them all.
 const WANTED_ROWS_SHARE: u64 = 8;
-/// Candidates each side of a hybrid query gives, for each row wanted, and at
-/// least: the best sum may stand somewhat down on both sides.
-const HYBRID_CANDIDATES_FACTOR: usize = 4;
-const HYBRID_CANDIDATES_MIN: usize = 200;
 
 /// What is asked of a segment.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +36,7 @@ pub struct SegmentQuery<'a> {
 
 /// The rows that may be found.
 #[derive(Clone, Copy)]
-struct Allowed<'a> {
+pub(super) struct Allowed<'a> {
     rows: u32,
     superseded: &'a RoaringBitmap,
     skip: &'a RoaringBitmap,
@@ -48,7 +44,7 @@ struct Allowed<'a> {
 }
 
 impl<'a> Allowed<'a> {
-    fn contains(&self, row: u32) -> bool {
+    pub(super) fn contains(&self, row: u32) -> bool {
         !self.skip.contains(row)
             && !self.superseded.contains(row)
             && self.only.is_none_or(|only| only.contains(row))
@@ -66,7 +62,7 @@ impl<'a> Allowed<'a> {
     }
 
     /// The rows, ascending.
-    fn iter(self) -> Box<dyn Iterator<Item = u32> + 'a> {
+    pub(super) fn iter(self) -> Box<dyn Iterator<Item = u32> + 'a> {
         match self.only {
             Some(only) => Box::new(
                 only.range(..self.rows)
@@ -104,13 +100,14 @@ impl Segment {
         }
         match (dense, query.sparse, self.sparse_part()) {
             (Some(dense), Some(vector), Some(index)) => {
-                let hybrid = Hybrid { dense, sparse: vector, index, vectors: self.vectors() };
+                let (vectors, lookup) = (self.vectors(), Lookup::new(vector));
+                let hybrid = Hybrid { dense, sparse: vector, lookup, vectors, index };
                 self.search_hybrid(&hybrid, query, allowed, &mut top, &mut stats);
             }
             // No row has a sparse vector: its part of every sum is 0.
             (Some(dense), _, _) => self.search_dense(dense, query, allowed, &mut top, &mut stats),
             (None, Some(vector), Some(index)) => {
-                search_sparse(index, vector, allowed, &mut top, &mut stats);
+                self.search_sparse(index, vector, allowed, &mut top, &mut stats);
             }
             (None, _, _) => {}
         }
@@ -118,12 +115,15 @@ impl Segment {
     }
 
     /// The vector index, where it is worth its while.
-    fn index_for(&self, top_k: usize, allowed: Allowed<'_>) -> Option<&Ivf> {
+    pub(super) fn index_for(&self, top_k: usize, allowed: Allowed<'_>) -> Option<&Ivf> {
+        let many_wanted = top_k as u64 >= allowed.count_max() / WANTED_ROWS_SHARE;
+        self.ivf.as_ref().filter(|_| !self.lets_few_through(allowed) && !many_wanted)
+    }
+
+    /// Whether a filter leaves so few rows that they are scored one by one.
+    fn lets_few_through(&self, allowed: Allowed<'_>) -> bool {
         let (rows, count) = (u64::from(self.rows()), allowed.count_max());
-        let few = allowed.only.is_some()
-            && (count < FILTERED_ROWS_MIN || count < rows / FILTERED_ROWS_SHARE);
-        let many_wanted = top_k as u64 >= count / WANTED_ROWS_SHARE;
-        self.ivf.as_ref().filter(|_| !few && !many_wanted)
+        allowed.only.is_some() && (count < FILTERED_ROWS_MIN || count < rows / FILTERED_ROWS_SHARE)
     }
 
     fn search_dense(
@@ -146,7 +146,32 @@ impl Segment {
         stats.reranked = stats.reranked.saturating_add(scored);
     }
 
-    fn search_index(
+    /// Few rows are scored one by one, many by way of their bounds.
+    fn search_sparse(
+        &self,
+        index: Sparse<'_>,
+        vector: &SparseVector,
+        allowed: Allowed<'_>,
+        top: &mut TopK,
+        stats: &mut SearchStats,
+    ) {
+        let lookup = Lookup::new(vector);
+        let mut scored = 0_u32;
+        if self.lets_few_through(allowed) {
+            for row in allowed.iter() {
+                scored += 1;
+                index.score(&lookup, row).into_iter().for_each(|score| top.push(row, score));
+            }
+        } else {
+            let bounded = index.bounded(vector);
+            stats.codes_scanned = stats.codes_scanned.saturating_add(bounded.len() as u32);
+            let wanted = top.k();
+            scored = bounded.search(&lookup, wanted, &mut Nearest { top, allowed });
+        }
+        stats.reranked = stats.reranked.saturating_add(scored);
+    }
+
+    pub(super) fn search_index(
         &self,
         ivf: &Ivf,
         dense: &[f32],
@@ -164,48 +189,7 @@ impl Segment {
         SearchStats { segments: 0, ..found }
     }
 
-    fn search_hybrid(
-        &self,
-        hybrid: &Hybrid<'_>,
-        query: &SegmentQuery<'_>,
-        allowed: Allowed<'_>,
-        top: &mut TopK,
-        stats: &mut SearchStats,
-    ) {
-        self.check_dimension(hybrid.dense);
-        let rows = self
-            .hybrid_candidates(hybrid, query, allowed, stats)
-            .unwrap_or_else(|| allowed.iter().collect());
-        stats.reranked = stats.reranked.saturating_add(rows.len() as u32);
-        for row in rows {
-            top.push(row, hybrid.score(row));
-        }
-    }
-
-    /// The nearest rows by the dense and by the sparse part, where scoring
-    /// all rows is not worth its while.
-    fn hybrid_candidates(
-        &self,
-        hybrid: &Hybrid<'_>,
-        query: &SegmentQuery<'_>,
-        allowed: Allowed<'_>,
-        stats: &mut SearchStats,
-    ) -> Option<Vec<u32>> {
-        let wanted =
-            query.top_k.saturating_mul(HYBRID_CANDIDATES_FACTOR).max(HYBRID_CANDIDATES_MIN);
-        let ivf = self.index_for(wanted, allowed)?;
-        let mut by_dense = TopK::new(Metric::DotProduct, wanted);
-        *stats += self.search_index(ivf, hybrid.dense, query.effort, allowed, &mut by_dense);
-        let mut by_sparse = TopK::new(Metric::DotProduct, wanted);
-        search_sparse(hybrid.index, hybrid.sparse, allowed, &mut by_sparse, stats);
-        let found = by_dense.into_sorted().into_iter().chain(by_sparse.into_sorted());
-        let mut rows: Vec<u32> = found.map(|found| found.row).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        Some(rows)
-    }
-
-    fn check_dimension(&self, dense: &[f32]) {
+    pub(super) fn check_dimension(&self, dense: &[f32]) {
         assert_eq!(
             dense.len(),
             self.facts.shape.dimension as usize,
@@ -214,33 +198,20 @@ impl Segment {
     }
 }
 
-/// A dense and a sparse query over both parts of the rows.
-struct Hybrid<'a> {
-    dense: &'a [f32],
-    sparse: &'a SparseVector,
-    vectors: Vectors<'a>,
-    index: Sparse<'a>,
+/// The nearest of the allowed rows by their sparse vectors.
+struct Nearest<'a> {
+    top: &'a mut TopK,
+    allowed: Allowed<'a>,
 }
 
-impl Hybrid<'_> {
-    fn score(&self, row: u32) -> f32 {
-        kernels::dot(self.dense, self.vectors.get(row)) + self.index.dot(self.sparse, row)
+impl Collect for Nearest<'_> {
+    fn threshold(&self) -> Option<f32> {
+        self.top.worst()
     }
-}
 
-fn search_sparse(
-    index: Sparse<'_>,
-    vector: &SparseVector,
-    allowed: Allowed<'_>,
-    top: &mut TopK,
-    stats: &mut SearchStats,
-) {
-    let mut scored = 0_u32;
-    let postings = index.score_all(vector, &|row| allowed.contains(row), &mut |row, score| {
-        scored += 1;
-        top.push(row, score);
-    });
-    stats.codes_scanned =
-        stats.codes_scanned.saturating_add(u32::try_from(postings).unwrap_or(u32::MAX));
-    stats.reranked = stats.reranked.saturating_add(scored);
+    fn offer(&mut self, row: u32, score: f32) {
+        if self.allowed.contains(row) {
+            self.top.push(row, score);
+        }
+    }
 }

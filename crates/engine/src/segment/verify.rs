@@ -21,7 +21,7 @@ impl Segment {
         self.verify_unknown_sections()?;
         self.verify_ids()?;
         if let Some(sparse) = self.sparse_part() {
-            sparse.verify()?;
+            sparse.verify(&self.superseded)?;
         }
         self.metadata_index().verify()?;
         self.verify_metadata()

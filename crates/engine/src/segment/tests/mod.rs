@@ -25,6 +25,12 @@ pub(super) struct Memory;
 #[derive(Debug, Default)]
 pub(super) struct MemoryFile(Vec<u8>);
 
+impl MemoryFile {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl ScratchSpace for Memory {
     type File = MemoryFile;
 
