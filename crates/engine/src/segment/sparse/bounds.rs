@@ -162,17 +162,8 @@ impl<'a> Bounds<'a> {
     pub(super) fn upper(&self, range: usize, query: &SparseVector) -> Option<Upper> {
         let mut bounds = Vec::new();
         let (mut total, mut count, mut zero_is_none) = (0.0_f64, 0_u32, true);
-        let mut from = self.terms_of(range).start;
         for (&index, &weight) in query.indices().iter().zip(query.values()) {
-            let rest = from..self.terms_of(range).end;
-            let term = match self.terms[rest].binary_search(&index) {
-                Ok(after) => from + after,
-                Err(after) => {
-                    from += after;
-                    continue;
-                }
-            };
-            from = term + 1;
+            let Some(term) = self.find(range, index) else { continue };
             if bounds.is_empty() {
                 bounds = vec![0.0; self.blocks(range)];
             }
@@ -218,8 +209,7 @@ impl<'a> Bounds<'a> {
     /// The number of `term` in `range`.
     fn find(&self, range: usize, term: u32) -> Option<usize> {
         let terms = self.terms_of(range);
-        let found = self.terms[terms.clone()].binary_search(&term).ok()?;
-        Some(terms.start + found)
+        Some(terms.start + position(&self.terms[terms], term)?)
     }
 
     fn bytes_of(&self, term: usize) -> &'a [u8] {
@@ -249,6 +239,27 @@ impl<'a> Bounds<'a> {
         let below = if signed { &rest[width..][..count] } else { &[] };
         TermBounds { blocks, above: &rest[..count], below }
     }
+}
+
+/// Where `wanted` stands in `terms`, which ascend. They are numbered without
+/// gaps, or spread evenly by a hash: the search begins where it should be.
+fn position(terms: &[u32], wanted: u32) -> Option<usize> {
+    let (&first, &last) = (terms.first()?, terms.last()?);
+    if wanted < first || wanted > last {
+        return None;
+    }
+    let width = u64::from(last - first).max(1);
+    let guess = (u64::from(wanted - first) * (terms.len() as u64 - 1) / width) as usize;
+    let (mut low, mut high, mut step) = (guess, guess, 1);
+    while terms[low] > wanted && low > 0 {
+        low = low.saturating_sub(step);
+        step *= 4;
+    }
+    while terms[high] < wanted && high + 1 < terms.len() {
+        high = (high + step).min(terms.len() - 1);
+        step *= 4;
+    }
+    terms[low..=high].binary_search(&wanted).ok().map(|at| low + at)
 }
 
 impl TermBounds<'_> {

@@ -32,8 +32,8 @@ pub(super) use lookup::Lookup;
 pub(super) use search::Collect;
 
 /// Rows that share their bounds. Fewer make bounds tighter and more of them;
-/// with 16, BM25 and learned weights alike leave some tens of blocks to score.
-const BLOCK_ROWS: u32 = 16;
+/// with 8, BM25 and learned weights alike leave some tens of blocks to score.
+const BLOCK_ROWS: u32 = 8;
 /// Rows of a range at most: its blocks are numbered with 16 bits.
 const RANGE_ROWS_MAX: u32 = BLOCK_ROWS << 16;
 
@@ -94,6 +94,13 @@ impl<'a> Sparse<'a> {
     /// The score of `row`, where it shares a term with the query.
     pub(super) fn score(&self, query: &Lookup, row: u32) -> Option<f32> {
         let (indices, values) = self.rows.entries(row);
-        query.score(indices, values)
+        let mut sum = None;
+        for (&term, value) in indices.iter().zip(values) {
+            let weight = query.weight(term);
+            if weight != 0.0 {
+                sum = Some(sum.unwrap_or(0.0) + weight * value);
+            }
+        }
+        sum
     }
 }

@@ -72,6 +72,21 @@ impl<'a> Rows<'a> {
         (&self.indices[range.clone()], &self.values[range])
     }
 
+    /// The entries of rows `first` to `end`, end to end, and the number of
+    /// the first one.
+    #[inline]
+    pub(super) fn entries_of(&self, first: u32, end: u32) -> (&'a [u32], &'a [f32], usize) {
+        let start = self.offsets[first as usize] as usize;
+        let range = start..self.offsets[end as usize] as usize;
+        (&self.indices[range.clone()], &self.values[range], start)
+    }
+
+    /// The number of the entry after the last one of `row`.
+    #[inline]
+    pub(super) fn end_of(&self, row: u32) -> usize {
+        self.offsets[row as usize + 1] as usize
+    }
+
     /// Asks for the indices of a block of rows from `first` on.
     #[inline]
     pub(super) fn prefetch(&self, first: u32) {

@@ -27,11 +27,6 @@ pub(in super::super) struct Bounded<'a> {
     ranges: Vec<Upper>,
 }
 
-/// Whether rows of a block with this bound all score below the threshold.
-fn out_of_reach(bound: f32, threshold: Option<f32>, slack: f32) -> bool {
-    threshold.is_some_and(|threshold| bound < threshold - slack)
-}
-
 impl<'a> Sparse<'a> {
     /// The bounds for a query.
     pub(in super::super) fn bounded(&self, query: &SparseVector) -> Bounded<'a> {
@@ -49,8 +44,7 @@ impl Bounded<'_> {
     /// Rows of the blocks that reach `threshold`, at most.
     pub(in super::super) fn rows_within(&self, threshold: f32) -> usize {
         let within = |upper: &Upper| {
-            let far = |&&bound: &&f32| !out_of_reach(bound, Some(threshold), upper.slack);
-            upper.bounds.iter().filter(far).count()
+            upper.bounds.iter().filter(|bound| **bound >= threshold - upper.slack).count()
         };
         self.ranges.iter().map(within).sum::<usize>() * BLOCK_ROWS as usize
     }
@@ -63,7 +57,15 @@ impl Bounded<'_> {
         wanted: usize,
         collect: &mut impl Collect,
     ) -> u32 {
-        let mut visit = Visit { sparse: self.sparse, query, collect, scored: 0 };
+        let mut visit = Visit {
+            sparse: self.sparse,
+            query,
+            collect,
+            score_min: f32::NEG_INFINITY,
+            bound_min: f32::NEG_INFINITY,
+            places: Vec::new(),
+            scored: 0,
+        };
         for upper in &self.ranges {
             visit.range(upper, wanted.max(ORDERED_MIN));
         }
@@ -75,25 +77,27 @@ struct Visit<'a, C> {
     sparse: Sparse<'a>,
     query: &'a Lookup,
     collect: &'a mut C,
+    /// The least score that is wanted.
+    score_min: f32,
+    /// The least bound of blocks that may have such a score.
+    bound_min: f32,
+    /// Entries of a block that may be of the query.
+    places: Vec<u32>,
     scored: u32,
 }
 
 impl<C: Collect> Visit<'_, C> {
     fn range(&mut self, upper: &Upper, ordered_min: usize) {
+        self.refresh(upper);
         let groups: Vec<f32> = upper.bounds.chunks(GROUP_BLOCKS).map(largest).collect();
         let floor = nth_largest(&groups, ordered_min);
         let mut ordered: Vec<(f32, u32)> = Vec::new();
-        for (group, &bound) in groups.iter().enumerate() {
-            if bound >= floor && !self.is_out_of_reach(upper, bound) {
-                let blocks = upper.bounds[group * GROUP_BLOCKS..].iter().take(GROUP_BLOCKS);
-                let numbered = blocks.zip((group * GROUP_BLOCKS) as u32..);
-                ordered
-                    .extend(numbered.filter(|(bound, _)| **bound >= floor).map(|(b, n)| (*b, n)));
-            }
+        for (group, _) in groups.iter().enumerate().filter(|(_, bound)| **bound >= floor) {
+            ordered.extend(numbered(upper, group).filter(|(bound, _)| *bound >= floor));
         }
         ordered.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for (at, &(bound, block)) in ordered.iter().enumerate() {
-            if self.is_out_of_reach(upper, bound) {
+            if bound < self.bound_min {
                 // So are all that are not in the list.
                 return;
             }
@@ -103,35 +107,62 @@ impl<C: Collect> Visit<'_, C> {
             self.block(upper, block);
         }
         for (group, &bound) in groups.iter().enumerate() {
-            if self.is_out_of_reach(upper, bound) {
+            if bound < self.bound_min {
                 continue;
             }
-            let blocks = upper.bounds[group * GROUP_BLOCKS..].iter().take(GROUP_BLOCKS);
-            for (&bound, block) in blocks.zip((group * GROUP_BLOCKS) as u32..) {
-                if bound < floor && !self.is_out_of_reach(upper, bound) {
+            for (bound, block) in numbered(upper, group) {
+                if bound < floor && bound >= self.bound_min {
                     self.block(upper, block);
                 }
             }
         }
     }
 
-    fn is_out_of_reach(&self, upper: &Upper, bound: f32) -> bool {
-        (upper.zero_is_none && bound == 0.0)
-            || out_of_reach(bound, self.collect.threshold(), upper.slack)
+    /// Asks what is wanted now.
+    fn refresh(&mut self, upper: &Upper) {
+        // No score is known to be below NaN.
+        let threshold = self.collect.threshold().filter(|threshold| !threshold.is_nan());
+        self.score_min = threshold.unwrap_or(f32::NEG_INFINITY);
+        let least = if upper.zero_is_none { f32::MIN_POSITIVE } else { f32::NEG_INFINITY };
+        self.bound_min = least.max(self.score_min - upper.slack);
     }
 
     /// Scores the rows of a block.
     fn block(&mut self, upper: &Upper, block: u32) {
         let first = upper.first_row + block * BLOCK_ROWS;
         let end = self.sparse.rows.count().min(first + BLOCK_ROWS);
+        self.scored += end - first;
+        let (indices, values, start) = self.sparse.rows.entries_of(first, end);
+        if self.places.len() < indices.len() {
+            self.places.resize(indices.len(), 0);
+        }
+        let count = self.query.candidates(indices, &mut self.places);
+        let mut at = 0;
         for row in first..end {
-            let Some(score) = self.sparse.score(self.query, row) else { continue };
-            self.scored += 1;
-            if self.collect.threshold().is_none_or(|threshold| !(score < threshold)) {
-                self.collect.offer(row, score);
+            let row_end = self.sparse.rows.end_of(row) - start;
+            let (mut sum, mut shares) = (0.0, false);
+            while at < count && (self.places[at] as usize) < row_end {
+                let place = self.places[at] as usize;
+                let weight = self.query.weight(indices[place]);
+                if weight != 0.0 {
+                    sum += weight * values[place];
+                    shares = true;
+                }
+                at += 1;
+            }
+            // NaN is not below anything.
+            if shares && !(sum < self.score_min) {
+                self.collect.offer(row, sum);
+                self.refresh(upper);
             }
         }
     }
+}
+
+/// The bounds of a group's blocks, and their numbers.
+fn numbered(upper: &Upper, group: usize) -> impl Iterator<Item = (f32, u32)> + '_ {
+    let first = group * GROUP_BLOCKS;
+    upper.bounds[first..].iter().take(GROUP_BLOCKS).copied().zip(first as u32..)
 }
 
 /// The largest of some bounds, none of which is NaN.
