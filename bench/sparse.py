@@ -140,12 +140,12 @@ def work_as(peer, path):
         queries = queries[: engine.queries]
         for line in sys.stdin:
             if line.strip() == "run":
-                times = []
+                times, cpu = [], time.process_time_ns()
                 for query in queries:
                     start = time.perf_counter_ns()
                     engine.search(query)
                     times.append(time.perf_counter_ns() - start)
-                say({"ns": times})
+                say({"ns": times, "cpu_ns": time.process_time_ns() - cpu})
             else:
                 say({"answers": [engine.pairs(engine.search(query)) for query in queries]})
 
@@ -242,14 +242,16 @@ def measure(name, work, rounds):
     running = {engine: Process(command) for engine, command in commands.items()}
     expected = oracle(data)
     checked = {e: exactness(p.ask("answers")["answers"], expected) for e, p in running.items()}
-    times = {engine: [] for engine in running}
+    times, cpu = {engine: [] for engine in running}, {engine: [] for engine in running}
     for _ in range(rounds):
         for engine, process in running.items():
-            times[engine].append(np.array(process.ask("run")["ns"]) / 1e3)
+            answer = process.ask("run")
+            times[engine].append(np.array(answer["ns"]) / 1e3)
+            cpu[engine].append(answer["cpu_ns"] / len(answer["ns"]) / 1e3)
     print(f"\n### {name}: {len(data['starts']) - 1:,} records\n")
-    print("| engine | queries | build s | bytes a record | QPS | p50 µs | p99 µs | recall@10 |"
-          " score error |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| engine | queries | build s | bytes a record | CPU µs | QPS | p50 µs | p99 µs |"
+          " recall@10 | score error |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for engine, process in running.items():
         own = times[engine]
         qps = np.median([1e6 / t.mean() for t in own])
@@ -259,7 +261,7 @@ def measure(name, work, rounds):
         size = process.facts["bytes"] / (len(data["starts"]) - 1)
         print(
             f"| {engine} {process.facts['version']} | {len(own[0])} | {process.facts['build_s']:.2f} | {size:.0f} "
-            f"| {qps:,.0f} ({min(spread):,.0f}–{max(spread):,.0f}) | {p50:.1f} | {p99:.1f} "
+            f"| {np.median(cpu[engine]):.1f} | {qps:,.0f} ({min(spread):,.0f}–{max(spread):,.0f}) | {p50:.1f} | {p99:.1f} "
             f"| {recall:.4f} | {error:.0e} |",
             flush=True,
         )

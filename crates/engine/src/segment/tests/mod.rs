@@ -4,6 +4,7 @@
 
 mod answers;
 mod damage;
+mod hybrid;
 mod layout;
 
 use std::collections::{BTreeMap, HashMap};
