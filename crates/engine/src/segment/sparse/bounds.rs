@@ -178,7 +178,7 @@ impl<'a> Bounds<'a> {
         if count == 0 {
             return None;
         }
-        if !(total <= f64::from(f32::MAX) / 4.0) {
+        if total.is_nan() || total > f64::from(f32::MAX) / 4.0 {
             // Sums may leave the range of f32: no bound holds.
             bounds.fill(f32::INFINITY);
         }

@@ -16,6 +16,9 @@ use super::{BLOCK_ROWS, RANGE_ROWS_MAX};
 /// block: more bytes than a list at worst, but added up many at a time.
 const BLOCKS_PER_LISTED: usize = 6;
 
+/// Bytes of a term in the directory.
+const DIRECTORY_BYTES: usize = 16;
+
 /// The sparse vectors of the rows pushed so far.
 #[derive(Debug)]
 pub(in super::super) struct SparseBuilder {
@@ -28,6 +31,8 @@ pub(in super::super) struct SparseBuilder {
     largest_range: usize,
     /// Entries before the last range.
     before_last: usize,
+    /// The largest index so far: there are not more terms than up to it.
+    last_term: u32,
 }
 
 /// One entry of a range while they are sorted by term.
@@ -66,6 +71,7 @@ impl SparseBuilder {
             range_rows,
             largest_range: 0,
             before_last: 0,
+            last_term: 0,
         }
     }
 
@@ -78,6 +84,7 @@ impl SparseBuilder {
         if let Some(vector) = vector {
             self.indices.extend_from_slice(vector.indices());
             self.values.extend_from_slice(vector.values());
+            self.last_term = self.last_term.max(vector.indices().last().copied().unwrap_or(0));
         }
         self.starts.push(self.indices.len() as u64);
     }
@@ -88,13 +95,16 @@ impl SparseBuilder {
     }
 
     /// Bytes of memory held, and of what the bounds take while they are made:
-    /// a range is sorted at a time, and a term takes at most as much in the
-    /// directory as a posting and as its bounds.
+    /// one range is sorted at a time, and the directory has each term once in
+    /// each range.
     pub(in super::super) fn memory_bytes(&self) -> usize {
         let sorted = self.largest_range.max(self.last_range());
+        let ranges = (self.starts.len() - 1).div_ceil(self.range_rows as usize);
+        let terms = self.indices.len().min((self.last_term as usize + 1).saturating_mul(ranges));
         (self.indices.capacity() + self.values.capacity()) * 4
             + self.starts.capacity() * size_of::<u64>()
-            + sorted * 2 * size_of::<Posting>()
+            + sorted * size_of::<Posting>()
+            + terms * DIRECTORY_BYTES
     }
 
     fn last_range(&self) -> usize {
@@ -122,6 +132,7 @@ impl SparseBuilder {
                 let blocks = (range.end - first).div_ceil(BLOCK_ROWS) as usize;
                 directory.firsts.push(directory.terms.len() as u64);
                 let postings = self.postings(range, superseded, pool);
+                directory.reserve(postings.chunk_by(|a, b| a.term == b.term).count());
                 for term in postings.chunk_by(|a, b| a.term == b.term) {
                     let (bytes, flags) = directory.add(term, blocks);
                     directory.starts.push(at << FLAG_BITS | flags);
@@ -166,6 +177,13 @@ impl SparseBuilder {
 }
 
 impl Directory {
+    /// Makes room for exactly so many more terms.
+    fn reserve(&mut self, terms: usize) {
+        self.starts.reserve_exact(terms + 1);
+        self.terms.reserve_exact(terms);
+        self.steps.reserve_exact(terms);
+    }
+
     /// Adds a term with these postings, in a range of so many blocks: its
     /// bounds as bytes, and their flags.
     fn add(&mut self, postings: &[Posting], blocks: usize) -> (Vec<u8>, u64) {

@@ -151,7 +151,7 @@ impl<C: Collect> Visit<'_, C> {
                 at += 1;
             }
             // NaN is not below anything.
-            if shares && !(sum < self.score_min) {
+            if shares && (sum >= self.score_min || sum.is_nan()) {
                 self.collect.offer(row, sum);
                 self.refresh(upper);
             }
