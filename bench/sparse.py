@@ -1,6 +1,6 @@
 """Sparse search against peers: build time, latency and exactness, side by side.
 
-    python sparse.py WORK [--sets glosses,expanded,texts] [--rounds 5]
+    python sparse.py WORK [--sets glosses,expanded,texts] [--peers qdrant,milvus] [--rounds 5]
 
 Each engine runs in a process of its own, which answers the same queries one after
 another on one thread; the engines take turns, round by round. Ours is the example
@@ -225,7 +225,7 @@ def exactness(answers, expected):
     return found / wanted, error
 
 
-def measure(name, work, rounds):
+def measure(name, work, peers, rounds):
     import numpy as np
     import sparse_sets
 
@@ -234,7 +234,7 @@ def measure(name, work, rounds):
     files = [write_rows(work / f"{name}{p}.bin", data, p) for p in ("", "query_")]
     target = ROOT / "target/release/examples/sparse_queries"
     commands = {"crossbill": [str(target), *map(str, files), str(TOP_K)]}
-    for peer in PEERS:
+    for peer in peers:
         python = work / f"venv-{peer}/bin/python"
         if python.exists():
             commands[peer] = [str(python), __file__, "--worker", peer, str(path)]
@@ -274,11 +274,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("work", type=pathlib.Path)
     parser.add_argument("--sets", default="glosses,expanded,texts")
+    parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     for name in options.sets.split(","):
-        measure(name, options.work.resolve(), options.rounds)
+        measure(name, options.work.resolve(), options.peers.split(","), options.rounds)
 
 
 if __name__ == "__main__":
