@@ -11,6 +11,11 @@ pub trait ScratchFile: Send + Sync {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
     /// Overwrites bytes that were appended before (a header, at the end).
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Begins to make durable what was appended so far, without waiting; what
+    /// publishes the file waits, and learns of errors. May do nothing.
+    fn begin_sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
     /// Bytes appended so far.
     fn len(&self) -> u64;
     /// Whether nothing was appended yet.

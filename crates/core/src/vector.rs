@@ -172,18 +172,19 @@ pub fn check_dense(shape: &IndexShape, values: &[f32]) -> Result<(), VectorError
     if values.len() != shape.dimension as usize {
         return Err(VectorError::Dimension { found: values.len(), expected: shape.dimension });
     }
-    // One pass that the compiler vectorises: a NaN or infinity makes the sum
-    // of `x * 0` NaN, and only then the place is looked for.
-    let (mut poison, mut any) = (0.0_f32, false);
-    for &value in values {
-        poison += value * 0.0;
-        any |= value != 0.0;
+    // One pass over the bits, which the compiler vectorises as it may not do
+    // with floats; the place is looked for only where there is one.
+    let (mut bad, mut any) = (false, 0_u32);
+    for value in values {
+        let magnitude = value.to_bits() << 1;
+        bad |= magnitude >= f32::INFINITY.to_bits() << 1;
+        any |= magnitude;
     }
-    if poison.is_nan() {
+    if bad {
         let position = values.iter().position(|v| !v.is_finite()).unwrap_or_default();
         return Err(VectorError::NotFinite { position, value: values[position] });
     }
-    if shape.metric == Metric::Cosine && !any {
+    if shape.metric == Metric::Cosine && any == 0 {
         return Err(VectorError::AllZero);
     }
     Ok(())

@@ -16,7 +16,9 @@ mod segment;
 mod topk;
 
 pub use format_error::FormatError;
-pub use ivf::{Effort, Ivf, IvfSections, RowScores, RowSource, SearchStats, build_ivf};
+pub use ivf::{
+    Effort, Ivf, IvfSections, RowScores, RowSource, SearchStats, build_ivf, index_bytes_per_row,
+};
 pub use segment::{
     AlignedBytes, BuildError, BuiltSegment, PartBytes, Segment, SegmentBuilder, SegmentOptions,
     SegmentQuery,

@@ -18,6 +18,10 @@ pub enum ErrorMode {
     Abort,
 }
 
+/// Tasks are not made smaller than this so that every worker has one: few
+/// large segments answer faster than many small ones.
+pub(crate) const TASK_ROWS_SPLIT: u64 = 1 << 19;
+
 /// How an import uses the machine, and what it refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportSettings {
@@ -25,7 +29,8 @@ pub struct ImportSettings {
     pub workers: usize,
     /// Bytes of memory for one import, shared by its workers.
     pub memory_bytes: u64,
-    /// Rows a task aims at.
+    /// Rows a task has at most, but for a larger row group. An import of less
+    /// for each worker is cut finer, down to half as many.
     pub task_rows: u64,
     /// Source bytes (packed) a task aims at.
     pub task_bytes: u64,
@@ -48,14 +53,20 @@ impl ImportSettings {
         Self {
             workers: workers.max(1),
             memory_bytes,
-            task_rows: 262_144,
-            task_bytes: 1 << 30,
+            task_rows: 1 << 20,
+            task_bytes: 4 << 30,
             segment_rows: SEGMENT_ROWS_MAX,
             files_max: IMPORT_FILES_MAX,
             file_bytes_max: IMPORT_FILE_BYTES_MAX,
             namespaces_max: IMPORT_NAMESPACES_MAX,
             namespace_bytes_max: IMPORT_NAMESPACE_BYTES_MAX,
         }
+    }
+
+    /// Rows of a task of an import of `rows` rows.
+    pub(crate) fn task_rows_for(&self, rows: u64) -> u64 {
+        let split = TASK_ROWS_SPLIT.min(self.task_rows);
+        rows.div_ceil(self.workers.max(1) as u64).clamp(split, self.task_rows)
     }
 
     /// One worker's share of the memory, at least 16 MiB.

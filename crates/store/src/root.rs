@@ -206,12 +206,11 @@ impl Root {
     /// # Errors
     /// `Exists` where the key is taken. After `Unavailable` the object may
     /// exist.
-    pub fn publish(&self, file: LocalScratchFile, key: &Key) -> Result<u64, StoreError> {
-        let mut file = file;
+    pub fn publish(&self, mut file: LocalScratchFile, key: &Key) -> Result<u64, StoreError> {
         let fault = self.fault(FaultOp::Publish, key.as_str())?;
         let target = self.file_path(key);
-        let publish = || {
-            file.file().sync_all()?;
+        let mut publish = || {
+            file.sync()?;
             if let Some(parent) = target.parent() {
                 disk::create_dirs(parent)?;
             }

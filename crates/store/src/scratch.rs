@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use crossbill_core::{IdSource, ScratchFile, ScratchSpace};
 
@@ -46,7 +47,7 @@ impl ScratchSpace for LocalScratch {
         let path = self.directory.join(format!("{kept}-{}", self.ids.next_id()));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         let faults = self.faults.clone();
-        Ok(LocalScratchFile { file, path, len: 0, published: false, faults })
+        Ok(LocalScratchFile { file, path, len: 0, published: false, faults, syncing: None })
     }
 }
 
@@ -59,11 +60,19 @@ pub struct LocalScratchFile {
     len: u64,
     published: bool,
     faults: Option<Arc<FaultPlan>>,
+    /// The thread that makes the first part durable.
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl LocalScratchFile {
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    /// Waits until all that was appended is durable.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        // An error is told only once for a file that is open once: the
+        // thread's must not be lost.
+        if let Some(syncing) = self.syncing.take() {
+            syncing.join().unwrap_or_else(|_| Err(io::Error::other("syncing panicked")))?;
+        }
+        self.file.sync_all()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -108,6 +117,17 @@ impl ScratchFile for LocalScratchFile {
             ));
         }
         self.write(offset, bytes)
+    }
+
+    fn begin_sync(&mut self) -> io::Result<()> {
+        if self.syncing.is_none() {
+            let file = self.file.try_clone()?;
+            // Joined by `sync`. A file that is dropped instead needs no
+            // waiting: the thread ends when the system has written.
+            let thread = std::thread::Builder::new().name("scratch-sync".to_owned());
+            self.syncing = Some(thread.spawn(move || file.sync_data())?);
+        }
+        Ok(())
     }
 
     fn len(&self) -> u64 {

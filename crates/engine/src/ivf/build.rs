@@ -19,6 +19,7 @@ use super::tuning::{self, Encoded, Tuning};
 use super::{IvfSections, RowSource, bytes, form_of, truth};
 use crate::kernels::{self, BLOCK_ROWS};
 use crate::rabitq::{self, Factors, Form, block_bytes, blocks_of};
+use crate::rotation;
 
 /// Values of full vectors that one task reads at a time.
 const CHUNK_VALUES: usize = 400_000;
@@ -26,6 +27,14 @@ const CHUNK_VALUES: usize = 400_000;
 const CHUNK_ROWS: (usize, usize) = (16, 512);
 /// The cell of a row that is not indexed.
 const SKIPPED: u32 = u32::MAX;
+
+/// Memory that building takes for each row, beside the training.
+pub fn index_bytes_per_row(shape: &IndexShape) -> usize {
+    let padded = rotation::padded(shape.dimension as usize);
+    // The code before it is laid out, and after.
+    let encoded = size_of::<u32>() + padded / 8 + size_of::<Factors>();
+    encoded + block_bytes(padded) / BLOCK_ROWS
+}
 
 /// Builds the index over the rows of `source` that are not in `skip`, on the
 /// threads of `pool`. The same rows, seed and skipped rows give the same bytes

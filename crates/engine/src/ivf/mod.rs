@@ -48,7 +48,7 @@ mod tuning;
 
 use crossbill_core::{IndexShape, Metric};
 
-pub use build::build_ivf;
+pub use build::{build_ivf, index_bytes_per_row};
 pub use search::Ivf;
 
 use crate::rabitq::Form;

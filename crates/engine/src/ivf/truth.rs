@@ -25,7 +25,7 @@ struct Depth {
 const USUAL: Depth = Depth { count: 100, certainty: 1.75 };
 /// Hardly a neighbour is left out, so that these tell how certain a search's
 /// bounds must be; one query in [`CERTAIN_SHARE`].
-const CERTAIN: Depth = Depth { count: 100, certainty: 3.0 };
+const CERTAIN: Depth = Depth { count: 20, certainty: 3.0 };
 const CERTAIN_SHARE: usize = 4;
 /// For searches that want many; one query in [`DEEP_SHARE`].
 const DEEP: Depth = Depth { count: 1000, certainty: 1.5 };

@@ -22,7 +22,7 @@ use super::metadata_index::MetadataIndexBuilder;
 use super::sparse::SparseBuilder;
 use super::writer::{FileWriter, VectorColumn};
 use super::{BuildError, BuiltSegment, SegmentOptions};
-use crate::{RowSource, build_ivf};
+use crate::{RowSource, build_ivf, index_bytes_per_row};
 
 /// Bytes copied at a time from the metadata's scratch file.
 const COPY_BYTES: usize = 1 << 20;
@@ -89,7 +89,13 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
     /// the training of the vector index). The caller begins another segment
     /// where this is over its budget.
     pub fn memory_bytes(&self) -> usize {
+        let index = if self.shape.vector_type == VectorType::Dense {
+            index_bytes_per_row(&self.shape)
+        } else {
+            0
+        };
         self.ids.memory_bytes()
+            + self.ids.len() * index
             + self.ids.len() * ORDER_BYTES_PER_ROW
             + self.vectors.memory_bytes()
             + self.sparse.memory_bytes()
@@ -99,7 +105,9 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
 
     /// Settles which rows are superseded, writes the rest of the file, and
     /// builds the vector index where there are rows enough.
-    pub fn finish(self, pool: &rayon::ThreadPool) -> Result<BuiltSegment<S::File>, BuildError> {
+    pub fn finish(mut self, pool: &rayon::ThreadPool) -> Result<BuiltSegment<S::File>, BuildError> {
+        // Most of the file stands: the disk may work while the index is built.
+        self.file.begin_sync()?;
         let rows = self.rows();
         let (order, superseded) = order_rows(&self.ids, pool);
         let facts =

@@ -1,6 +1,6 @@
 //! The known columns of a decoded batch as plain slices, whatever Arrow type
-//! they came in. Values are copied or converted in one pass over the batch; no row costs an
-//! allocation.
+//! they came in. Values are taken over as they are, or converted in one pass over the batch; no
+//! row costs an allocation.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use arrow_array::types::{
     Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, PrimitiveArray};
-use arrow_buffer::NullBuffer;
+use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use super::json;
@@ -113,10 +113,10 @@ impl Lists {
 }
 
 /// Floats of any width as f32; a null counts as 0 and is in the null buffer.
-fn floats(array: &ArrayRef) -> Result<(Vec<f32>, Option<NullBuffer>), String> {
+fn floats(array: &ArrayRef) -> Result<(ScalarBuffer<f32>, Option<NullBuffer>), String> {
     let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
     let values = match array.data_type() {
-        DataType::Float32 => array.as_primitive::<Float32Type>().values().to_vec(),
+        DataType::Float32 => array.as_primitive::<Float32Type>().values().clone(),
         // Out of f32's range becomes infinite, which the rules refuse.
         DataType::Float64 => convert(array.as_primitive::<Float64Type>(), |value| value as f32),
         DataType::Float16 => convert(array.as_primitive::<Float16Type>(), half::f16::to_f32),
@@ -128,14 +128,14 @@ fn floats(array: &ArrayRef) -> Result<(Vec<f32>, Option<NullBuffer>), String> {
 fn convert<T: ArrowPrimitiveType>(
     array: &PrimitiveArray<T>,
     as_f32: impl Fn(T::Native) -> f32,
-) -> Vec<f32> {
+) -> ScalarBuffer<f32> {
     array.values().iter().map(|value| as_f32(*value)).collect()
 }
 
 /// Dense vectors as they stand in the file.
 pub(crate) struct DenseColumn {
     /// The components of all rows.
-    pub(crate) values: Vec<f32>,
+    pub(crate) values: ScalarBuffer<f32>,
     /// Which of them are null.
     pub(crate) nulls: Option<NullBuffer>,
     /// Which belong to which row.
@@ -166,7 +166,7 @@ pub(crate) struct SparseColumn {
     index_lists: Lists,
     indices: ArrayRef,
     value_lists: Lists,
-    values: Vec<f32>,
+    values: ScalarBuffer<f32>,
     value_nulls: Option<NullBuffer>,
 }
 

@@ -10,7 +10,8 @@ use crate::{ImportSettings, SourceFile, TaskPiece, TaskSpec};
 /// page and stored as several segments where needed.
 pub(crate) struct Cutter<'a> {
     request: &'a PlanRequest,
-    settings: &'a ImportSettings,
+    /// Rows and packed bytes that tasks aim at.
+    aims: (u64, u64),
     tasks: Vec<TaskSpec>,
     namespace: String,
     pieces: Vec<TaskPiece>,
@@ -19,9 +20,11 @@ pub(crate) struct Cutter<'a> {
 }
 
 impl<'a> Cutter<'a> {
-    pub(crate) fn new(request: &'a PlanRequest, settings: &'a ImportSettings) -> Self {
+    /// For an import of `rows` rows.
+    pub(crate) fn new(request: &'a PlanRequest, settings: &ImportSettings, rows: u64) -> Self {
         let (tasks, pieces, namespace) = (Vec::new(), Vec::new(), String::new());
-        Self { request, settings, tasks, namespace, pieces, rows: 0, bytes: 0 }
+        let aims = (settings.task_rows_for(rows), settings.task_bytes);
+        Self { request, aims, tasks, namespace, pieces, rows: 0, bytes: 0 }
     }
 
     /// Adds the next file in source order.
@@ -51,8 +54,7 @@ impl<'a> Cutter<'a> {
         number: u32,
         (first_row, rows, bytes): (u64, u64, u64),
     ) {
-        let full = self.rows + rows > self.settings.task_rows
-            || self.bytes + bytes > self.settings.task_bytes;
+        let full = self.rows + rows > self.aims.0 || self.bytes + bytes > self.aims.1;
         if full {
             self.close();
         }

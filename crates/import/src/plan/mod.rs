@@ -151,7 +151,9 @@ fn assemble(
     {
         entries.truncate(first + 1);
     }
-    let mut cutter = Cutter::new(request, settings);
+    let good = entries.iter().filter_map(|entry| entry.as_ref().ok());
+    let rows = good.flat_map(|(_, _, survey)| &survey.row_groups).map(|(rows, _)| rows).sum();
+    let mut cutter = Cutter::new(request, settings, rows);
     let mut ignored = Ignored::default();
     let (mut files, mut file_errors) = (Vec::new(), Vec::new());
     for entry in entries {

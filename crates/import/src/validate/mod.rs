@@ -5,6 +5,7 @@ mod record;
 
 use std::ops::Range;
 
+use arrow_buffer::ScalarBuffer;
 use crossbill_core::limits::{QUOTED_CHARS_MAX, RECORD_ID_CHARS_MAX};
 use crossbill_core::{
     IndexShape, Metadata, MetadataError, RecordBatch, SparseVector, VectorError, VectorType,
@@ -223,7 +224,12 @@ fn read_metadata(batch: &RowBatch, pool: &ThreadPool) -> Vec<Result<Option<Metad
 }
 
 /// The vectors at `kept` (ascending, apart) end to end, moved within `values`.
-fn gather(mut values: Vec<f32>, kept: &[Range<usize>]) -> Vec<f32> {
+fn gather(values: ScalarBuffer<f32>, kept: &[Range<usize>]) -> Vec<f32> {
+    // The decoder's memory is taken over where nothing else holds it.
+    let mut values = values
+        .into_inner()
+        .into_vec()
+        .unwrap_or_else(|shared| ScalarBuffer::<f32>::from(shared).to_vec());
     let mut end = 0;
     for range in kept {
         if range.start != end {
