@@ -164,7 +164,7 @@ class SetReport:
                     at = {n: {e["round"]: e[n] for e in mine} for n in base}
                     told = [spread(list(at[n].values()), "{:.3f}") for n in base]
                     ratios = [times(against(at[n], base[n])) for n in ("p50_ms", "cpu_ms")]
-                    part, recall = f"{below / BUCKETS:.1%}", median(e["recall"] for e in mine)
+                    part, recall = f"{100 * below / BUCKETS:g} %", median(e["recall"] for e in mine)
                     rows.append(["", part, f"{recall:.4f}", *told[:2], ratios[0], told[2], ratios[1]])
             head = [f"recall@{k} ≥ {target}", "let through", "recall", "p50 ms", "p99 ms"]
             head += ["× unfiltered", "CPU ms", "× unfiltered"]

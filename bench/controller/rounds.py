@@ -21,8 +21,9 @@ from controller.workers import Open, PeerError, Worker
 # A stride up a ladder that gains less than this, twice in a row, has no recall left to gain.
 GAIN_MIN = 0.001
 STRIDE = 3
-# Settings whose cost in the sweep is this close to the least are timed again.
+# Settings whose cost in the sweep is this close to the least are timed again, so many at most.
 CLOSE = 1.25
+CLOSE_MAX = 6
 CHOICE_PASSES = 3
 # Of 1000 buckets: 50 %, 10 %, 1 % and 0.1 % of the records (prepare.py).
 FILTERS = [500, 100, 10, 1]
@@ -175,6 +176,7 @@ class SetRun:
             return None
         least = min(step["cpu_ms"] for step in passed)
         close = [step for step in passed if step["cpu_ms"] <= CLOSE * least]
+        close = sorted(close, key=lambda step: step["cpu_ms"])[:CLOSE_MAX]
         if len(close) == 1:
             return close[0]
         cost = {id(step): inf for step in close}
