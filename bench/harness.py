@@ -44,6 +44,10 @@ class DataSet:
         self.queries = np.load(folder / "queries.npy")
         self.truth = np.load(folder / "truth_ids.npy")
 
+    def truth_below(self, bucket: int) -> np.ndarray:
+        """The exact answers of the first queries among records with a lower bucket; -1 fills up."""
+        return np.load(self.folder / f"truth_below_{bucket}.npy")
+
     def batches(self, rows: int = 16_384) -> Iterator[pa.RecordBatch]:
         """The records in order, as batches of id, values and metadata."""
         for file in self.files:
@@ -105,8 +109,9 @@ def normalise(matrix: np.ndarray) -> np.ndarray:
 
 def recall(found: list[Any], truth: np.ndarray, k: int) -> float:
     """The part of the true k nearest that was found, over all queries."""
-    hits = sum(len(set(map(int, ids)) & set(row[:k].tolist())) for ids, row in zip(found, truth))
-    return hits / (k * len(found))
+    wanted = [set(row[:k][row[:k] >= 0].tolist()) for row, _ in zip(truth, found)]
+    hits = sum(len(set(map(int, ids)) & nearest) for ids, nearest in zip(found, wanted))
+    return hits / sum(map(len, wanted))
 
 
 class Status:
@@ -150,15 +155,28 @@ def sweep(peer: Any, data: DataSet, param: Any, k: int, seconds_max: float) -> d
     }
 
 
+def filtered(peer: Any, data: DataSet, param: Any, k: int, below: int) -> dict[str, Any]:
+    """Recall and latency, from one thread, of queries for records with a bucket below `below`."""
+    peer.set_threads(1)
+    truth = data.truth_below(below)
+    search = peer.searcher(param, k, below)
+    queries = data.queries[: len(truth)]
+    reached = recall([search(query) for query in queries], truth, k)
+    return {"recall": reached, **timed(peer, search, queries, 1)}
+
+
 def measure(peer: Any, data: DataSet, param: Any, k: int, threads: int) -> dict[str, Any]:
-    """Latency of single queries and queries a second, from `threads` threads that each ask one
-    query after another. Goes over the queries again until a second has passed."""
+    """Latency of single queries and queries a second, from `threads` threads."""
     peer.set_threads(threads)
-    search = peer.searcher(param, k)
-    for query in data.queries[:WARM_UP_QUERIES]:
+    return timed(peer, peer.searcher(param, k), data.queries, threads)
+
+
+def timed(peer: Any, search: Any, queries: np.ndarray, threads: int) -> dict[str, Any]:
+    """Each thread asks one query after another; over the queries again until a second has
+    passed."""
+    for query in queries[:WARM_UP_QUERIES]:
         search(query)
-    numbers, spans, queries = itertools.count(), [], data.queries
-    count = len(queries)
+    numbers, spans, count = itertools.count(), [], len(queries)
     ready = threading.Barrier(threads + 1)
 
     def run() -> None:
@@ -201,6 +219,9 @@ class BasePeer:
     """What a peer has unless it says otherwise. `data` is the set, `work` the folder for its
     files, `threads` how many it may use to build."""
 
+    # Whether `searcher` takes `below`: then only records count whose metadata has a lower bucket.
+    filters = False
+
     def __init__(self, data: DataSet, work: Path, threads: int, variant: str) -> None:
         self.data, self.work, self.threads, self.variant = data, work, threads, variant
 
@@ -225,6 +246,10 @@ class BasePeer:
 
     def set_threads(self, threads: int) -> None:
         """How many threads will ask at once; each query should use one."""
+
+    def disk_parts(self) -> dict[str, int]:
+        """Bytes on disk by what they are for, where its files tell."""
+        return {}
 
     def searcher(self, param: Any, k: int) -> Callable[[np.ndarray], Any]:
         """What answers one query (float32 vector) with the row numbers of the nearest k."""

@@ -11,44 +11,10 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-import matplotlib
+import growth
+from tables import COLOURS, US, against, figure_of, name_of, save, spread, table, times
 
-matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402
-
-US = "crossbill"
-COLOURS = plt.get_cmap("tab10").colors
-
-
-def spread(values: list[float], form: str = "{:.2f}") -> str:
-    """Median, and from the least to the most where there are several."""
-    if len(values) == 1:
-        return form.format(values[0])
-    low, high = form.format(min(values)), form.format(max(values))
-    return f"{form.format(median(values))} ({low}–{high})"
-
-
-def against(theirs: dict[int, float], ours: dict[int, float]) -> float | None:
-    """The median over rounds of theirs by ours in the same round; over all where no round has
-    both."""
-    both = [theirs[number] / ours[number] for number in theirs if number in ours]
-    if both:
-        return median(both)
-    return median(theirs.values()) / median(ours.values()) if theirs and ours else None
-
-
-def times(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.2f}×" if ratio < 10 else f"{ratio:.0f}×"
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A Markdown table; all columns but the first are numbers or settings."""
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines] + [""]
-
-
-def name_of(peer: str) -> str:
-    return f"**{peer}**" if peer.startswith(US) else peer
+BUCKETS = 1000
 
 
 class SetReport:
@@ -62,15 +28,20 @@ class SetReport:
     def lines(self) -> list[str]:
         meta = self.meta
         title = f"## {self.name}: {meta['rows']:,} × {meta['dimension']}, {meta['metric']}"
-        lines = [title, "", *self.imports()]
+        lines = [title, "", "### Import", "", *self.imports(), *self.disk(), *self.picture("import")]
         for k in self.options["k"]:
             for target in self.options["recalls"]:
                 lines += self.queries(k, target)
-        for kind, told in (("recall", "recall against speed"), ("import", "import")):
-            for path in sorted(self.plots(kind)):
-                lines += [f"![{self.name}: {told}]({path})", ""]
+            lines += self.picture(f"recall-{k}") if self.swept() else []
         broken = [f"- {p}: {e['error']}" for p, e in self.peers.items() if "error" in e]
+        lines += [*self.filtered(), *self.memory()]
         return lines + (["Broke down:", "", *broken, ""] if broken else [])
+
+    def picture(self, kind: str) -> list[str]:
+        return [f"![{self.name}: {kind}]({self.name}-{kind}.svg)", ""]
+
+    def swept(self) -> bool:
+        return any(entry["sweeps"] for entry in self.peers.values())
 
     def builds(self, peer: str, field: str) -> dict[int, float]:
         return {n: build[field] for n, build in enumerate(self.peers[peer]["builds"])}
@@ -102,6 +73,20 @@ class SetReport:
         head += ["peak RSS MB", "disk MB", "disk / raw", "settings"]
         return table(head, rows)
 
+    def disk(self) -> list[str]:
+        """What Crossbill's files hold: the libraries keep neither ids nor metadata."""
+        lines = []
+        for peer, entry in self.peers.items():
+            parts = entry["builds"][-1].get("disk_parts") if entry["builds"] else None
+            if parts:
+                told = ", ".join(f"{name} {size / 1e6:,.1f}" for name, size in parts.items())
+                bare = sum(parts.values()) - parts.get("metadata", 0)
+                lines.append(
+                    f"- {peer}, MB on disk: {told}; without metadata {bare / self.raw:.2f} of the "
+                    "raw vectors"
+                )
+        return [*lines, ""] if lines else []
+
     def measures(self, peer: str, k: int, target: float, threads: int) -> list[dict[str, Any]]:
         wanted = (k, target, threads)
         return [
@@ -114,47 +99,87 @@ class SetReport:
         return {e["round"]: e[field] for e in self.measures(peer, k, target, threads)}
 
     def queries(self, k: int, target: float) -> list[str]:
+        """From one thread and from all: two tables, the fastest first."""
         every = self.options["threads"]
-        answered = [peer for peer in self.peers if self.measures(peer, k, target, 1)]
-        rows = []
-
-        def speed(peer: str, threads: int) -> dict[int, float]:
-            return self.series(peer, k, target, threads, "qps")
-
-        def cost(peer: str) -> dict[int, float]:
-            return self.series(peer, k, target, 1, "cpu_ms")
-
-        for peer in sorted(answered, key=lambda p: -median(speed(p, 1).values())):
-            chosen = self.peers[peer]["chosen"][str(k)][str(target)]
-            field = lambda name: list(self.series(peer, k, target, 1, name).values())  # noqa: E731
-            ours = [speed(US, threads) if US in answered else {} for threads in (1, every)]
-            rows.append(
-                [
-                    name_of(peer),
-                    json.dumps(chosen["param"]),
-                    f"{chosen['recall']:.4f}",
-                    spread(list(speed(peer, 1).values()), "{:,.0f}"),
-                    times(against(speed(peer, 1), ours[0])),
-                    spread(field("p50_ms"), "{:.3f}"),
-                    spread(field("p99_ms"), "{:.3f}"),
-                    spread(field("cpu_ms"), "{:.3f}"),
-                    times(against(cost(peer), cost(US) if US in answered else {})),
-                    spread(list(speed(peer, every).values()), "{:,.0f}"),
-                    times(against(speed(peer, every), ours[1])),
-                    f"{self.peers[peer]['memory']['rss_peak'] / 1e6:,.0f}"
-                    if "memory" in self.peers[peer]
-                    else "",
-                ]
-            )
-        head = [f"recall@{k} ≥ {target}", "setting", "recall", "QPS, 1 thread", f"× {US}"]
-        head += ["p50 ms", "p99 ms", "CPU ms", f"× {US}", f"QPS, {every} threads", f"× {US}", "RSS MB"]
+        lines = [f"### recall@{k} ≥ {target}", "", *self.speeds(k, target, 1)]
+        if every > 1:
+            lines += self.speeds(k, target, every)
         missed = [
             f"{peer} ({max(step['recall'] for step in entry['sweeps'][str(k)]):.3f})"
             for peer, entry in self.peers.items()
             if entry["chosen"].get(str(k), {}).get(str(target), 0) is None
         ]
-        note = [f"Not reached by: {', '.join(missed)}.", ""] if missed else []
-        return (table(head, rows) if rows else []) + note + self.work(k, target)
+        if missed:
+            lines += [f"Not reached by: {', '.join(missed)}.", ""]
+        return lines + self.work(k, target) if len(lines) > 2 else []
+
+    def speeds(self, k: int, target: float, threads: int) -> list[str]:
+        def speed(peer: str) -> dict[int, float]:
+            return self.series(peer, k, target, threads, "qps")
+
+        def cost(peer: str) -> dict[int, float]:
+            return self.series(peer, k, target, threads, "cpu_ms")
+
+        answered = [peer for peer in self.peers if self.measures(peer, k, target, threads)]
+        ours, our_cost = (speed(US), cost(US)) if US in answered else ({}, {})
+        rows = []
+        for peer in sorted(answered, key=lambda p: -median(speed(p).values())):
+            chosen = self.peers[peer]["chosen"][str(k)][str(target)]
+            p50, p99 = (
+                list(self.series(peer, k, target, threads, name).values())
+                for name in ("p50_ms", "p99_ms")
+            )
+            rows.append(
+                [
+                    name_of(peer),
+                    spread(list(speed(peer).values()), "{:,.0f}"),
+                    times(against(speed(peer), ours)),
+                    spread(p50, "{:.3f}"),
+                    spread(p99, "{:.3f}"),
+                    spread(list(cost(peer).values()), "{:.3f}"),
+                    times(against(cost(peer), our_cost)),
+                    f"{chosen['recall']:.4f}",
+                    json.dumps(chosen["param"]),
+                ]
+            )
+        head = [f"{threads} thread{'s' if threads > 1 else ''}", "QPS", f"× {US}", "p50 ms"]
+        head += ["p99 ms", "CPU ms", f"× {US}", "recall", "setting"]
+        return table(head, rows) if rows else []
+
+    def filtered(self) -> list[str]:
+        """What a filter does to recall and latency, for those that take one."""
+        k, lines = self.options["k"][0], []
+        for target in self.options["recalls"]:
+            rows = []
+            for peer, entry in self.peers.items():
+                found = [e for e in entry.get("filtered", []) if e["target"] == target]
+                if not found:
+                    continue
+                base = {n: self.series(peer, k, target, 1, n) for n in ("p50_ms", "p99_ms", "cpu_ms")}
+                recall = entry["chosen"][str(k)][str(target)]["recall"]
+                told = [spread(list(base[n].values()), "{:.3f}") for n in base]
+                rows.append([name_of(peer), "100 %", f"{recall:.4f}", *told[:2], "", told[2], ""])
+                for below in sorted({e["below"] for e in found}, reverse=True):
+                    mine = [e for e in found if e["below"] == below]
+                    at = {n: {e["round"]: e[n] for e in mine} for n in base}
+                    told = [spread(list(at[n].values()), "{:.3f}") for n in base]
+                    ratios = [times(against(at[n], base[n])) for n in ("p50_ms", "cpu_ms")]
+                    part, recall = f"{100 * below / BUCKETS:g} %", median(e["recall"] for e in mine)
+                    rows.append(["", part, f"{recall:.4f}", *told[:2], ratios[0], told[2], ratios[1]])
+            head = [f"recall@{k} ≥ {target}", "let through", "recall", "p50 ms", "p99 ms"]
+            head += ["× unfiltered", "CPU ms", "× unfiltered"]
+            lines += table(head, rows) if rows else []
+        return ["### With a filter", "", *lines] if lines else []
+
+    def memory(self) -> list[str]:
+        rows = [
+            [name_of(peer), f"{entry['open']['seconds']:.2f}"]
+            + [f"{entry['memory'][n] / 1e6:,.0f}" for n in ("rss_peak", "rss", "anonymous", "files")]
+            for peer, entry in self.peers.items()
+            if "memory" in entry
+        ]
+        head = ["peer", "seconds to open", "peak RSS MB", "RSS MB", "anonymous", "mapped files"]
+        return ["### Memory after the queries", "", *table(head, rows)] if rows else []
 
     def work(self, k: int, target: float) -> list[str]:
         """What a query took in its peer's own terms, where it tells."""
@@ -168,18 +193,13 @@ class SetReport:
                 lines.append(f"- {peer}, a query on average: {told}")
         return [*lines, ""] if lines else []
 
-    def plots(self, kind: str) -> list[Path]:
-        return [Path(f"{self.name}-{kind}-{k}.svg") for k in self.options["k"]] if (
-            kind == "recall" and any(entry["sweeps"] for entry in self.peers.values())
-        ) else [Path(f"{self.name}-{kind}.svg")] if kind == "import" else []
-
     def draw(self, folder: Path) -> None:
-        for path, k in zip(self.plots("recall"), self.options["k"]):
-            self.draw_recall(folder / path, k)
-        self.draw_import(folder / self.plots("import")[0])
+        for k in self.options["k"] if self.swept() else []:
+            self.draw_recall(folder / f"{self.name}-recall-{k}.svg", k)
+        self.draw_import(folder / f"{self.name}-import.svg")
 
     def draw_recall(self, path: Path, k: int) -> None:
-        figure, axes = plt.subplots(figsize=(7, 4.5))
+        figure, axes = figure_of(7, 4.5)
         for number, (peer, entry) in enumerate(self.peers.items()):
             steps = entry["sweeps"].get(str(k), [])
             curve = frontier([(s["recall"], 1e3 / s["cpu_ms"]) for s in steps if s["recall"] >= 0.7])
@@ -190,14 +210,14 @@ class SetReport:
         axes.set(xlabel=f"recall@{k}", ylabel="queries a second of processor time", yscale="log")
         axes.set_title(f"{self.name}: up and to the right is better")
         axes.grid(alpha=0.3, which="both")
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=7, loc="lower left")
         save(figure, path)
 
     def draw_import(self, path: Path) -> None:
         built = {p: list(self.builds(p, "seconds").values()) for p in self.peers}
         built = {p: seconds for p, seconds in built.items() if seconds}
         order = sorted(built, key=lambda p: -median(built[p]))
-        figure, axes = plt.subplots(figsize=(7, 0.8 + 0.35 * len(order)))
+        figure, axes = figure_of(7, 0.8 + 0.35 * len(order))
         middle = [median(built[peer]) for peer in order]
         errors = [
             [m - min(built[p]) for p, m in zip(order, middle)],
@@ -218,12 +238,6 @@ def frontier(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
             best = qps
             kept.append((recall, qps))
     return kept[::-1]
-
-
-def save(figure: Any, path: Path) -> None:
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
 
 
 def head(results: dict[str, Any]) -> list[str]:
@@ -269,6 +283,7 @@ def main() -> None:
         report = SetReport(name, found, results["options"])
         lines += report.lines()
         report.draw(folder)
+    lines += growth.section(folder, results)
     (folder / "README.md").write_text("\n".join(lines).rstrip() + "\n")
     print(f"report in {folder / 'README.md'}")
 

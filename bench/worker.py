@@ -31,7 +31,11 @@ class Worker:
         self.peer = module.Peer(self.data, work, threads, variant)
 
     def about(self) -> dict[str, Any]:
-        return {"versions": self.peer.versions(), "settings": self.peer.settings()}
+        return {
+            "versions": self.peer.versions(),
+            "settings": self.peer.settings(),
+            "filters": self.peer.filters,
+        }
 
     def build(self) -> dict[str, Any]:
         self.work.mkdir(parents=True)
@@ -45,6 +49,7 @@ class Worker:
             "rss_before": before,
             "rss_peak": self._memory("VmHWM"),
             "disk_bytes": disk_bytes(self.work),
+            "disk_parts": self.peer.disk_parts(),
             "steps": steps or {},
         }
 
@@ -56,11 +61,14 @@ class Worker:
     def ladders(self, k: int) -> list[Any]:
         return self.peer.ladders(k)
 
-    def sweep(self, param: Any, k: int, seconds_max: float = 20.0) -> dict[str, Any]:
+    def sweep(self, param: Any, k: int, seconds_max: float = 10.0) -> dict[str, Any]:
         return harness.sweep(self.peer, self.data, param, k, seconds_max)
 
     def measure(self, param: Any, k: int, threads: int) -> dict[str, Any]:
         return harness.measure(self.peer, self.data, param, k, threads)
+
+    def filtered(self, param: Any, k: int, below: int) -> dict[str, Any]:
+        return harness.filtered(self.peer, self.data, param, k, below)
 
     def explain(self, param: Any, k: int) -> dict[str, float]:
         return self.peer.explain(param, k)

@@ -18,6 +18,8 @@ CACHE = REPOSITORY / "target" / "datasets"
 RESULTS = BENCH / "results"
 MODULE = TARGET / "release" / "libcrossbill_bench.so"
 BINARY = TARGET / "release" / "crossbill"
+# Whether this Python stands in for every environment.
+own_python = False
 
 
 def note(text: str) -> None:
@@ -28,6 +30,8 @@ def note(text: str) -> None:
 def environment(name: str) -> Path:
     """The Python of the environment that holds requirements/NAME.txt and nothing else; made anew
     when that file changes. The list is complete, so nothing beyond it is installed."""
+    if own_python:
+        return Path(sys.executable)
     wanted = BENCH / "requirements" / f"{name}.txt"
     folder = REPOSITORY / ".venvs" / f"bench-{name}"
     stamp, python = folder / "installed.txt", folder / "bin" / "python"

@@ -3,6 +3,7 @@ module is built from bench/inprocess of this tree."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from importlib.machinery import ExtensionFileLoader
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import segments
 from harness import BasePeer
 
 RECALLS = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995]
@@ -30,6 +32,8 @@ def load() -> Any:
 
 
 class Peer(BasePeer):
+    filters = True
+
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.module = load()
@@ -69,9 +73,13 @@ class Peer(BasePeer):
     def set_threads(self, threads: int) -> None:
         self.use(threads)
 
-    def searcher(self, param: Any, k: int) -> Callable[[np.ndarray], Any]:
+    def searcher(self, param: Any, k: int, below: int | None = None) -> Callable[[np.ndarray], Any]:
         search = self.store.search
-        return lambda query: search(query, k, param)
+        wanted = None if below is None else json.dumps({"bucket": {"$lt": below}})
+        return lambda query: search(query, k, param, None, wanted)
+
+    def disk_parts(self) -> dict[str, int]:
+        return segments.parts(self.folder)
 
     def explain(self, param: Any, k: int) -> dict[str, float]:
         works = [self.store.stats(query, k, param) for query in self.data.queries[:200]]

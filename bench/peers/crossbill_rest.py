@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+import segments
 from harness import BasePeer
 
 INDEX = "bench"
@@ -150,6 +151,9 @@ class Peer(BasePeer):
     def _find_index(self) -> None:
         host = Connection(self.port).ask("GET", f"/indexes/{INDEX}")["host"]
         self.index_port = int(host.rstrip("/").rsplit(":", 1)[1])
+
+    def disk_parts(self) -> dict[str, int]:
+        return segments.parts(self.work / "data")
 
     def open(self) -> None:
         self.start(self.threads)
