@@ -78,6 +78,8 @@ pub const EXACT_ROWS_MAX: u32 = 20_000;
 pub const MEMTABLE_ROWS_MAX: usize = 10_000;
 /// Bytes a memtable holds before it is flushed (ours).
 pub const MEMTABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes a second that merges write (ours; default, the operator may change it).
+pub const MERGE_RATE_BYTES: u64 = 200 * 1024 * 1024;
 /// Bytes of one write-ahead log frame (ours).
 pub const WAL_FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of a stored document such as a manifest (ours).

@@ -11,7 +11,7 @@ use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use crossbill_core::{
     Filter, IndexName, IndexShape, Metadata, Metric, NamespaceName, RandomIds, Record, Rng, Seed,
-    SparseVector, SystemClock,
+    SparseVector, SystemClock, limits,
 };
 use crossbill_db::{
     Database, DatabaseOptions, ErrorMode, FaultPlan, ImportSettings, ImportStatus, Index, NewIndex,
@@ -79,6 +79,8 @@ impl History {
             data: self.dir.path().join("data"),
             memory_bytes: 64 << 20,
             threads: 2,
+            memtable_rows: limits::MEMTABLE_ROWS_MAX,
+            merge_rate: limits::MERGE_RATE_BYTES,
             source_policy,
             import,
             imports_at_once: 1,

@@ -10,7 +10,7 @@ use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use crossbill_core::{
     IndexName, IndexShape, Metadata, Metric, NamespaceName, RandomIds, Record, SparseVector,
-    SystemClock,
+    SystemClock, limits,
 };
 use crossbill_db::{
     Database, DatabaseOptions, ErrorMode, FaultPlan, ImportSettings, ImportStatus, ImportView,
@@ -57,6 +57,8 @@ impl Place {
             data: self.data(),
             memory_bytes: 256 << 20,
             threads: 2,
+            memtable_rows: limits::MEMTABLE_ROWS_MAX,
+            merge_rate: limits::MERGE_RATE_BYTES,
             source_policy,
             import,
             imports_at_once: 1,
