@@ -246,7 +246,7 @@ def measure(server, source, options):
         took = delete_half(server, "base")
         time.sleep(2)
     report("deleting half of them by filter", asking, idle, f"{took:.2f} s for the deletion")
-    left = server.call("GET", "/describe_index_stats")["namespaces"]["base"]["vectorCount"]
+    left = server.call("POST", "/describe_index_stats", {})["namespaces"]["base"]["vectorCount"]
     print(f"{left} records are left")
 
 

@@ -21,6 +21,10 @@ use crate::priority::step_back;
 /// too much.
 const MEMTABLE_BYTES_TIGHT: usize = 128 * 1024;
 
+/// Memory that a merge may take however little there is: enough for the rows
+/// of a few memtables.
+const MERGE_MEMORY_MIN: u64 = 32 << 20;
+
 /// Shared by everything in one database.
 pub(crate) struct Env {
     pub(crate) root: Root,
@@ -73,7 +77,7 @@ impl Env {
             build_pool: Arc::new(pool("crossbill-build", threads, step_back)?),
             commit_pool: pool("crossbill-commit", threads, || {})?,
             merge_pace: Arc::new(Pace::new(Arc::clone(&options.clock), options.merge_rate)),
-            merge_memory_max: options.memory_bytes / 8,
+            merge_memory_max: (options.memory_bytes / 8).max(MERGE_MEMORY_MIN),
             flushes: Arc::new(Queue::new()),
             merges: Arc::new(Queue::new()),
             imports: Arc::new(Queue::new()),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crossbill_core::limits::SEGMENT_ROWS_MAX;
+use crossbill_core::limits::{EXACT_ROWS_MAX, SEGMENT_ROWS_MAX};
 use crossbill_core::{Error, RecordBatch, Result};
 use crossbill_engine::{BuiltSegment, SegmentBuilder};
 use roaring::RoaringBitmap;
@@ -154,6 +154,7 @@ impl Namespace {
         let tiers = Tiers {
             fan_in: FAN_IN,
             smallest_rows: SMALLEST_ROWS,
+            exact_rows: u64::from(EXACT_ROWS_MAX),
             rows_max: u64::from(SEGMENT_ROWS_MAX),
             memory_max: self.env().merge_memory_max,
         };

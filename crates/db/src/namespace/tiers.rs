@@ -24,6 +24,9 @@ pub(super) struct Tiers {
     pub(super) fan_in: usize,
     /// Segments below this many rows count as of this size.
     pub(super) smallest_rows: u64,
+    /// Segments of up to this many rows have no vector index: a query reads
+    /// all of them.
+    pub(super) exact_rows: u64,
     /// Rows of a merged segment at most.
     pub(super) rows_max: u64,
     /// Bytes of memory of a merge at most.
@@ -37,40 +40,57 @@ const DEAD_SHARE: u64 = 3;
 impl Tiers {
     /// The numbers of the segments to merge next; none where all is well.
     pub(super) fn pick(&self, sizes: &[Size]) -> Option<Vec<usize>> {
-        self.pick_alike(sizes).or_else(|| self.pick_dead(sizes))
-    }
-
-    /// The smallest `fan_in` segments of which the largest is at most so many
-    /// times the smallest; fewer (but two) where all of them would be too much.
-    fn pick_alike(&self, sizes: &[Size]) -> Option<Vec<usize>> {
         let mergeable =
             |size: &Size| size.live <= self.rows_max / 2 && size.memory <= self.memory_max / 2;
         let mut numbers: Vec<usize> =
             (0..sizes.len()).filter(|&number| mergeable(&sizes[number])).collect();
         numbers.sort_by_key(|&number| (sizes[number].group, sizes[number].live));
+        self.pick_exact(sizes, &numbers)
+            .or_else(|| self.pick_alike(sizes, &numbers))
+            .or_else(|| pick_dead(sizes))
+    }
+
+    /// All segments of a group without an index, where they are enough for one.
+    fn pick_exact(&self, sizes: &[Size], sorted: &[usize]) -> Option<Vec<usize>> {
+        let live = |number: &usize| sizes[*number].live;
+        let by_group = sorted.chunk_by(|a, b| sizes[*a].group == sizes[*b].group);
+        let exact = by_group
+            .map(|group| &group[..group.partition_point(|number| live(number) <= self.exact_rows)]);
+        let enough = |group: &&[usize]| group.iter().map(live).sum::<u64>() > self.exact_rows;
+        let enough = exact.filter(|group| group.len() > 1).find(enough)?;
+        Some(self.fitting(sizes, enough))
+    }
+
+    /// The smallest `fan_in` segments that are of about one size: the largest
+    /// is less than `fan_in` times the smallest.
+    fn pick_alike(&self, sizes: &[Size], sorted: &[usize]) -> Option<Vec<usize>> {
         let counted = |number: usize| sizes[number].live.max(self.smallest_rows);
         let alike = |window: &&[usize]| {
             let (first, last) = (window[0], window[self.fan_in - 1]);
             sizes[first].group == sizes[last].group
-                && counted(last) <= counted(first) * self.fan_in as u64
+                && counted(last) < counted(first) * self.fan_in as u64
         };
-        let window = numbers.windows(self.fan_in).filter(alike).min_by_key(|w| counted(w[0]))?;
+        let window = sorted.windows(self.fan_in).filter(alike).min_by_key(|w| counted(w[0]))?;
+        Some(self.fitting(sizes, window))
+    }
+
+    /// As many of `numbers`, from the first, as one merge may take.
+    fn fitting(&self, sizes: &[Size], numbers: &[usize]) -> Vec<usize> {
         let (mut rows, mut memory) = (0, 0);
-        let fits = window.iter().take_while(|&&number| {
+        let fits = numbers.iter().take_while(|&&number| {
             (rows, memory) = (rows + sizes[number].live, memory + sizes[number].memory);
             rows <= self.rows_max && memory <= self.memory_max
         });
-        Some(fits.copied().collect())
+        fits.copied().collect()
     }
+}
 
-    /// The segment with the most dead rows, where that is a large share of it.
-    fn pick_dead(&self, sizes: &[Size]) -> Option<Vec<usize>> {
-        let dead = |size: &Size| size.rows - size.live;
-        let found = (0..sizes.len())
-            .filter(|&number| is_wasteful(sizes[number].rows, sizes[number].live))
-            .max_by_key(|&number| dead(&sizes[number]))?;
-        Some(vec![found])
-    }
+/// The segment with the most dead rows, where that is a large share of it.
+fn pick_dead(sizes: &[Size]) -> Option<Vec<usize>> {
+    let found = (0..sizes.len())
+        .filter(|&number| is_wasteful(sizes[number].rows, sizes[number].live))
+        .max_by_key(|&number| sizes[number].rows - sizes[number].live)?;
+    Some(vec![found])
 }
 
 /// Whether so large a share of a segment is dead that it is rewritten.
@@ -84,8 +104,13 @@ mod tests {
 
     use super::*;
 
-    const TIERS: Tiers =
-        Tiers { fan_in: 4, smallest_rows: 1000, rows_max: 4_000_000, memory_max: u64::MAX };
+    const TIERS: Tiers = Tiers {
+        fan_in: 4,
+        smallest_rows: 1000,
+        exact_rows: 20_000,
+        rows_max: 4_000_000,
+        memory_max: u64::MAX,
+    };
 
     fn whole(rows: u64) -> Size {
         Size { rows, live: rows, memory: 0, group: 0 }
@@ -95,8 +120,9 @@ mod tests {
     fn four_of_about_one_size_are_merged() {
         let rows = |rows: &[u64]| -> Vec<Size> { rows.iter().map(|rows| whole(*rows)).collect() };
         let pick = |sizes: &[u64]| TIERS.pick(&rows(sizes));
-        assert_eq!(pick(&[10_000; 3]), None);
-        assert_eq!(pick(&[1_000_000, 10_000, 9_000, 10, 10_000, 9_500]), Some(vec![2, 5, 1, 4]));
+        assert_eq!(pick(&[30_000; 3]), None);
+        assert_eq!(pick(&[1_000_000, 31_000, 29_000, 10, 32_000, 90_000]), None);
+        assert_eq!(pick(&[1_000_000, 31_000, 29_000, 10, 32_000, 80_000]), Some(vec![2, 1, 4, 5]));
         assert_eq!(pick(&[262_144, 213_568, 262_144, 262_144]), Some(vec![1, 0, 2, 3]));
         assert_eq!(pick(&[1_000_000, 10, 10, 10]), None, "a large one is not rewritten for a few");
         assert_eq!(pick(&[2_500_000; 9]), None, "these are large enough");
@@ -105,8 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_index_is_merged_once_it_is_enough_for_one() {
+        let pick = |rows: &[u64]| -> Option<Vec<usize>> {
+            TIERS.pick(&rows.iter().map(|rows| whole(*rows)).collect::<Vec<_>>())
+        };
+        assert_eq!(pick(&[10_000, 10_000, 30_000]), None);
+        assert_eq!(pick(&[10_000, 10_000, 30_000, 1]), Some(vec![3, 0, 1]));
+        assert_eq!(pick(&[20_000]), None);
+    }
+
+    #[test]
     fn groups_and_memory_are_kept_to() {
-        let size = Size { memory: 40, ..whole(5000) };
+        let size = Size { memory: 40, ..whole(30_000) };
         let tiers = Tiers { memory_max: 100, ..TIERS };
         assert_eq!(tiers.pick(&[size; 4]), Some(vec![0, 1]));
         assert_eq!(tiers.pick(&[Size { memory: 51, ..size }; 4]), None);
@@ -155,8 +191,7 @@ mod tests {
         }
     }
 
-    /// How many times `fan_in` stands one over the other from the smallest to
-    /// the largest size.
+    /// Sizes from the smallest to the largest of which none is about another.
     fn tiers_of(rows: u64, tiers: &Tiers) -> u64 {
         let sizes = |size: &u64| Some(size * tiers.fan_in as u64);
         let size = rows.min(tiers.rows_max);
