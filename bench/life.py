@@ -145,6 +145,7 @@ class Asking:
 
 
 def report(what, asking, idle=None, note=""):
+    """Prints a line; gives the 99th percentile."""
     took = sorted(asking.took_ms)
     p50, p99 = statistics.median(took), took[len(took) * 99 // 100]
     ratio = f"  p99 {p99 / idle:4.1f} x idle" if idle else ""
@@ -203,6 +204,14 @@ def asked_for(server, namespace, queries, seconds):
     return asking
 
 
+def asked_idle(server, what, queries, seconds):
+    """With nothing else going on: the 99th percentile that all others are compared with."""
+    before = server.cpu_seconds()
+    asking = asked_for(server, "base", queries, seconds)
+    cpu_ms = (server.cpu_seconds() - before) * 1000 / len(asking.took_ms)
+    return report(what, asking, note=f"{cpu_ms:.2f} ms of CPU a query")
+
+
 def delete_half(server, namespace):
     """Deletes by filter while queries are asked; seconds it took."""
     body = {"filter": {"n": {"$lt": 50}}, "namespace": namespace}
@@ -223,10 +232,9 @@ def measure(server, source, options):
     while not server.import_ended(name):
         time.sleep(0.2)
     print(f"first import: {options.rows} records in {time.monotonic() - began:.1f} s")
-    asking = asked_for(server, "base", queries, 3)
-    report("right after it, merging or not", asking)
+    report("right after it", asked_for(server, "base", queries, 3))
     print(f"background work went on for {server.wait_quiet():.0f} s")
-    idle = report("idle", asked_for(server, "base", queries, options.seconds))
+    idle = asked_idle(server, "idle", queries, options.seconds)
     asking, took = asked_during_import(server, source / "other", "base", queries)
     report("import into another namespace", asking, idle, f"{took:.1f} s")
     server.wait_quiet()
@@ -235,7 +243,7 @@ def measure(server, source, options):
     asking = asked_for(server, "base", queries, 5)
     report("while its segments are merged", asking, idle)
     server.wait_quiet()
-    idle = report("idle, twice the records", asked_for(server, "base", queries, options.seconds))
+    idle = asked_idle(server, "idle, twice the records", queries, options.seconds)
     for rate in options.rates:
         asking, reached = asked_during_upserts(
             server, "base", queries, options.dimension, options.seconds * 2, rate

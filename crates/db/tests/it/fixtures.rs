@@ -215,3 +215,27 @@ pub(crate) fn import(index: &Index, uri: &str, error_mode: ErrorMode) -> ImportV
     let id = start(index, uri, error_mode);
     wait(index, &id)
 }
+
+/// An import of 18,000 records in many tasks, some of them committed.
+pub(crate) struct LongImport {
+    pub(crate) place: Place,
+    pub(crate) database: Arc<Database>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) id: String,
+}
+
+pub(crate) fn long_import() -> LongImport {
+    let mut place = Place::new();
+    place.task_rows = 100;
+    for file in 0..60 {
+        let path = place.source().join(format!("{file:02}.parquet"));
+        write_line(&path, &format!("f{file:02}-"), 300);
+    }
+    let database = place.open();
+    let index = index(&database, plane());
+    let id = start(&index, &place.uri(), ErrorMode::Continue);
+    while index.describe_import(&id).unwrap().records_imported == 0 {
+        std::thread::yield_now();
+    }
+    LongImport { place, database, index, id }
+}

@@ -23,7 +23,7 @@ use crate::generate::Generator;
 const WRITES: usize = 600;
 const READERS: u64 = 2;
 /// Runs.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 2;
 
 fn open(data: &std::path::Path, shape: IndexShape) -> (Arc<Database>, Arc<Index>) {
     let database = Database::open(DatabaseOptions {

@@ -68,7 +68,7 @@ impl History {
             generator: Generator {
                 rng: Seed(seed).derive("history").rng(),
                 shape,
-                ids: if seed % 3 == 0 { 150 } else { 40 },
+                ids: if seed.is_multiple_of(3) { 150 } else { 40 },
             },
             model: Model::new(shape),
             plan: Arc::new(plan),
