@@ -32,6 +32,8 @@ pub struct DatabaseOptions {
     pub threads: usize,
     /// Records that a namespace's memtable takes before it is flushed.
     pub memtable_rows: usize,
+    /// Merges that run at once, in different namespaces. 0: none, as for imports.
+    pub merges_at_once: usize,
     /// Bytes a second that merges write at most.
     pub merge_rate: u64,
     /// Where imports may read from.
@@ -106,7 +108,7 @@ impl Database {
             settle(&index)?;
             database.indexes.write().insert(info.name.as_str().to_owned(), index);
         }
-        database.start_workers(options.imports_at_once)?;
+        database.start_workers(options.merges_at_once, options.imports_at_once)?;
         database.resume_imports();
         database.resume_merges();
         Ok(database)
@@ -125,14 +127,14 @@ impl Database {
         Ok(())
     }
 
-    fn start_workers(&self, imports_at_once: usize) -> Result<()> {
+    fn start_workers(&self, merges_at_once: usize, imports_at_once: usize) -> Result<()> {
         let env = &self.env;
         self.workers.start("crossbill-flush", 1, &env.flushes, |namespace| {
             if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
                 namespace.flush_in_background();
             }
         })?;
-        self.workers.start("crossbill-merge", 1, &env.merges, |namespace| {
+        self.workers.start("crossbill-merge", merges_at_once, &env.merges, |namespace| {
             step_back();
             if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
                 namespace.merge_in_background();

@@ -77,7 +77,8 @@ impl Env {
             build_pool: Arc::new(pool("crossbill-build", threads, step_back)?),
             commit_pool: pool("crossbill-commit", threads, || {})?,
             merge_pace: Arc::new(Pace::new(Arc::clone(&options.clock), options.merge_rate)),
-            merge_memory_max: (options.memory_bytes / 8).max(MERGE_MEMORY_MIN),
+            merge_memory_max: (options.memory_bytes / 8 / options.merges_at_once.max(1) as u64)
+                .max(MERGE_MEMORY_MIN),
             flushes: Arc::new(Queue::new()),
             merges: Arc::new(Queue::new()),
             imports: Arc::new(Queue::new()),

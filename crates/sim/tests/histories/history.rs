@@ -33,6 +33,8 @@ struct Midway {
     /// Operations on the store that pass before it.
     after: u64,
     write: Write,
+    /// Whether it can be done while another thread commits.
+    in_commits: bool,
     index: Arc<Index>,
     model: Model,
     generator: Generator,
@@ -98,8 +100,10 @@ impl History {
             data: self.dir.path().join("data"),
             memory_bytes: 64 << 20,
             threads: 2,
-            // What happens when is for the history alone to say.
+            // What happens when is for the history alone to say: it asks for
+            // flushes, which merge too.
             memtable_rows: usize::MAX,
+            merges_at_once: 0,
             merge_rate: MERGE_RATE_BYTES,
             source_policy,
             import,
@@ -178,8 +182,11 @@ impl History {
         let write = self.generator.write();
         let mut model = self.model.clone();
         write.apply_to(&mut model);
+        // The first write of a namespace makes it, which is a commit.
+        let exists = index.describe_namespace(&NamespaceName::default_namespace()).is_ok();
         *self.midway.lock().unwrap() = Some(Midway {
             after: self.generator.below(40),
+            in_commits: write.needs_no_commit() && exists,
             write,
             index: Arc::clone(index),
             model: model.clone(),
@@ -303,8 +310,7 @@ fn do_midway(waiting: &Mutex<Option<Midway>>, op: FaultOp, key: &str) {
         let Some(midway) = &mut *waiting else { return };
         midway.after = midway.after.saturating_sub(1);
         // What is committed has to be waited for.
-        let possible = midway.write.needs_no_commit()
-            || matches!(op, FaultOp::Publish | FaultOp::ScratchWrite);
+        let possible = midway.in_commits || matches!(op, FaultOp::Publish | FaultOp::ScratchWrite);
         if midway.after > 0 || !possible { None } else { waiting.take() }
     };
     let Some(mut midway) = ready else { return };
