@@ -121,8 +121,8 @@ mod tests {
         let rows = |rows: &[u64]| -> Vec<Size> { rows.iter().map(|rows| whole(*rows)).collect() };
         let pick = |sizes: &[u64]| TIERS.pick(&rows(sizes));
         assert_eq!(pick(&[30_000; 3]), None);
-        assert_eq!(pick(&[1_000_000, 31_000, 29_000, 10, 32_000, 90_000]), None);
-        assert_eq!(pick(&[1_000_000, 31_000, 29_000, 10, 32_000, 80_000]), Some(vec![2, 1, 4, 5]));
+        assert_eq!(pick(&[1_000_000, 31_000, 29_000, 10, 32_000, 120_000]), None);
+        assert_eq!(pick(&[1_000_000, 31_000, 29_000, 10, 32_000, 110_000]), Some(vec![2, 1, 4, 5]));
         assert_eq!(pick(&[262_144, 213_568, 262_144, 262_144]), Some(vec![1, 0, 2, 3]));
         assert_eq!(pick(&[1_000_000, 10, 10, 10]), None, "a large one is not rewritten for a few");
         assert_eq!(pick(&[2_500_000; 9]), None, "these are large enough");

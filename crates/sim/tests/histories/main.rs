@@ -15,7 +15,7 @@ use history::History;
 /// Operations of a history; it is checked after every third.
 const STEPS: usize = 120;
 /// Histories of a run.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 15;
 
 fn number(name: &str) -> Option<u64> {
     Some(std::env::var(name).ok()?.parse().expect("a number"))
