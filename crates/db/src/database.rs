@@ -129,23 +129,31 @@ impl Database {
 
     fn start_workers(&self, merges_at_once: usize, imports_at_once: usize) -> Result<()> {
         let env = &self.env;
-        self.workers.start("crossbill-flush", 1, &env.flushes, |namespace| {
-            if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
-                namespace.flush_in_background();
-            }
-        })?;
-        self.workers.start("crossbill-merge", merges_at_once, &env.merges, |namespace| {
-            step_back();
-            if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
-                namespace.merge_in_background();
-            }
-        })?;
+        self.workers.start(
+            "crossbill-flush",
+            1,
+            &env.flushes,
+            || {},
+            |namespace| {
+                if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
+                    namespace.flush_in_background();
+                }
+            },
+        )?;
+        self.workers.start(
+            "crossbill-merge",
+            merges_at_once,
+            &env.merges,
+            step_back,
+            |namespace| {
+                if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
+                    namespace.merge_in_background();
+                }
+            },
+        )?;
         let own = Arc::clone(env);
-        let work = move |waiting: Waiting| {
-            step_back();
-            run(&own, &waiting);
-        };
-        self.workers.start("crossbill-import", imports_at_once, &env.imports, work)
+        let work = move |waiting: Waiting| run(&own, &waiting);
+        self.workers.start("crossbill-import", imports_at_once, &env.imports, step_back, work)
     }
 
     /// Looks again at what an earlier process left to merge.
