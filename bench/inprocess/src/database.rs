@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbill_core::{
-    Clock, Filter, IndexName, IndexShape, Metric, NamespaceName, RandomIds, SystemClock,
+    Clock, Filter, IndexName, IndexShape, Metric, NamespaceName, RandomIds, SystemClock, limits,
 };
 use crossbill_db::{
     Database, DatabaseOptions, Effort, ErrorMode, ImportSettings, ImportStatus, Index, NewIndex,
@@ -67,6 +67,10 @@ impl Store {
             data: std::path::absolute(data).map_err(failed)?,
             memory_bytes,
             threads,
+            memtable_rows: limits::MEMTABLE_ROWS_MAX,
+            // None behind the back of what is measured.
+            merges_at_once: 0,
+            merge_rate: limits::MERGE_RATE_BYTES,
             source_policy: policy,
             import: ImportSettings::new(threads, memory_bytes / 2 / IMPORTS_AT_ONCE as u64),
             imports_at_once: IMPORTS_AT_ONCE,

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossbill_core::limits::MEMORY_LIMIT_BYTES_MIN;
+use crossbill_core::limits::{MEMORY_LIMIT_BYTES_MIN, MEMTABLE_ROWS_MAX};
 use crossbill_core::{RandomIds, SystemClock};
 use crossbill_db::{DatabaseOptions, ImportSettings, Integration, Secret, SourcePolicy};
 use tracing_subscriber::filter::Targets;
@@ -47,6 +47,9 @@ pub(crate) fn database(
         data,
         memory_bytes,
         threads,
+        memtable_rows: MEMTABLE_ROWS_MAX,
+        merges_at_once: 1,
+        merge_rate: engine.merge_rate.0,
         source_policy: policy,
         import,
         imports_at_once: IMPORTS_AT_ONCE,

@@ -74,10 +74,12 @@ pub const QUOTED_CHARS_MAX: usize = 80;
 pub const SEGMENT_ROWS_MAX: u32 = 4_000_000;
 /// Segments below this many rows are scanned exactly (ours).
 pub const EXACT_ROWS_MAX: u32 = 20_000;
-/// Records a memtable holds before it is flushed (ours).
-pub const MEMTABLE_ROWS_MAX: usize = 10_000;
+/// Records a memtable holds before it is flushed (ours): every query reads all.
+pub const MEMTABLE_ROWS_MAX: usize = 5_000;
 /// Bytes a memtable holds before it is flushed (ours).
 pub const MEMTABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes a second that merges write (ours; default, the operator may change it).
+pub const MERGE_RATE_BYTES: u64 = 200 * 1024 * 1024;
 /// Bytes of one write-ahead log frame (ours).
 pub const WAL_FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of a stored document such as a manifest (ours).

@@ -92,13 +92,14 @@ impl Workers {
         Self { threads: Mutex::new(Vec::new()) }
     }
 
-    /// Starts `count` threads that call `work` for each thing in `queue`. A
-    /// panic costs that one thing.
+    /// Starts `count` threads that call `begin` once and `work` for each thing
+    /// in `queue`. A panic costs that one thing.
     pub(crate) fn start<T: Send + 'static>(
         &self,
         name: &str,
         count: usize,
         queue: &Arc<Queue<T>>,
+        begin: fn(),
         work: impl Fn(T) + Clone + Send + 'static,
     ) -> Result<()> {
         for number in 0..count {
@@ -108,6 +109,7 @@ impl Workers {
             let thread = std::thread::Builder::new()
                 .name(name)
                 .spawn(move || {
+                    begin();
                     while let Some(thing) = queue.pop() {
                         if catch_unwind(AssertUnwindSafe(|| work(thing))).is_err() {
                             tracing::error!(thread = label, "background work panicked");
@@ -155,7 +157,7 @@ mod tests {
         for number in [1, 2, 3, 4] {
             queue.push(number);
         }
-        workers.start("test", 2, &queue, work).unwrap();
+        workers.start("test", 2, &queue, || {}, work).unwrap();
         while !done.closed_within(Duration::from_secs(5)) {}
         queue.close();
         workers.join();

@@ -17,6 +17,7 @@ use crate::background::Workers;
 use crate::catalog::{CATALOG_KIND, Catalog, not_found};
 use crate::env::Env;
 use crate::imports::{Waiting, clean_up, run};
+use crate::priority::step_back;
 use crate::sweep::sweep_parts;
 use crate::{Index, IndexChange, IndexEvent, IndexInfo, NewIndex};
 
@@ -29,6 +30,12 @@ pub struct DatabaseOptions {
     pub memory_bytes: u64,
     /// Threads for searching, and as many for building.
     pub threads: usize,
+    /// Records that a namespace's memtable takes before it is flushed.
+    pub memtable_rows: usize,
+    /// Merges that run at once, in different namespaces. 0: none, as for imports.
+    pub merges_at_once: usize,
+    /// Bytes a second that merges write at most.
+    pub merge_rate: u64,
     /// Where imports may read from.
     pub source_policy: SourcePolicy,
     /// How imports run.
@@ -101,8 +108,9 @@ impl Database {
             settle(&index)?;
             database.indexes.write().insert(info.name.as_str().to_owned(), index);
         }
-        database.start_workers(options.imports_at_once)?;
+        database.start_workers(options.merges_at_once, options.imports_at_once)?;
         database.resume_imports();
+        database.resume_merges();
         Ok(database)
     }
 
@@ -119,22 +127,40 @@ impl Database {
         Ok(())
     }
 
-    fn start_workers(&self, imports_at_once: usize) -> Result<()> {
+    fn start_workers(&self, merges_at_once: usize, imports_at_once: usize) -> Result<()> {
         let env = &self.env;
-        self.workers.start("crossbill-flush", 1, &env.flushes, |namespace| {
-            if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
-                namespace.flush_in_background();
-            }
-        })?;
-        let merges = Arc::clone(&env.merges);
-        self.workers.start("crossbill-merge", 1, &env.merges, move |namespace| {
-            if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
-                namespace.merge_in_background(&|| merges.is_closed());
-            }
-        })?;
+        self.workers.start(
+            "crossbill-flush",
+            1,
+            &env.flushes,
+            || {},
+            |namespace| {
+                if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
+                    namespace.flush_in_background();
+                }
+            },
+        )?;
+        self.workers.start(
+            "crossbill-merge",
+            merges_at_once,
+            &env.merges,
+            step_back,
+            |namespace| {
+                if let Some(namespace) = std::sync::Weak::upgrade(&namespace) {
+                    namespace.merge_in_background();
+                }
+            },
+        )?;
         let own = Arc::clone(env);
         let work = move |waiting: Waiting| run(&own, &waiting);
-        self.workers.start("crossbill-import", imports_at_once, &env.imports, work)
+        self.workers.start("crossbill-import", imports_at_once, &env.imports, step_back, work)
+    }
+
+    /// Looks again at what an earlier process left to merge.
+    fn resume_merges(&self) {
+        for index in self.indexes.read().values() {
+            index.all_namespaces().iter().for_each(|namespace| namespace.merge_soon());
+        }
     }
 
     /// Queues unfinished imports in the order they were started.

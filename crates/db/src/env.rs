@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use crossbill_core::limits::{MEMTABLE_BYTES_MAX, MEMTABLE_ROWS_MAX};
+use crossbill_core::limits::MEMTABLE_BYTES_MAX;
 use crossbill_core::{Clock, Error, IdSource, Result};
 use crossbill_import::ImportSettings;
 use crossbill_store::{Root, SourcePolicy};
@@ -14,10 +14,16 @@ use crate::DatabaseOptions;
 use crate::background::Queue;
 use crate::imports::Waiting;
 use crate::namespace::Namespace;
+use crate::pace::Pace;
+use crate::priority::step_back;
 
 /// Bytes after which a memtable is flushed while all of them together hold
 /// too much.
 const MEMTABLE_BYTES_TIGHT: usize = 128 * 1024;
+
+/// Memory that a merge may take however little there is: enough for the rows
+/// of a few memtables.
+const MERGE_MEMORY_MIN: u64 = 32 << 20;
 
 /// Shared by everything in one database.
 pub(crate) struct Env {
@@ -26,8 +32,15 @@ pub(crate) struct Env {
     pub(crate) ids: Arc<dyn IdSource>,
     /// Searches run here.
     pub(crate) query_pool: ThreadPool,
-    /// Segments are built here, so that searches do not wait for them.
+    /// Segments are built here, so that searches do not wait for them; they
+    /// step back where searches need the processors.
     pub(crate) build_pool: Arc<ThreadPool>,
+    /// The short parts of flushes and commits that writers wait for.
+    pub(crate) commit_pool: ThreadPool,
+    /// How fast merges write.
+    pub(crate) merge_pace: Arc<Pace>,
+    /// Bytes of memory that a merge may take.
+    pub(crate) merge_memory_max: u64,
     /// Namespaces whose frozen memtable waits to be flushed.
     pub(crate) flushes: Arc<Queue<Weak<Namespace>>>,
     /// Namespaces that may have segments to merge.
@@ -60,14 +73,18 @@ impl Env {
             root,
             clock: Arc::clone(&options.clock),
             ids: Arc::clone(&options.ids),
-            query_pool: pool("crossbill-query", threads)?,
-            build_pool: Arc::new(pool("crossbill-build", threads)?),
+            query_pool: pool("crossbill-query", threads, || {})?,
+            build_pool: Arc::new(pool("crossbill-build", threads, step_back)?),
+            commit_pool: pool("crossbill-commit", threads, || {})?,
+            merge_pace: Arc::new(Pace::new(Arc::clone(&options.clock), options.merge_rate)),
+            merge_memory_max: (options.memory_bytes / 8 / options.merges_at_once.max(1) as u64)
+                .max(MERGE_MEMORY_MIN),
             flushes: Arc::new(Queue::new()),
             merges: Arc::new(Queue::new()),
             imports: Arc::new(Queue::new()),
             policy: Arc::new(policy),
             import: options.import.clone(),
-            memtable_rows_max: MEMTABLE_ROWS_MAX,
+            memtable_rows_max: options.memtable_rows,
             memtable_bytes_max: share.clamp(1 << 20, MEMTABLE_BYTES_MAX),
             memtables_bytes_max: share.saturating_mul(8).max(16 << 20),
             memtables_bytes: AtomicUsize::new(0),
@@ -90,10 +107,15 @@ impl Env {
     }
 }
 
-fn pool(name: &'static str, threads: usize) -> Result<ThreadPool> {
+fn pool(
+    name: &'static str,
+    threads: usize,
+    start: impl Fn() + Send + Sync + 'static,
+) -> Result<ThreadPool> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads.max(1))
         .thread_name(move |number| format!("{name}-{number}"))
+        .start_handler(move |_| start())
         .build()
         .map_err(|error| Error::internal(format!("cannot start {threads} threads: {error}")))
 }

@@ -15,6 +15,7 @@ use crate::env::Env;
 use crate::imports::Imports;
 use crate::namespace::{IndexContext, Namespace, WriteOp, directory_name};
 use crate::ops::Op;
+use crate::pace::Stop;
 use crate::types::{
     IndexInfo, IndexStats, Lsn, NamespaceInfo, NamespacePage, Query, QueryAnswer, Selector,
     StoredRecord, Update,
@@ -217,7 +218,7 @@ impl Index {
         check_filter(filter, "Update with empty metadata filter is not allowed")?;
         match self.find(namespace)? {
             None => Ok(0),
-            Some(namespace) if dry_run => Ok(namespace.matching_ids(filter).len() as u64),
+            Some(namespace) if dry_run => Ok(namespace.count_matching(filter)),
             Some(namespace) => {
                 let op = WriteOp::UpdateMatching(filter.clone(), set_metadata);
                 Ok(namespace.write(op)?.matched)
@@ -334,7 +335,8 @@ impl Index {
         match self.find(namespace)? {
             Some(namespace) => {
                 namespace.flush()?;
-                while namespace.merge_once()? {}
+                let never: Stop = Arc::new(|| false);
+                while namespace.merge_once(&never)? {}
                 Ok(())
             }
             None => Ok(()),

@@ -16,6 +16,8 @@ mod imports;
 mod index;
 mod namespace;
 mod ops;
+mod pace;
+mod priority;
 mod sweep;
 mod types;
 

@@ -3,21 +3,24 @@
 //! back, so nothing here may depend on the state they are applied to.
 //!
 //! ```text
-//! frame  = version u8 (1), operation*          (all numbers little endian)
+//! frame  = version u8 (2), operation*          (all numbers little endian)
 //! put    = 1 u8, id, flags u8, n u32, n × f32, [sparse], [metadata]
 //! delete = 2 u8, n u32, n × id
 //! clear  = 3 u8
+//! rows   = 4 u8, part (as an id), n u32, n bytes of Roaring
 //! id     = length u16, bytes                   sparse = n u32, n × u32, n × f32
 //! metadata = length u32, JSON                  flags: 1 sparse, 2 metadata
 //! ```
 
 use crossbill_core::{Error, Metadata, Record, SparseVector};
+use roaring::RoaringBitmap;
 
 /// The only version this program writes and reads.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const CLEAR: u8 = 3;
+const DELETE_ROWS: u8 = 4;
 const HAS_SPARSE: u8 = 1;
 const HAS_METADATA: u8 = 2;
 
@@ -28,6 +31,8 @@ pub(crate) enum Op {
     Put(Record),
     /// No record has one of these ids.
     Delete(Vec<String>),
+    /// These rows of this part no longer count.
+    DeleteRows(String, RoaringBitmap),
     /// There is no record.
     Clear,
 }
@@ -37,7 +42,7 @@ pub(crate) enum Op {
 pub(crate) enum OpsError {
     #[error("log frame has version {found}, expected {VERSION}")]
     Version { found: u8 },
-    #[error("log frame has operation {found} at byte {at}, expected 1 to 3")]
+    #[error("log frame has operation {found} at byte {at}, expected 1 to 4")]
     Operation { found: u8, at: usize },
     #[error("log frame ends at byte {length} within {what}")]
     Short { what: &'static str, length: usize },
@@ -61,6 +66,12 @@ pub(crate) fn encode_op(op: &Op, out: &mut Vec<u8>) {
             for id in ids {
                 encode_id(id, out);
             }
+        }
+        Op::DeleteRows(part, rows) => {
+            out.push(DELETE_ROWS);
+            encode_id(part, out);
+            out.extend_from_slice(&(rows.serialized_size() as u32).to_le_bytes());
+            rows.serialize_into(out).expect("writing to memory does not fail");
         }
         Op::Clear => out.push(CLEAR),
     }
@@ -122,6 +133,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Op>, OpsError> {
                 }
                 Op::Delete(ids)
             }
+            DELETE_ROWS => {
+                let part = reader.id()?;
+                Op::DeleteRows(part, reader.rows()?)
+            }
             CLEAR => Op::Clear,
             found => return Err(OpsError::Operation { found, at }),
         });
@@ -179,6 +194,12 @@ impl<'a> Reader<'a> {
     fn id(&mut self) -> Result<String, OpsError> {
         let length = self.u16("an id")?;
         self.text(usize::from(length), "an id").map(str::to_owned)
+    }
+
+    fn rows(&mut self) -> Result<RoaringBitmap, OpsError> {
+        let length = self.u32("rows")?;
+        let bytes = self.take(length as usize, "rows")?;
+        RoaringBitmap::deserialize_from(bytes).map_err(|error| self.bad("set of rows", error))
     }
 
     fn record(&mut self) -> Result<Record, OpsError> {
@@ -241,6 +262,8 @@ mod tests {
         prop_oneof![
             records().prop_map(Op::Put),
             vec("[ -~]{1,20}", 0..4).prop_map(Op::Delete),
+            ("[a-z0-9-]{1,9}", vec(any::<u32>(), 0..20))
+                .prop_map(|(part, rows)| Op::DeleteRows(part, rows.into_iter().collect())),
             Just(Op::Clear),
         ]
     }
@@ -279,9 +302,9 @@ mod tests {
 
     #[test]
     fn refusals_say_what_was_found() {
-        assert_eq!(decode(&[2]), Err(OpsError::Version { found: 2 }));
-        assert_eq!(decode(&[1, 9]), Err(OpsError::Operation { found: 9, at: 1 }));
-        let message = decode(&[1, PUT, 5, 0, b'a']).unwrap_err().to_string();
+        assert_eq!(decode(&[1]), Err(OpsError::Version { found: 1 }));
+        assert_eq!(decode(&[VERSION, 9]), Err(OpsError::Operation { found: 9, at: 1 }));
+        let message = decode(&[VERSION, PUT, 5, 0, b'a']).unwrap_err().to_string();
         assert_eq!(message, "log frame ends at byte 5 within an id");
     }
 }

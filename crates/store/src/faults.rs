@@ -88,13 +88,24 @@ impl FaultRule {
     }
 }
 
+/// Told of every operation before it is decided, on the thread that does it.
+type Watcher = Box<dyn Fn(FaultOp, &str) + Send + Sync>;
+
 /// A plan of faults. The same seed and the same order of operations give the
 /// same faults.
-#[derive(Debug)]
 pub struct FaultPlan {
     rules: Mutex<(Vec<FaultRule>, Rng)>,
+    watcher: Option<Watcher>,
     healed: AtomicBool,
+    /// Operations that still come to anything.
+    left: AtomicU64,
     struck: AtomicU64,
+}
+
+impl fmt::Debug for FaultPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultPlan").field("rules", &self.rules).finish_non_exhaustive()
+    }
 }
 
 impl FaultPlan {
@@ -102,9 +113,29 @@ impl FaultPlan {
     pub fn new(seed: Seed, rules: Vec<FaultRule>) -> Self {
         Self {
             rules: Mutex::new((rules, seed.derive("faults").rng())),
+            watcher: None,
             healed: AtomicBool::new(false),
+            left: AtomicU64::new(u64::MAX),
             struck: AtomicU64::new(0),
         }
+    }
+
+    /// The same plan with somebody who is told of every operation, for tests
+    /// that do something in the middle of another thing.
+    #[must_use]
+    pub fn watched(self, watcher: impl Fn(FaultOp, &str) + Send + Sync + 'static) -> Self {
+        Self { watcher: Some(Box::new(watcher)), ..self }
+    }
+
+    /// After `operations` more everything fails, as where the process has
+    /// ended, until [`FaultPlan::revive`].
+    pub fn die_after(&self, operations: u64) {
+        self.left.store(operations, Ordering::SeqCst);
+    }
+
+    /// Ends what [`FaultPlan::die_after`] began; whether it had come to that.
+    pub fn revive(&self) -> bool {
+        self.left.swap(u64::MAX, Ordering::SeqCst) == 0
     }
 
     /// From now on nothing goes wrong.
@@ -119,6 +150,13 @@ impl FaultPlan {
 
     /// What goes wrong with this operation, if anything.
     pub fn decide(&self, op: FaultOp, key: &str) -> Option<Fault> {
+        if let Some(watcher) = &self.watcher {
+            watcher(op, key);
+        }
+        let one_less = |left: u64| if left == u64::MAX { None } else { left.checked_sub(1) };
+        if let Err(0) = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+            return Some(Fault::ErrorBefore);
+        }
         if self.healed.load(Ordering::SeqCst) {
             return None;
         }

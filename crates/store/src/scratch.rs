@@ -84,6 +84,11 @@ impl LocalScratchFile {
         self.published = true;
     }
 
+    /// Brings what was written so far to the disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         match faults::decide(self.faults.as_ref(), FaultOp::ScratchWrite, &name) {

@@ -115,6 +115,15 @@ pub(crate) struct EngineArgs {
     #[arg(long, env = "CROSSBILL_IMPORT_TASK_ROWS", value_name = "N", hide_env_values = true,
         value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) import_task_rows: Option<u64>,
+    /// Bytes a second that the merging of segments writes at most
+    #[arg(
+        long,
+        env = "CROSSBILL_MERGE_RATE",
+        value_name = "SIZE",
+        hide_env_values = true,
+        default_value = "200MiB"
+    )]
+    pub(crate) merge_rate: ByteSize,
     /// Address of the object store that s3:// imports read from, for stores other than AWS
     #[arg(long, env = "CROSSBILL_S3_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub(crate) s3_endpoint: Option<String>,

@@ -49,6 +49,7 @@ impl Embedded {
             options::database(data.to_owned(), &args.engine, integrations, anywhere, FIRST_PORT)?;
         if imports == Imports::Wait {
             options.imports_at_once = 0;
+            options.merges_at_once = 0;
         }
         let db = Database::open(options).map_err(|error| {
             let shown = format!("cannot open {}: {error}", data.display());

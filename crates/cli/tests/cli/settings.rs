@@ -27,6 +27,7 @@ fn samples(key: &str) -> Option<[&'static str; 3]> {
         "s3-bucket" => ["flag-b", "env-b", "file-b"],
         "s3-endpoint" => ["http://flag", "http://env", "http://file"],
         "s3-region" => ["flag-1", "env-1", "file-1"],
+        "merge-rate" => ["10MiB", "20MiB", "30MiB"],
         "s3-secret-access-key" => ["flag-s", "env-s", "file-s"],
         "s3-session-token" => ["flag-t", "env-t", "file-t"],
         "threads" => ["1", "2", "3"],

@@ -30,8 +30,11 @@ struct Overlap {
     older: bool,
     /// Whether the other one is of the same import.
     same_import: bool,
-    /// (row of the new one, row of the other)
-    rows: Vec<(u32, u32)>,
+    /// (row of the new one, row of the other); only where the other one comes
+    /// later.
+    pairs: Vec<(u32, u32)>,
+    new_rows: RoaringBitmap,
+    other_rows: RoaringBitmap,
 }
 
 impl Namespace {
@@ -71,8 +74,13 @@ impl Namespace {
     /// Forgets the progress of an import that has ended. Stored with the next
     /// commit; if that never comes, the next open does it again.
     pub(crate) fn forget_import(&self, import: &str) {
-        let _no_commit_between = self.committer();
-        self.state.write().header.imports.remove(import);
+        let no_commit_between = self.committer();
+        let known = self.state.write().header.imports.remove(import).is_some();
+        drop(no_commit_between);
+        if known {
+            // Its segments may be merged from now on.
+            self.merge_soon();
+        }
     }
 
     /// Imports that this namespace remembers.
@@ -96,7 +104,7 @@ impl Namespace {
             let present = self.state.read().live.clone();
             // Not where segments are built: this holds up other commits, and
             // would wait there for whole builds.
-            self.env().query_pool.install(|| overlaps(&added, &present, import))
+            self.env().commit_pool.install(|| overlaps(&added, &present, import))
         };
         let mut counts = outcome.counts;
         let replaced = replaced_within_import(&mut added, &overlaps);
@@ -158,14 +166,19 @@ fn overlaps(added: &[LiveSegment], present: &[LiveSegment], import: &str) -> Vec
         .collect();
     pairs
         .into_par_iter()
-        .map(|(new, other)| Overlap {
-            new,
-            part: other.entry.part.clone(),
-            older: other.entry.seq < added[new].entry.seq,
-            same_import: other.entry.import.as_deref() == Some(import),
-            rows: added[new].segment.common_ids(&other.segment),
+        .map(|(new, other)| {
+            let mut pairs = added[new].segment.common_ids(&other.segment);
+            let older = other.entry.seq < added[new].entry.seq;
+            let new_rows = pairs.iter().map(|(new, _)| *new).collect();
+            let other_rows = pairs.iter().map(|(_, other)| *other).collect();
+            if older {
+                pairs = Vec::new();
+            }
+            let same_import = other.entry.import.as_deref() == Some(import);
+            let part = other.entry.part.clone();
+            Overlap { new, part, older, same_import, pairs, new_rows, other_rows }
         })
-        .filter(|overlap| !overlap.rows.is_empty())
+        .filter(|overlap| !overlap.new_rows.is_empty())
         .collect()
 }
 
@@ -175,11 +188,10 @@ fn overlaps(added: &[LiveSegment], present: &[LiveSegment], import: &str) -> Vec
 fn replaced_within_import(added: &mut [LiveSegment], overlaps: &[Overlap]) -> u64 {
     let mut replaced: HashMap<usize, RoaringBitmap> = HashMap::new();
     for overlap in overlaps.iter().filter(|overlap| overlap.same_import) {
-        let new_rows = overlap.rows.iter().map(|(new, _)| *new);
-        replaced.entry(overlap.new).or_default().extend(new_rows);
+        *replaced.entry(overlap.new).or_default() |= &overlap.new_rows;
         let own = added.iter_mut().find(|live| live.entry.part == overlap.part);
         if let Some(earlier) = own {
-            earlier.delete_rows(&overlap.rows.iter().map(|(_, other)| *other).collect());
+            earlier.delete_rows(&overlap.other_rows);
         }
     }
     replaced.values().map(RoaringBitmap::len).sum()
@@ -196,10 +208,9 @@ fn settle_with_segments(
             continue;
         };
         if overlap.older {
-            let rows = overlap.rows.iter().map(|(_, other)| *other).collect();
-            change.buried.push((overlap.part.clone(), rows));
+            change.buried.push((overlap.part.clone(), overlap.other_rows.clone()));
         } else {
-            let newer_lives = overlap.rows.iter().filter(|(_, row)| !other.deleted.contains(*row));
+            let newer_lives = overlap.pairs.iter().filter(|(_, row)| !other.deleted.contains(*row));
             let rows = newer_lives.map(|(new, _)| *new).collect();
             added[overlap.new].delete_rows(&rows);
         }

@@ -5,7 +5,7 @@
 //! the incoming segments too, and the committed tombstones say up to which
 //! frame they are complete, so that a replay finds exactly the rest.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crossbill_store::{CommitError, Documents, Manifest};
 use parking_lot::MutexGuard;
 use roaring::RoaringBitmap;
 
-use super::state::{LiveSegment, State};
+use super::state::{Frozen, LiveSegment, State};
 use super::{Namespace, tombstones};
 
 /// Attempts of one commit while the store fails.
@@ -104,6 +104,15 @@ pub(super) struct Change {
     pub(super) header: Manifest,
 }
 
+/// What a commit leaves behind, to be given back outside of the state lock:
+/// freeing a memtable or unmapping a part takes its time.
+struct Gone {
+    /// Parts that no manifest names any more.
+    parts: Vec<String>,
+    _flushed: Option<Frozen>,
+    _segments: Vec<LiveSegment>,
+}
+
 impl Change {
     /// A change that so far changes nothing.
     pub(super) fn of(state: &State) -> Self {
@@ -154,7 +163,7 @@ impl Namespace {
             .iter()
             .chain(&incoming)
             .filter(|live| live.live() > 0)
-            .map(|live| live.entry.clone())
+            .map(|live| (*live.entry).clone())
             .collect();
         manifest.segments.sort_by_key(|entry| entry.seq);
         let committed = committer.put(base, &manifest, self);
@@ -166,9 +175,10 @@ impl Namespace {
                 return Err(error);
             }
         };
-        let dropped = self.publish(&mut state, version, manifest, change, (kept, seen), incoming);
+        let gone = self.publish(&mut state, version, manifest, change, (kept, seen), incoming);
         drop(state);
-        self.drop_parts(dropped);
+        let Gone { parts, .. } = gone;
+        self.drop_parts(parts);
         if version.is_multiple_of(PRUNE_EVERY)
             && let Err(error) = committer.documents.prune(VERSIONS_KEPT)
         {
@@ -177,7 +187,7 @@ impl Namespace {
         Ok(())
     }
 
-    /// Makes a committed manifest the state; the parts that are left out now.
+    /// Makes a committed manifest the state.
     fn publish(
         &self,
         state: &mut State,
@@ -186,25 +196,24 @@ impl Namespace {
         change: Change,
         (kept, seen): (Vec<LiveSegment>, Vec<Arc<RoaringBitmap>>),
         incoming: Vec<LiveSegment>,
-    ) -> Vec<String> {
-        let before: Vec<String> = (state.live.iter().chain(&state.incoming))
-            .map(|live| live.entry.part.clone())
-            .collect();
+    ) -> Gone {
         // Sequence numbers may have been given out (freezing) meanwhile.
         let next_seq = manifest.next_seq.max(state.header.next_seq);
         let in_manifest: HashSet<String> =
             std::mem::take(&mut manifest.segments).into_iter().map(|entry| entry.part).collect();
         state.header = Manifest { next_seq, ..manifest };
         state.version = version;
-        let now: Vec<LiveSegment> =
-            std::mem::take(&mut state.live).into_iter().chain(state.incoming.drain(..)).collect();
+        let mut was = std::mem::take(&mut state.live);
+        was.append(&mut state.incoming);
+        let now: HashMap<&str, &LiveSegment> =
+            was.iter().map(|live| (live.entry.part.as_str(), live)).collect();
         let written = kept.into_iter().zip(seen.into_iter().map(Some));
         let written = written.chain(incoming.into_iter().map(|live| (live, None)));
         for (mut live, seen) in written {
             if !in_manifest.contains(&live.entry.part) {
                 continue;
             }
-            let current = now.iter().find(|now| now.entry.part == live.entry.part);
+            let current = now.get(live.entry.part.as_str());
             let current = current.expect("only a commit removes segments, and this is the commit");
             let unchanged = seen.is_some_and(|seen| Arc::ptr_eq(&seen, &current.deleted));
             if !unchanged {
@@ -213,14 +222,17 @@ impl Namespace {
             state.live.push(live);
         }
         state.live.sort_by_key(|live| live.entry.seq);
+        let mut flushed = None;
         if change.flushed_lsn.is_some() {
             let held = state.memory_bytes();
-            state.frozen = None;
+            flushed = state.frozen.take();
             self.env().memory_changed(held, state.memory_bytes());
         } else if let (Some(frozen), Some(rows)) = (&mut state.frozen, change.buried_frozen) {
             *Arc::make_mut(&mut frozen.deleted) |= rows;
         }
-        before.into_iter().filter(|part| !in_manifest.contains(part)).collect()
+        let parts = was.iter().map(|live| &live.entry.part);
+        let parts = parts.filter(|part| !in_manifest.contains(*part)).cloned().collect();
+        Gone { parts, _flushed: flushed, _segments: was }
     }
 
     /// Deletes parts that no manifest names any more. Readers that still hold
@@ -239,9 +251,13 @@ impl Namespace {
     /// Makes sure that what the store holds is what this process believes,
     /// so that unreferenced parts can be told.
     pub(crate) fn settle(&self) -> Result<()> {
-        let mut committer = self.committer();
+        self.settle_with(&mut self.committer())
+    }
+
+    /// As [`Namespace::settle`], for whoever holds the right to commit.
+    pub(super) fn settle_with(&self, committer: &mut Committer) -> Result<()> {
         if committer.unsettled {
-            self.commit(&mut committer, |state| Ok(Some(Change::of(state))))?;
+            self.commit(committer, |state| Ok(Some(Change::of(state))))?;
         }
         Ok(())
     }
@@ -255,7 +271,7 @@ fn note_tombstones(live: &mut LiveSegment, lsn: u64) {
         return;
     }
     let own = &*live.deleted - live.segment.superseded();
-    live.entry.deleted = Some(tombstones::encode(lsn, &own));
+    Arc::make_mut(&mut live.entry).deleted = Some(tombstones::encode(lsn, &own));
     live.committed = Arc::clone(&live.deleted);
     live.since_lsn = lsn;
 }

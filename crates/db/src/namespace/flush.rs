@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use crossbill_core::limits::EXACT_ROWS_MAX;
-use crossbill_core::{RecordBatch, Result, Seed};
-use crossbill_engine::{SegmentBuilder, SegmentOptions};
+use crossbill_core::{RecordBatch, Result, ScratchSpace, Seed};
+use crossbill_engine::{BuiltSegment, SegmentBuilder, SegmentOptions};
 use crossbill_import::part_key;
-use crossbill_store::SegmentEntry;
 use crossbill_store::killpoint::reach;
-use rayon::ThreadPool;
+use crossbill_store::{LocalScratchFile, SegmentEntry};
 use roaring::RoaringBitmap;
 
 use super::commit::Change;
@@ -47,7 +46,7 @@ impl Namespace {
             tracing::error!(namespace = %self.name, %error, "a memtable was not flushed");
         }
         self.note_flush_end(result.err().map(|error| error.to_string()));
-        self.env().merges.push(self.this.clone());
+        self.merge_soon();
     }
 
     fn note_flush_end(&self, error: Option<String>) {
@@ -104,10 +103,10 @@ impl Namespace {
             return Ok(None);
         }
         let (table, dead) = (Arc::clone(&frozen.table), Arc::clone(&frozen.deleted));
-        let rows = table.rows() as u32;
+        let rows = table.rows().len();
         let live = (0..rows).filter(|row| !dead.contains(*row));
-        let records = live.map(|row| (row, table.record(row)));
-        let mut builder = self.builder(frozen.seq)?;
+        let records = live.map(|row| (row, table.rows().record(row)));
+        let mut builder = self.builder(frozen.seq, self.env().root.scratch())?;
         let mut mapped = vec![DROPPED; rows as usize];
         let mut batch = RecordBatch::default();
         for (row, record) in records {
@@ -119,28 +118,28 @@ impl Namespace {
         }
         builder.push(&batch)?;
         // Small, and writers may wait for it: not behind the builds of imports.
-        let segment = self.publish_segment(builder, frozen.seq, &self.env().query_pool)?;
+        let built = builder.finish(&self.env().commit_pool)?;
+        let segment = self.publish_segment(built, frozen.seq)?;
         Ok(Some(Built { segment, rows: mapped }))
     }
 
     /// A builder for a segment with sequence number `seq`.
-    pub(super) fn builder(
+    pub(super) fn builder<S: ScratchSpace>(
         &self,
         seq: u64,
-    ) -> Result<SegmentBuilder<crossbill_store::LocalScratch>> {
+        space: &S,
+    ) -> Result<SegmentBuilder<S>> {
         let options = SegmentOptions { seed: Seed(seq), exact_rows_max: EXACT_ROWS_MAX };
-        Ok(SegmentBuilder::new(self.context.shape, options, self.env().root.scratch())?)
+        Ok(SegmentBuilder::new(self.context.shape, options, space)?)
     }
 
-    /// Finishes a segment, stores its part and opens it.
+    /// Stores a built segment's part and opens it.
     pub(super) fn publish_segment(
         &self,
-        builder: SegmentBuilder<crossbill_store::LocalScratch>,
+        built: BuiltSegment<LocalScratchFile>,
         seq: u64,
-        pool: &ThreadPool,
     ) -> Result<LiveSegment> {
         let env = self.env();
-        let built = builder.finish(pool)?;
         let part = env.ids.next_id().to_string();
         let key = part_key(self.context.dir.as_str(), &part)?;
         env.root.publish(built.file, &key)?;

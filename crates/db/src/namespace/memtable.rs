@@ -1,7 +1,7 @@
-//! What was written lately: records by id, their vectors end to end so that a
+//! What was written lately: records by id, their vectors in blocks so that a
 //! query scans them exactly. Rows are never overwritten; a replaced or
-//! deleted row is only marked, so that a frozen memtable can be read while it
-//! becomes a segment.
+//! deleted row is only marked. A reader takes the rows as of a moment
+//! ([`Rows`]) and reads them while others are added.
 //!
 //! Knows no log, no segments and no locks.
 
@@ -15,36 +15,50 @@ use crossbill_engine::kernels::norm;
 use crossbill_engine::{Scored, TopK};
 use roaring::RoaringBitmap;
 
+/// Rows of a block. Adding to a block that a reader holds copies it, so it is
+/// small; a reader takes a pointer to each, so it is not very small.
+const BLOCK_ROWS: usize = 64;
+/// Bytes a row takes beside its contents (rough).
+const ROW_BYTES: usize = 160;
+
 struct Row {
     id: Arc<str>,
     sparse: Option<SparseVector>,
     metadata: Option<Metadata>,
 }
 
-/// Records in memory.
-pub(crate) struct Memtable {
-    shape: IndexShape,
-    /// `rows × dimension` values.
+/// Some rows, their vectors end to end.
+#[derive(Clone)]
+struct Block {
     values: Vec<f32>,
-    rows: Vec<Row>,
-    /// Live rows only.
-    by_id: BTreeMap<Arc<str>, u32>,
-    dead: RoaringBitmap,
-    bytes: usize,
+    rows: Vec<Arc<Row>>,
 }
 
-/// Bytes a row takes beside its contents (rough).
-const ROW_BYTES: usize = 160;
+/// The rows of a memtable as of one moment, dead ones included.
+#[derive(Clone)]
+pub(crate) struct Rows {
+    shape: IndexShape,
+    /// All full but the last.
+    blocks: Vec<Arc<Block>>,
+    count: u32,
+}
+
+/// Records in memory.
+pub(crate) struct Memtable {
+    rows: Rows,
+    /// Live rows only.
+    by_id: BTreeMap<Arc<str>, u32>,
+    dead: Arc<RoaringBitmap>,
+    bytes: usize,
+}
 
 impl Memtable {
     /// An empty one.
     pub(crate) fn new(shape: IndexShape) -> Self {
         Self {
-            shape,
-            values: Vec::new(),
-            rows: Vec::new(),
+            rows: Rows { shape, blocks: Vec::new(), count: 0 },
             by_id: BTreeMap::new(),
-            dead: RoaringBitmap::new(),
+            dead: Arc::default(),
             bytes: 0,
         }
     }
@@ -52,34 +66,33 @@ impl Memtable {
     /// Puts a checked record in place of any with its id.
     pub(crate) fn put(&mut self, record: Record) {
         self.bytes += record_bytes(&record);
-        let row = self.rows.len() as u32;
         let id: Arc<str> = record.id.into();
-        if let Some(old) = self.by_id.insert(Arc::clone(&id), row) {
-            self.dead.insert(old);
+        if let Some(old) = self.by_id.insert(Arc::clone(&id), self.rows.count) {
+            Arc::make_mut(&mut self.dead).insert(old);
         }
-        self.values.extend_from_slice(&record.values);
-        self.rows.push(Row { id, sparse: record.sparse, metadata: record.metadata });
+        let row = Row { id, sparse: record.sparse, metadata: record.metadata };
+        self.rows.push(&record.values, row);
     }
 
     /// Marks the record with `id` as deleted, if there is one.
     pub(crate) fn remove(&mut self, id: &str) {
         if let Some(row) = self.by_id.remove(id) {
-            self.dead.insert(row);
+            Arc::make_mut(&mut self.dead).insert(row);
         }
     }
 
     /// Marks all as deleted.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.shape);
+        *self = Self::new(self.rows.shape);
     }
 
-    /// Rows, dead ones included.
-    pub(crate) fn rows(&self) -> usize {
-        self.rows.len()
+    /// Its rows, dead ones included.
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     /// Rows that were replaced or deleted.
-    pub(crate) fn dead(&self) -> &RoaringBitmap {
+    pub(crate) fn dead(&self) -> &Arc<RoaringBitmap> {
         &self.dead
     }
 
@@ -118,21 +131,47 @@ impl Memtable {
             .map(|(id, row)| (&**id, *row))
             .take_while(move |(id, _)| id.starts_with(prefix))
     }
+}
+
+impl Rows {
+    fn push(&mut self, values: &[f32], row: Row) {
+        let full = self.blocks.last().is_none_or(|block| block.rows.len() == BLOCK_ROWS);
+        if full {
+            let values = Vec::with_capacity(BLOCK_ROWS * self.shape.dimension as usize);
+            let rows = Vec::with_capacity(BLOCK_ROWS);
+            self.blocks.push(Arc::new(Block { values, rows }));
+        }
+        let last = self.blocks.last_mut().expect("a block was pushed where there was none");
+        let last = Arc::make_mut(last);
+        last.values.extend_from_slice(values);
+        last.rows.push(Arc::new(row));
+        self.count += 1;
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> u32 {
+        self.count
+    }
+
+    fn row(&self, row: u32) -> &Row {
+        &self.blocks[row as usize / BLOCK_ROWS].rows[row as usize % BLOCK_ROWS]
+    }
 
     /// The id of `row`.
     pub(crate) fn id(&self, row: u32) -> &str {
-        &self.rows[row as usize].id
+        &self.row(row).id
     }
 
     /// The dense vector of `row`; empty in a sparse index.
     pub(crate) fn vector(&self, row: u32) -> &[f32] {
         let dimension = self.shape.dimension as usize;
-        &self.values[row as usize * dimension..][..dimension]
+        let values = &self.blocks[row as usize / BLOCK_ROWS].values;
+        &values[row as usize % BLOCK_ROWS * dimension..][..dimension]
     }
 
     /// The record of `row`.
     pub(crate) fn record(&self, row: u32) -> Record {
-        let found = &self.rows[row as usize];
+        let found = self.row(row);
         Record {
             id: found.id.to_string(),
             values: self.vector(row).to_vec(),
@@ -142,11 +181,17 @@ impl Memtable {
     }
 
     /// Whether the metadata of `row` matches.
-    pub(crate) fn matches(&self, row: u32, filter: &Filter) -> bool {
-        match &self.rows[row as usize].metadata {
+    fn matches(&self, row: u32, filter: &Filter) -> bool {
+        match &self.row(row).metadata {
             Some(metadata) => filter.matches(metadata),
             None => filter.matches(&Metadata::default()),
         }
+    }
+
+    /// The rows that match among those not in `dead`.
+    pub(crate) fn matching(&self, filter: &Filter, dead: &RoaringBitmap) -> RoaringBitmap {
+        let live = (0..self.count).filter(|row| !dead.contains(*row));
+        live.filter(|row| self.matches(*row, filter)).collect()
     }
 
     /// The rows nearest to the query among those not in `dead`, nearest first.
@@ -158,14 +203,13 @@ impl Memtable {
         filter: Option<&Filter>,
         dead: &RoaringBitmap,
     ) -> Vec<Scored> {
-        let mut top = TopK::new(self.shape.metric, top_k.min(self.rows.len()).max(1));
+        let mut top = TopK::new(self.shape.metric, top_k.min(self.count as usize).max(1));
         let query_norm = dense.map_or(0.0, norm);
-        for row in 0..self.rows.len() as u32 {
+        for row in 0..self.count {
             if dead.contains(row) || filter.is_some_and(|filter| !self.matches(row, filter)) {
                 continue;
             }
-            let own_sparse = self.rows[row as usize].sparse.as_ref();
-            let sparse_score = match (sparse, own_sparse) {
+            let sparse_score = match (sparse, &self.row(row).sparse) {
                 (Some(query), Some(own)) => shared_dot(query, own),
                 _ => None,
             };
@@ -232,8 +276,8 @@ mod tests {
     }
 
     fn found(table: &Memtable, query: [f32; 2]) -> Vec<&str> {
-        let hits = table.search(Some(&query), None, 10, None, table.dead());
-        hits.iter().map(|hit| table.id(hit.row)).collect()
+        let hits = table.rows().search(Some(&query), None, 10, None, table.dead());
+        hits.iter().map(|hit| table.rows().id(hit.row)).collect()
     }
 
     #[test]
@@ -242,14 +286,36 @@ mod tests {
         table.put(record("a", [0.0, 0.0]));
         table.put(record("b", [1.0, 0.0]));
         table.put(record("a", [5.0, 0.0]));
-        assert_eq!((table.live(), table.rows()), (2, 3));
+        assert_eq!((table.live(), table.rows().len()), (2, 3));
         assert_eq!(found(&table, [0.0, 0.0]), ["b", "a"]);
         table.remove("b");
         table.remove("never there");
         assert_eq!(found(&table, [0.0, 0.0]), ["a"]);
-        assert_eq!(table.record(table.find("a").unwrap()), record("a", [5.0, 0.0]));
+        assert_eq!(table.rows().record(table.find("a").unwrap()), record("a", [5.0, 0.0]));
         table.clear();
         assert_eq!((table.live(), found(&table, [0.0, 0.0]).len()), (0, 0));
+    }
+
+    /// What a reader took stays as it was, whatever is written since.
+    #[test]
+    fn rows_taken_do_not_change() {
+        let mut table = Memtable::new(IndexShape::dense(2, Metric::Euclidean));
+        let mut taken = Vec::new();
+        for number in 0..200_u16 {
+            table.put(record(&format!("{number:03}"), [f32::from(number), 0.0]));
+            taken.push((table.rows().clone(), Arc::clone(table.dead())));
+            if number % 3 == 0 {
+                table.remove(&format!("{:03}", number / 2));
+            }
+        }
+        for (number, (rows, dead)) in taken.iter().enumerate() {
+            assert_eq!(rows.len() as usize, number + 1);
+            let last = rows.record(number as u32);
+            assert_eq!((last.id, last.values[0]), (format!("{number:03}"), number as f32));
+            let live = rows.search(Some(&[0.0, 0.0]), None, 1000, None, dead);
+            assert_eq!(live.len(), rows.len() as usize - dead.len() as usize);
+            assert_eq!(dead.len() as usize, number.div_ceil(3));
+        }
     }
 
     #[test]

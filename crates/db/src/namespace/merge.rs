@@ -1,51 +1,83 @@
 //! Small segments become one: fewer places to search, and the rows that no
-//! longer count are left out.
+//! longer count are left out. What is merged when is in `tiers`.
 //!
-//! Segments of about the same size are merged eight at a time, so that a
-//! record is rewritten a few times in all. Never across the sequence numbers
-//! that a running import has reserved: its records must still find who was
-//! there before them and who came after.
+//! Never across the sequence numbers that a running import has reserved: its
+//! records must still find who was there before them and who came after.
 
-use crossbill_core::{RecordBatch, Result};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbill_core::limits::{EXACT_ROWS_MAX, SEGMENT_ROWS_MAX};
+use crossbill_core::{Error, RecordBatch, Result};
+use crossbill_engine::{BuiltSegment, SegmentBuilder};
 use roaring::RoaringBitmap;
 
 use super::Namespace;
 use super::commit::Change;
 use super::flush::DROPPED;
 use super::state::{LiveSegment, State};
+use super::tiers::{Size, Tiers, is_wasteful};
+use crate::pace::{PacedScratch, Stop};
 
-/// Segments of one size that are merged into one.
-const FAN_IN: usize = 8;
+/// Segments of about one size that are merged.
+const FAN_IN: usize = 4;
 /// Rows up to which a segment counts as of the smallest size.
-const SMALLEST_ROWS: u64 = 10_000;
-/// A merged segment gets no more rows than this.
-const MERGED_ROWS_MAX: u64 = 1_000_000;
+const SMALLEST_ROWS: u64 = 1000;
 const BATCH_ROWS: usize = 512;
+/// Bytes of memory for a row while it is sorted and indexed, beside its codes
+/// and what the segment's tables take.
+const ROW_BYTES: u64 = 80;
+/// Of the free space of a disk a merge takes all but one part in this many.
+const SPACE_KEPT: u64 = 10;
 
 impl Namespace {
-    /// Merges until nothing is left to merge. `cancelled` is asked between.
-    pub(crate) fn merge_in_background(&self, cancelled: &dyn Fn() -> bool) {
-        let closed = || self.context.closed.load(std::sync::atomic::Ordering::Acquire);
-        while !cancelled() && !closed() {
-            match self.merge_once() {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    tracing::error!(namespace = %self.name, %error, "segments were not merged");
-                    return;
-                }
+    /// Asks the background for a look at the segments.
+    pub(crate) fn merge_soon(&self) {
+        if !self.merge_asked.swap(true, Ordering::AcqRel) {
+            self.env().merges.push(self.this.clone());
+        }
+    }
+
+    /// Asks for a merge where many rows of a segment are dead.
+    pub(super) fn merge_if_wasteful(&self) {
+        let state = self.state.read();
+        let wasteful =
+            |live: &LiveSegment| is_wasteful(u64::from(live.segment.rows()), live.live());
+        if state.live.iter().any(wasteful) {
+            drop(state);
+            self.merge_soon();
+        }
+    }
+
+    /// Does one merge, if there is one to do, and asks for the next: so that
+    /// one busy namespace does not keep the others waiting.
+    pub(crate) fn merge_in_background(self: &Arc<Self>) {
+        self.merge_asked.store(false, Ordering::Release);
+        let (merges, context) = (Arc::clone(&self.env().merges), Arc::clone(&self.context));
+        let stop: Stop =
+            Arc::new(move || merges.is_closed() || context.closed.load(Ordering::Acquire));
+        if stop() {
+            return;
+        }
+        match self.merge_once(&stop) {
+            Ok(true) => self.merge_soon(),
+            Ok(false) => {}
+            Err(_) if stop() => {}
+            Err(error) => {
+                tracing::error!(namespace = %self.name, %error, "segments were not merged");
             }
         }
     }
 
-    /// Merges one group, if there is one to merge.
-    pub(crate) fn merge_once(&self) -> Result<bool> {
+    /// Merges one group, if there is one to merge. Fails when `stop` says so.
+    pub(crate) fn merge_once(&self, stop: &Stop) -> Result<bool> {
         let _one_at_a_time = self.merging.lock();
-        let inputs = pick(&self.state.read());
+        let inputs = self.pick(&self.state.read());
         let Some(seq) = inputs.iter().map(|input| input.entry.seq).max() else {
             return Ok(false);
         };
-        let (built, rows) = self.build_merged(&inputs, seq)?;
+        self.check_space(&inputs)?;
+        let (built, rows) = self.build_merged(&inputs, seq, stop)?;
         let mut committer = self.committer();
         self.commit(&mut committer, |state| {
             let mut change = Change::of(state);
@@ -56,15 +88,36 @@ impl Namespace {
             }
             Ok(Some(change))
         })?;
+        drop(committer);
+        let (parts, live) = (inputs.len(), inputs.iter().map(LiveSegment::live).sum::<u64>());
+        tracing::debug!(namespace = %self.name, parts, rows = live, "merged segments");
         Ok(true)
+    }
+
+    fn check_space(&self, inputs: &[LiveSegment]) -> Result<()> {
+        let needed: u64 = inputs.iter().map(|input| input.entry.bytes).sum();
+        let free = self.env().root.disk_free()?;
+        if needed > free - free / SPACE_KEPT {
+            return Err(Error::exhausted(format!(
+                "merging takes about {needed} bytes of disk, found {free} free"
+            )));
+        }
+        Ok(())
     }
 
     fn build_merged(
         &self,
         inputs: &[LiveSegment],
         seq: u64,
+        stop: &Stop,
     ) -> Result<(Option<LiveSegment>, Vec<Vec<u32>>)> {
-        let mut builder = self.builder(seq)?;
+        let env = self.env();
+        let space = PacedScratch {
+            inner: env.root.scratch().clone(),
+            pace: Arc::clone(&env.merge_pace),
+            stop: Arc::clone(stop),
+        };
+        let mut builder: SegmentBuilder<PacedScratch> = self.builder(seq, &space)?;
         let mut rows = Vec::with_capacity(inputs.len());
         for input in inputs {
             let mut mapped = vec![DROPPED; input.segment.rows() as usize];
@@ -82,8 +135,44 @@ impl Namespace {
         if builder.rows() == 0 {
             return Ok((None, rows));
         }
-        let segment = self.publish_segment(builder, seq, &self.env().build_pool)?;
-        Ok((Some(segment), rows))
+        let built = builder.finish(&env.build_pool)?;
+        let BuiltSegment { file, rows: total, live_rows, bytes, checksum } = built;
+        let built = BuiltSegment { file: file.inner, rows: total, live_rows, bytes, checksum };
+        Ok((Some(self.publish_segment(built, seq)?), rows))
+    }
+
+    /// The segments to merge next.
+    fn pick(&self, state: &State) -> Vec<LiveSegment> {
+        let imports = &state.header.imports;
+        let reserved: Vec<u64> = imports.values().map(|progress| progress.base_seq).collect();
+        let movable = |live: &&LiveSegment| {
+            let import = live.entry.import.as_deref();
+            !import.is_some_and(|import| imports.contains_key(import))
+        };
+        let movable: Vec<&LiveSegment> = state.live.iter().filter(movable).collect();
+        let sizes: Vec<Size> = movable.iter().map(|live| self.size(live, &reserved)).collect();
+        let tiers = Tiers {
+            fan_in: FAN_IN,
+            smallest_rows: SMALLEST_ROWS,
+            exact_rows: u64::from(EXACT_ROWS_MAX),
+            rows_max: u64::from(SEGMENT_ROWS_MAX),
+            memory_max: self.env().merge_memory_max,
+        };
+        let picked = tiers.pick(&sizes).unwrap_or_default();
+        picked.into_iter().map(|number| movable[number].clone()).collect()
+    }
+
+    fn size(&self, live: &LiveSegment, reserved: &[u64]) -> Size {
+        let dimension = u64::from(self.context.shape.dimension);
+        let (rows, count) = (u64::from(live.segment.rows()), live.live());
+        let tables = live.entry.bytes.saturating_sub(rows * dimension * 4);
+        Size {
+            rows,
+            live: count,
+            memory: tables + count * (dimension / 8 + ROW_BYTES),
+            // Nothing moves from before an import's numbers to behind them.
+            group: reserved.iter().filter(|base| **base <= live.entry.seq).count(),
+        }
     }
 }
 
@@ -104,44 +193,4 @@ fn died_since(state: &State, inputs: &[LiveSegment], rows: &[Vec<u32>]) -> Roari
     }
     died.remove(DROPPED);
     died
-}
-
-/// The segments to merge next: eight of one size, or one that is mostly dead.
-fn pick(state: &State) -> Vec<LiveSegment> {
-    let reserved: Vec<u64> =
-        state.header.imports.values().map(|progress| progress.base_seq).collect();
-    let running = |import: &str| state.header.imports.contains_key(import);
-    let movable = state.live.iter().filter(|live| {
-        let import = live.entry.import.as_deref();
-        !import.is_some_and(running)
-    });
-    let movable: Vec<&LiveSegment> = movable.collect();
-    if let Some(dead) = movable.iter().find(|live| live.live() * 2 < u64::from(live.entry.rows)) {
-        return vec![(*dead).clone()];
-    }
-    // Nothing moves from before an import's numbers to behind them.
-    let side = |live: &LiveSegment| reserved.iter().filter(|base| **base <= live.entry.seq).count();
-    let small = movable.iter().filter(|live| live.entry.import.is_none());
-    let small: Vec<&LiveSegment> = small.copied().collect();
-    for first in &small {
-        let alike = small
-            .iter()
-            .filter(|live| size_class(live) == size_class(first) && side(live) == side(first));
-        let group: Vec<LiveSegment> = alike.take(FAN_IN).map(|live| (*live).clone()).collect();
-        let rows: u64 = group.iter().map(LiveSegment::live).sum();
-        if group.len() == FAN_IN && rows <= MERGED_ROWS_MAX {
-            return group;
-        }
-    }
-    Vec::new()
-}
-
-fn size_class(live: &LiveSegment) -> u32 {
-    let mut class = 0;
-    let mut rows = live.live();
-    while rows > SMALLEST_ROWS {
-        rows /= FAN_IN as u64;
-        class += 1;
-    }
-    class
 }

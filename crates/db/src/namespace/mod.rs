@@ -3,7 +3,7 @@
 //! ```text
 //! write: queue ─ log (durable) ─ memtable and tombstones ─ answer
 //! flush: memtable frozen ─ segment built ─ manifest committed ─ log cut
-//! read:  memtable under the lock, frozen memtable and segments outside it
+//! read:  snapshot under the lock, memtables and segments outside it
 //! ```
 //! Locks, always taken in this order: flush lock, commit lock, state lock.
 //! The write queue's leader may wait for a flush; a flush never waits for the
@@ -16,7 +16,9 @@ mod flush;
 mod memtable;
 mod merge;
 mod read;
+mod snapshot;
 mod state;
+mod tiers;
 mod tombstones;
 mod write;
 
@@ -35,7 +37,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use commit::Committer;
-use state::{LiveSegment, State};
+use state::{Found, LiveSegment, State};
 pub(crate) use write::WriteOp;
 use write::WriteQueue;
 
@@ -73,6 +75,8 @@ pub(crate) struct Namespace {
     /// error.
     flush_ended: (Mutex<Option<String>>, Condvar),
     merging: Mutex<()>,
+    /// Whether it waits in the queue of merges.
+    merge_asked: AtomicBool,
     this: Weak<Namespace>,
 }
 
@@ -107,6 +111,7 @@ impl Namespace {
             flushing: Mutex::new(()),
             flush_ended: (Mutex::new(None), Condvar::new()),
             merging: Mutex::new(()),
+            merge_asked: AtomicBool::new(false),
             this: Weak::clone(this),
         })
     }
@@ -140,9 +145,7 @@ impl Namespace {
         state.applied_lsn = header.flushed_lsn;
         state.header = header;
         for (lsn, payload) in frames {
-            for op in crate::ops::decode(&payload)? {
-                state.apply(lsn, op);
-            }
+            state.apply(lsn, crate::ops::decode(&payload)?, &Found::default());
             state.note_frame(lsn, payload.len());
         }
         state.applied_lsn = state.applied_lsn.max(wal.last_lsn());

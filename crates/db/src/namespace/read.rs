@@ -1,56 +1,25 @@
-//! The read path. A read takes a snapshot: what it wants of the memtable is
-//! read under the lock, segments and the frozen memtable are shared and read
-//! outside it. So it sees one manifest version and every write up to one
-//! point of the log.
+//! The read path. A read takes a snapshot under the lock, which is short, and
+//! works on it outside. So it sees one manifest version and every write up to
+//! one point of the log, and holds up nobody.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbill_core::{Error, Filter, Record, Result, SparseVector, VectorType};
-use crossbill_engine::{Effort, Scored, SearchStats, Segment, SegmentQuery};
+use crossbill_engine::{Effort, Scored, SearchStats, SegmentQuery};
 use rayon::prelude::*;
-use roaring::RoaringBitmap;
 
 use super::Namespace;
 use super::check::check_vectors;
-use super::state::{Frozen, State};
+use super::snapshot::{Place, Snapshot, find_in_memory};
+use super::state::{LiveSegment, State};
 use crate::types::{Lsn, Match, NamespaceInfo, Query, QueryAnswer, QueryBy, StoredRecord};
 
 /// The recall that a query aims at where it says nothing.
 const DEFAULT_EFFORT: Effort = Effort::Recall(0.95);
-/// A filter that matches fewer than one row in so many is followed row by
-/// row, otherwise in id order.
-const SELECTIVE: u64 = 64;
-
 /// Records of a page, and the id to go on after where there are more.
 pub(crate) type Found = (Vec<StoredRecord>, Option<String>);
 
-/// What of a snapshot is shared.
-struct Shared {
-    segments: Vec<(Arc<Segment>, Arc<RoaringBitmap>)>,
-    frozen: Option<Frozen>,
-    lsn: Lsn,
-}
-
-/// A match that is not yet read.
-enum Place {
-    Memtable(Box<Record>),
-    Frozen(u32),
-    Segment(usize, u32),
-}
-
 impl Namespace {
-    fn share(&self, state: &State) -> Shared {
-        let segments = state.live.iter();
-        Shared {
-            segments: segments
-                .map(|live| (Arc::clone(&live.segment), Arc::clone(&live.deleted)))
-                .collect(),
-            frozen: state.frozen.clone(),
-            lsn: Lsn(self.context.lsn.load(Ordering::Acquire)),
-        }
-    }
-
     /// The nearest records.
     pub(crate) fn query(&self, query: &Query) -> Result<QueryAnswer> {
         let (mut dense, mut sparse) = match &query.by {
@@ -60,41 +29,21 @@ impl Namespace {
         if !matches!(query.by, QueryBy::Id(_)) {
             self.check_query(dense.as_deref(), sparse.as_ref())?;
         }
-        let (shared, mut found) = {
-            let state = self.state.read();
-            if !state.exists() {
-                return Ok(nothing(Lsn(self.context.lsn.load(Ordering::Acquire))));
-            }
-            let shared = self.share(&state);
-            if let QueryBy::Id(id) = &query.by {
-                let Some(record) = find(&state, id) else { return Ok(nothing(shared.lsn)) };
-                sparse = record.sparse;
-                dense =
-                    (self.context.shape.vector_type == VectorType::Dense).then_some(record.values);
-            }
-            let memtable = &state.memtable;
-            let hits = memtable.search(
-                dense.as_deref(),
-                sparse.as_ref(),
-                query.top_k,
-                query.filter.as_ref(),
-                memtable.dead(),
-            );
-            let found: Vec<(f32, Place)> = hits
-                .iter()
-                .map(|hit| (hit.score, Place::Memtable(Box::new(memtable.record(hit.row)))))
-                .collect();
-            (shared, found)
+        let id = match &query.by {
+            QueryBy::Id(id) => Some(id),
+            QueryBy::Vector { .. } => None,
         };
-        if let Some(frozen) = &shared.frozen {
-            let hits = frozen.table.search(
-                dense.as_deref(),
-                sparse.as_ref(),
-                query.top_k,
-                query.filter.as_ref(),
-                &frozen.deleted,
-            );
-            found.extend(hits.iter().map(|hit| (hit.score, Place::Frozen(hit.row))));
+        let look = |state: &State| id.and_then(|id| find_in_memory(state, id));
+        let Some((snapshot, in_memory)) = self.snapshot(look) else {
+            return Ok(nothing(Lsn(self.context.lsn.load(Ordering::Acquire))));
+        };
+        if let Some(id) = id {
+            let Some(place) = snapshot.find(id, in_memory) else {
+                return Ok(nothing(snapshot.lsn));
+            };
+            let record = snapshot.record(place);
+            sparse = record.sparse;
+            dense = (self.context.shape.vector_type == VectorType::Dense).then_some(record.values);
         }
         let wanted = SegmentQuery {
             dense: dense.as_deref(),
@@ -102,10 +51,15 @@ impl Namespace {
             top_k: query.top_k,
             effort: query.effort.unwrap_or(DEFAULT_EFFORT),
         };
-        let (hits, stats) = self.search_segments(&shared, &wanted, query.filter.as_ref());
-        found.extend(hits);
-        let matches = self.nearest(&shared, found, query);
-        Ok(QueryAnswer { matches, stats, lsn: shared.lsn })
+        let (mut found, stats) =
+            self.search_segments(&snapshot.segments, &wanted, query.filter.as_ref());
+        for (number, (rows, dead)) in snapshot.tables.iter().enumerate() {
+            let filter = query.filter.as_ref();
+            let hits = rows.search(wanted.dense, wanted.sparse, query.top_k, filter, dead);
+            found.extend(hits.iter().map(|hit| (hit.score, Place::Table(number, hit.row))));
+        }
+        let matches = self.nearest(&snapshot, found, query);
+        Ok(QueryAnswer { matches, stats, lsn: snapshot.lsn })
     }
 
     fn check_query(&self, dense: Option<&[f32]>, sparse: Option<&SparseVector>) -> Result<()> {
@@ -126,18 +80,18 @@ impl Namespace {
 
     fn search_segments(
         &self,
-        shared: &Shared,
+        segments: &[LiveSegment],
         wanted: &SegmentQuery<'_>,
         filter: Option<&Filter>,
     ) -> (Vec<(f32, Place)>, SearchStats) {
-        let search = |(segment, deleted): &(Arc<Segment>, Arc<RoaringBitmap>)| {
-            if deleted.len() == u64::from(segment.rows()) {
+        let search = |live: &LiveSegment| {
+            if live.live() == 0 {
                 return (Vec::new(), SearchStats::default());
             }
-            let only = filter.map(|filter| segment.matching(filter));
-            segment.search(wanted, deleted, only.as_ref())
+            let only = filter.map(|filter| live.segment.matching(filter));
+            live.segment.search(wanted, &live.deleted, only.as_ref())
         };
-        let answers: Vec<(Vec<Scored>, SearchStats)> = match &shared.segments[..] {
+        let answers: Vec<(Vec<Scored>, SearchStats)> = match segments {
             [one] => vec![search(one)],
             many => self.env().query_pool.install(|| many.par_iter().map(search).collect()),
         };
@@ -152,28 +106,35 @@ impl Namespace {
 
     /// The nearest `top_k` of all places, read as the query asks; equal
     /// scores in id order.
-    fn nearest(&self, shared: &Shared, mut found: Vec<(f32, Place)>, query: &Query) -> Vec<Match> {
+    fn nearest(
+        &self,
+        snapshot: &Snapshot,
+        mut found: Vec<(f32, Place)>,
+        query: &Query,
+    ) -> Vec<Match> {
         let larger_is_nearer = self.context.shape.metric.larger_is_nearer();
         found.sort_by(|(a, x), (b, y)| {
             let nearer = if larger_is_nearer { b.total_cmp(a) } else { a.total_cmp(b) };
-            nearer.then_with(|| shared.id(x).cmp(shared.id(y)))
+            nearer.then_with(|| snapshot.id(*x).cmp(snapshot.id(*y)))
         });
         found.truncate(query.top_k);
-        found.into_iter().map(|(score, place)| shared.read_match(score, &place, query)).collect()
+        found.into_iter().map(|(score, place)| snapshot.read_match(score, place, query)).collect()
     }
 
     /// The record with `id`.
     pub(super) fn fetch_one(&self, id: &str) -> Option<Record> {
-        find(&self.state.read(), id)
+        let (snapshot, in_memory) = self.snapshot(|state| find_in_memory(state, id))?;
+        Some(snapshot.record(snapshot.find(id, in_memory)?))
     }
 
     /// The records with these ids, in their order, unknown ones left out.
     pub(crate) fn fetch(&self, ids: &[String]) -> Vec<StoredRecord> {
-        let state = self.state.read();
-        if !state.exists() {
-            return Vec::new();
-        }
-        ids.iter().filter_map(|id| find(&state, id)).map(StoredRecord::from).collect()
+        let look = |state: &State| -> Vec<Option<Place>> {
+            ids.iter().map(|id| find_in_memory(state, id)).collect()
+        };
+        let Some((snapshot, in_memory)) = self.snapshot(look) else { return Vec::new() };
+        let places = ids.iter().zip(in_memory).filter_map(|(id, found)| snapshot.find(id, found));
+        places.map(|place| snapshot.record(place).into()).collect()
     }
 
     /// Records that match, in id order after `after`.
@@ -183,50 +144,19 @@ impl Namespace {
         limit: usize,
         after: Option<&str>,
     ) -> Found {
-        let mut ids = self.ids_where(filter, limit.saturating_add(1), after);
+        let Some((snapshot, ())) = self.snapshot(|_| ()) else { return (Vec::new(), None) };
+        let mut ids = snapshot.ids_where(filter, limit.saturating_add(1), after);
+        drop(snapshot);
         let more = ids.len() > limit;
         ids.truncate(limit);
         let next = if more { ids.last().cloned() } else { None };
-        // Read one by one: a record deleted since is left out.
+        // Read anew: a record deleted since is left out.
         (self.fetch(&ids), next)
     }
 
-    /// All ids that match, in order.
-    pub(crate) fn matching_ids(&self, filter: &Filter) -> Vec<String> {
-        self.ids_where(filter, usize::MAX, None)
-    }
-
-    fn ids_where(&self, filter: &Filter, limit: usize, after: Option<&str>) -> Vec<String> {
-        let (shared, mut ids) = {
-            let state = self.state.read();
-            if !state.exists() {
-                return Vec::new();
-            }
-            let own = state.memtable.ids_after("", after);
-            let own = own.filter(|(_, row)| state.memtable.matches(*row, filter));
-            let ids: Vec<String> = own.take(limit).map(|(id, _)| id.to_owned()).collect();
-            (self.share(&state), ids)
-        };
-        if let Some(frozen) = &shared.frozen {
-            let live = frozen.table.ids_after("", after);
-            let live = live.filter(|(_, row)| !frozen.deleted.contains(*row));
-            let own = live.filter(|(_, row)| frozen.table.matches(*row, filter));
-            ids.extend(own.take(limit).map(|(id, _)| id.to_owned()));
-        }
-        for (segment, deleted) in &shared.segments {
-            let rows = segment.matching(filter) - &**deleted;
-            if rows.len() < u64::from(segment.rows()) / SELECTIVE {
-                let own = rows.iter().map(|row| segment.id(row));
-                let own = own.filter(|id| after.is_none_or(|after| *id > after));
-                ids.extend(own.map(str::to_owned));
-            } else {
-                let own = segment.ids_after("", after).filter(|(_, row)| rows.contains(*row));
-                ids.extend(own.take(limit).map(|(id, _)| id.to_owned()));
-            }
-        }
-        ids.sort_unstable();
-        ids.truncate(limit);
-        ids
+    /// How many records match.
+    pub(crate) fn count_matching(&self, filter: &Filter) -> u64 {
+        self.snapshot(|_| ()).map_or(0, |(snapshot, ())| snapshot.matching(filter).count())
     }
 
     /// Ids with `prefix` in order after `after`; whether there are more.
@@ -237,23 +167,18 @@ impl Namespace {
         limit: usize,
     ) -> (Vec<String>, bool) {
         let wanted = limit.saturating_add(1);
-        let (shared, mut ids) = {
-            let state = self.state.read();
-            if !state.exists() {
-                return (Vec::new(), false);
-            }
+        let look = |state: &State| -> Vec<String> {
             let own = state.memtable.ids_after(prefix, after).take(wanted);
-            let ids: Vec<String> = own.map(|(id, _)| id.to_owned()).collect();
-            (self.share(&state), ids)
+            let frozen = state.frozen.iter().flat_map(|frozen| {
+                let live = frozen.table.ids_after(prefix, after);
+                live.filter(|(_, row)| !frozen.deleted.contains(*row)).take(wanted)
+            });
+            own.chain(frozen).map(|(id, _)| id.to_owned()).collect()
         };
-        if let Some(frozen) = &shared.frozen {
-            let own = frozen.table.ids_after(prefix, after);
-            let own = own.filter(|(_, row)| !frozen.deleted.contains(*row)).take(wanted);
-            ids.extend(own.map(|(id, _)| id.to_owned()));
-        }
-        for (segment, deleted) in &shared.segments {
-            let own = segment.ids_after(prefix, after);
-            let own = own.filter(|(_, row)| !deleted.contains(*row)).take(wanted);
+        let Some((snapshot, mut ids)) = self.snapshot(look) else { return (Vec::new(), false) };
+        for live in &snapshot.segments {
+            let own = live.segment.ids_after(prefix, after);
+            let own = own.filter(|(_, row)| !live.deleted.contains(*row)).take(wanted);
             ids.extend(own.map(|(id, _)| id.to_owned()));
         }
         ids.sort_unstable();
@@ -274,20 +199,8 @@ impl Namespace {
     }
 }
 
-impl Shared {
-    fn id<'a>(&'a self, place: &'a Place) -> &'a str {
-        match place {
-            Place::Memtable(record) => &record.id,
-            Place::Frozen(row) => self.frozen().table.id(*row),
-            Place::Segment(number, row) => self.segments[*number].0.id(*row),
-        }
-    }
-
-    fn frozen(&self) -> &Frozen {
-        self.frozen.as_ref().expect("a place in the frozen memtable comes from this snapshot")
-    }
-
-    fn read_match(&self, score: f32, place: &Place, query: &Query) -> Match {
+impl Snapshot {
+    fn read_match(&self, score: f32, place: Place, query: &Query) -> Match {
         let mut read = Match {
             id: self.id(place).to_owned(),
             score,
@@ -296,17 +209,19 @@ impl Shared {
             metadata_json: None,
         };
         match place {
-            Place::Memtable(record) => read.fill(record, query),
-            Place::Frozen(row) => read.fill(&self.frozen().table.record(*row), query),
+            Place::Table(..) if query.include_values || query.include_metadata => {
+                read.fill(self.record(place), query);
+            }
+            Place::Table(..) => {}
             Place::Segment(number, row) => {
-                let segment = &self.segments[*number].0;
+                let segment = &self.segments[number].segment;
                 if query.include_values {
-                    let values = segment.vector(*row);
+                    let values = segment.vector(row);
                     read.values = (!values.is_empty()).then(|| values.to_vec());
-                    read.sparse = segment.sparse(*row);
+                    read.sparse = segment.sparse(row);
                 }
                 if query.include_metadata {
-                    read.metadata_json = segment.metadata_json(*row).map(str::to_owned);
+                    read.metadata_json = segment.metadata_json(row).map(str::to_owned);
                 }
             }
         }
@@ -315,31 +230,17 @@ impl Shared {
 }
 
 impl Match {
-    fn fill(&mut self, record: &Record, query: &Query) {
+    fn fill(&mut self, record: Record, query: &Query) {
         if query.include_values {
-            self.values = (!record.values.is_empty()).then(|| record.values.clone());
-            self.sparse = record.sparse.clone();
+            self.values = (!record.values.is_empty()).then_some(record.values);
+            self.sparse = record.sparse;
         }
         if query.include_metadata {
-            self.metadata_json = record.metadata.as_ref().map(|metadata| metadata.to_json());
+            self.metadata_json = record.metadata.map(|metadata| metadata.to_json());
         }
     }
 }
 
 fn nothing(lsn: Lsn) -> QueryAnswer {
     QueryAnswer { matches: Vec::new(), stats: SearchStats::default(), lsn }
-}
-
-/// The one live record with `id`.
-fn find(state: &State, id: &str) -> Option<Record> {
-    if let Some(row) = state.memtable.find(id) {
-        return Some(state.memtable.record(row));
-    }
-    if let Some(frozen) = &state.frozen
-        && let Some(row) = frozen.find(id)
-    {
-        return Some(frozen.table.record(row));
-    }
-    let newest_first = state.live.iter().rev();
-    newest_first.filter_map(|live| Some(live.segment.record(live.find(id)?))).next()
 }

@@ -20,7 +20,7 @@ use crate::ops::Op;
 #[derive(Clone)]
 pub(crate) struct LiveSegment {
     /// As last committed.
-    pub(crate) entry: SegmentEntry,
+    pub(crate) entry: Arc<SegmentEntry>,
     pub(crate) segment: Arc<Segment>,
     /// Deleted and superseded rows. Copied when changed under a reader.
     pub(crate) deleted: Arc<RoaringBitmap>,
@@ -49,7 +49,8 @@ impl LiveSegment {
         rows |= segment.superseded();
         let deleted = Arc::new(rows);
         let committed = Arc::clone(&deleted);
-        Ok(Self { entry, segment: Arc::new(segment), deleted, committed, since_lsn })
+        let (entry, segment) = (Arc::new(entry), Arc::new(segment));
+        Ok(Self { entry, segment, deleted, committed, since_lsn })
     }
 
     /// Rows that count.
@@ -95,12 +96,41 @@ pub(crate) struct Frozen {
 impl Frozen {
     /// Rows that count.
     pub(crate) fn live(&self) -> u64 {
-        self.table.rows() as u64 - self.deleted.len()
+        u64::from(self.table.rows().len()) - self.deleted.len()
     }
 
     /// The live row of `id`.
     pub(crate) fn find(&self, id: &str) -> Option<u32> {
         self.table.find(id).filter(|row| !self.deleted.contains(*row))
+    }
+}
+
+/// Where the ids that a frame puts or deletes stand in segments: looked up
+/// before the state is locked, because that may read the disk.
+#[derive(Default)]
+pub(crate) struct Found(Vec<(Arc<Segment>, RoaringBitmap)>);
+
+impl Found {
+    /// Looks for the ids of `ops` in `segments`.
+    pub(crate) fn look(segments: &[LiveSegment], ops: &[Op]) -> Self {
+        let ids = || {
+            ops.iter().flat_map(|op| match op {
+                Op::Put(record) => std::slice::from_ref(&record.id).iter(),
+                Op::Delete(ids) => ids.iter(),
+                Op::DeleteRows(..) | Op::Clear => <&[String]>::default().iter(),
+            })
+        };
+        let look = |live: &LiveSegment| {
+            let rows = ids().filter_map(|id| live.find(id)).collect();
+            (Arc::clone(&live.segment), rows)
+        };
+        Self(segments.iter().map(look).collect())
+    }
+
+    /// The rows in `segment`; nothing where nobody has looked.
+    fn rows(&self, segment: &Arc<Segment>) -> Option<&RoaringBitmap> {
+        let found = self.0.iter().find(|(looked_at, _)| Arc::ptr_eq(looked_at, segment));
+        found.map(|(_, rows)| rows)
     }
 }
 
@@ -174,39 +204,65 @@ impl State {
         self.live.iter().map(|live| live.entry.bytes).sum()
     }
 
-    /// Applies an operation that is durable. `lsn` is its frame's; all
-    /// operations of a frame are applied before `applied_lsn` moves.
-    pub(crate) fn apply(&mut self, lsn: u64, op: Op) {
+    /// Applies the operations of a durable frame. `found` says where its ids
+    /// stand, for the segments that somebody has looked at already.
+    pub(crate) fn apply(&mut self, lsn: u64, ops: Vec<Op>, found: &Found) {
+        for live in self.segments_before(lsn) {
+            let looked_up = found.rows(&live.segment);
+            if let Some(rows) = looked_up {
+                live.delete_rows(rows);
+            }
+            for op in &ops {
+                match op {
+                    Op::Put(record) if looked_up.is_none() => live.delete_id(&record.id),
+                    Op::Delete(ids) if looked_up.is_none() => {
+                        ids.iter().for_each(|id| live.delete_id(id));
+                    }
+                    Op::Put(_) | Op::Delete(_) => {}
+                    Op::DeleteRows(part, rows) if *part == live.entry.part => {
+                        live.delete_rows(rows)
+                    }
+                    // Of a segment that a later commit left out, which knew
+                    // of this operation.
+                    Op::DeleteRows(..) => {}
+                    Op::Clear => live.delete_all(),
+                }
+            }
+        }
+        for op in ops {
+            self.apply_in_memory(op);
+        }
+    }
+
+    fn apply_in_memory(&mut self, op: Op) {
         match op {
             Op::Put(record) => {
-                self.bury(lsn, &record.id);
+                self.bury_frozen(&record.id);
                 self.memtable.put(record);
             }
             Op::Delete(ids) => {
                 for id in &ids {
-                    self.bury(lsn, id);
+                    self.bury_frozen(id);
                     self.memtable.remove(id);
                 }
             }
+            Op::DeleteRows(..) => {}
             Op::Clear => {
                 self.memtable.clear();
                 if let Some(frozen) = &mut self.frozen {
-                    let rows = frozen.table.rows() as u32;
+                    let rows = frozen.table.rows().len();
                     Arc::make_mut(&mut frozen.deleted).insert_range(0..rows);
                 }
-                self.segments_before(lsn).for_each(LiveSegment::delete_all);
             }
         }
     }
 
-    /// Marks every copy of `id` outside the memtable as deleted.
-    fn bury(&mut self, lsn: u64, id: &str) {
+    fn bury_frozen(&mut self, id: &str) {
         if let Some(frozen) = &mut self.frozen
             && let Some(row) = frozen.find(id)
         {
             Arc::make_mut(&mut frozen.deleted).insert(row);
         }
-        self.segments_before(lsn).for_each(|segment| segment.delete_id(id));
     }
 
     /// Segments whose committed tombstones do not know operation `lsn` yet.
@@ -228,7 +284,7 @@ impl State {
         let seq = self.header.next_seq;
         self.header.next_seq += 1;
         self.frozen = Some(Frozen {
-            deleted: Arc::new(table.dead().clone()),
+            deleted: Arc::clone(table.dead()),
             table: Arc::new(table),
             seq,
             lsn: self.applied_lsn,

@@ -15,16 +15,17 @@ use parking_lot::{Condvar, Mutex};
 use super::Namespace;
 use super::check::{check_metadata, check_record, check_vectors};
 use super::commit::Change;
-use super::state::State;
+use super::state::{Found, State};
 use crate::ops::{self, Op};
 use crate::types::{Lsn, Update};
 
-/// Bytes of operations one frame takes, beyond the first.
-const FRAME_BYTES_AIM: usize = 8 << 20;
+/// Bytes of operations one frame takes, beyond the first. Readers wait while a
+/// frame is applied.
+const FRAME_BYTES_AIM: usize = 2 << 20;
 /// Bytes of log after which a flush is due whatever the memtable holds, so
 /// that a log of deletions does not grow for ever.
 const LOG_BYTES_MAX: usize = 64 << 20;
-/// Records rewritten or ids deleted per frame by an operation on a filter.
+/// Records rewritten per frame by an update by filter.
 const FILTER_CHUNK: usize = 1000;
 /// How long a write waits for room before it is refused.
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -198,7 +199,7 @@ impl Namespace {
             WriteOp::Blind(ops) => ops,
             _ => Vec::new(),
         });
-        self.log_and_apply(&frame, ops)
+        self.log_and_apply(&frame, ops.collect())
     }
 
     fn write_alone(&self, op: WriteOp) -> Result<Written> {
@@ -226,23 +227,28 @@ impl Namespace {
         Written { lsn: Lsn(self.context.lsn.load(Ordering::Acquire)), matched: 0 }
     }
 
-    fn log_and_apply(&self, frame: &[u8], ops: impl IntoIterator<Item = Op>) -> Result<Written> {
+    fn log_and_apply(&self, frame: &[u8], ops: Vec<Op>) -> Result<Written> {
         let log = self.log()?;
         let lsn = log.append(frame).inspect_err(|_| {
             // It takes nothing more; the next write opens it anew.
             *self.wal.lock() = None;
         })?;
-        Ok(Written { lsn: self.apply(lsn, frame.len(), ops), matched: 0 })
+        let deletes = ops.iter().any(|op| !matches!(op, Op::Put(_)));
+        let lsn = self.apply(lsn, frame.len(), ops);
+        if deletes {
+            self.merge_if_wasteful();
+        }
+        Ok(Written { lsn, matched: 0 })
     }
 
     /// Applies a durable frame; the index's number of it.
-    fn apply(&self, lsn: u64, bytes: usize, ops: impl IntoIterator<Item = Op>) -> Lsn {
+    fn apply(&self, lsn: u64, bytes: usize, ops: Vec<Op>) -> Lsn {
+        let segments = self.state.read().live.clone();
+        let found = Found::look(&segments, &ops);
         let mut state = self.state.write();
         assert!(lsn > state.applied_lsn, "the log gave frame {lsn} after {}", state.applied_lsn);
         let held = state.memory_bytes();
-        for op in ops {
-            state.apply(lsn, op);
-        }
+        state.apply(lsn, ops, &found);
         state.note_frame(lsn, bytes);
         self.env().memory_changed(held, state.memory_bytes());
         // Under the state lock, so that a reader that reports this number has
@@ -325,7 +331,7 @@ impl Namespace {
 
     fn is_full(&self, state: &State) -> bool {
         let env = self.env();
-        state.memtable.rows() >= env.memtable_rows_max
+        state.memtable.rows().len() as usize >= env.memtable_rows_max
             || state.memtable.bytes() >= env.memtable_bytes_now()
             || state.logged_bytes >= LOG_BYTES_MAX
     }
@@ -352,30 +358,60 @@ impl Namespace {
     }
 
     fn update_matching(&self, filter: &Filter, fields: &Metadata) -> Result<Written> {
-        let ids = self.matching_ids(filter);
         let mut written = self.written_nothing();
-        for chunk in ids.chunks(FILTER_CHUNK) {
-            let mut puts = Vec::with_capacity(chunk.len());
-            for id in chunk {
-                let Some(mut record) = self.fetch_one(id) else { continue };
+        let Some((snapshot, ())) = self.snapshot(|_| ()) else { return Ok(written) };
+        let matching = snapshot.matching(filter);
+        let mut places = matching.places().peekable();
+        while places.peek().is_some() {
+            let mut puts = Vec::new();
+            for place in places.by_ref().take(FILTER_CHUNK) {
+                // Read anew: an import may have replaced it meanwhile.
+                let Some(mut record) = self.fetch_one(snapshot.id(place)) else { continue };
                 let merged = record.metadata.unwrap_or_default().merged(fields.clone())?;
                 record.metadata = Some(merged);
                 puts.push(Op::Put(record));
             }
             written = self.write_ops(puts)?;
         }
-        written.matched = ids.len() as u64;
+        written.matched = matching.count();
         Ok(written)
     }
 
+    /// One frame for all, however many match: rows of parts, and ids of what
+    /// is in memory.
     fn delete_matching(&self, filter: &Filter) -> Result<Written> {
-        let ids = self.matching_ids(filter);
-        let mut written = self.written_nothing();
-        for chunk in ids.chunks(FILTER_CHUNK) {
-            written = self.write_ops(vec![Op::Delete(chunk.to_vec())])?;
+        self.make_room()?;
+        // Opening it may flush, which takes the right to commit.
+        self.log()?;
+        // From looking to applying no part may give way to another, and the
+        // parts must be those of the stored manifest: a replay knows no others.
+        let mut committer = self.committer();
+        self.settle_with(&mut committer)?;
+        let Some((snapshot, ())) = self.snapshot(|_| ()) else {
+            return Ok(self.written_nothing());
+        };
+        let matching = snapshot.matching(filter);
+        if matching.count() == 0 {
+            return Ok(self.written_nothing());
         }
-        written.matched = ids.len() as u64;
-        Ok(written)
+        let in_memory = snapshot.tables.iter().zip(&matching.tables);
+        let ids: Vec<String> = in_memory
+            .flat_map(|((rows, _), matching)| matching.iter().map(|row| rows.id(row).to_owned()))
+            .collect();
+        let mut ops = Vec::new();
+        if !ids.is_empty() {
+            ops.push(Op::Delete(ids));
+        }
+        let matched = matching.count();
+        for (live, rows) in snapshot.segments.iter().zip(matching.segments) {
+            if !rows.is_empty() {
+                ops.push(Op::DeleteRows(live.entry.part.clone(), rows));
+            }
+        }
+        let mut body = Vec::new();
+        ops.iter().for_each(|op| ops::encode_op(op, &mut body));
+        let written = self.log_and_apply(&ops::frame([body.as_slice()]), ops)?;
+        Ok(Written { matched, ..written })
     }
 
     fn create(&self, filterable: Option<Vec<String>>) -> Result<Written> {

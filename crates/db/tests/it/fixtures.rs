@@ -10,7 +10,7 @@ use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use crossbill_core::{
     IndexName, IndexShape, Metadata, Metric, NamespaceName, RandomIds, Record, SparseVector,
-    SystemClock,
+    SystemClock, limits,
 };
 use crossbill_db::{
     Database, DatabaseOptions, ErrorMode, FaultPlan, ImportSettings, ImportStatus, ImportView,
@@ -57,6 +57,9 @@ impl Place {
             data: self.data(),
             memory_bytes: 256 << 20,
             threads: 2,
+            memtable_rows: limits::MEMTABLE_ROWS_MAX,
+            merges_at_once: 1,
+            merge_rate: limits::MERGE_RATE_BYTES,
             source_policy,
             import,
             imports_at_once: 1,
@@ -212,4 +215,28 @@ pub(crate) fn wait(index: &Index, id: &str) -> ImportView {
 pub(crate) fn import(index: &Index, uri: &str, error_mode: ErrorMode) -> ImportView {
     let id = start(index, uri, error_mode);
     wait(index, &id)
+}
+
+/// An import of 18,000 records in many tasks, some of them committed.
+pub(crate) struct LongImport {
+    pub(crate) place: Place,
+    pub(crate) database: Arc<Database>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) id: String,
+}
+
+pub(crate) fn long_import() -> LongImport {
+    let mut place = Place::new();
+    place.task_rows = 100;
+    for file in 0..60 {
+        let path = place.source().join(format!("{file:02}.parquet"));
+        write_line(&path, &format!("f{file:02}-"), 300);
+    }
+    let database = place.open();
+    let index = index(&database, plane());
+    let id = start(&index, &place.uri(), ErrorMode::Continue);
+    while index.describe_import(&id).unwrap().records_imported == 0 {
+        std::thread::yield_now();
+    }
+    LongImport { place, database, index, id }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 
-use crossbill_core::{RandomIds, SystemClock};
+use crossbill_core::{RandomIds, SystemClock, limits};
 use crossbill_db::{Database, DatabaseOptions, ImportSettings, SourcePolicy};
 use crossbill_server::{ApiKey, ServeError, ServerConfig, serve};
 use reqwest::Method;
@@ -97,6 +97,9 @@ pub(crate) fn open_database(data: &Path) -> Arc<Database> {
         data: data.join("db"),
         memory_bytes: 256 << 20,
         threads: 2,
+        memtable_rows: limits::MEMTABLE_ROWS_MAX,
+        merges_at_once: 1,
+        merge_rate: limits::MERGE_RATE_BYTES,
         source_policy: policy,
         import: ImportSettings::new(2, 128 << 20),
         imports_at_once: 1,
