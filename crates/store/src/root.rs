@@ -210,7 +210,7 @@ impl Root {
         let fault = self.fault(FaultOp::Publish, key.as_str())?;
         let target = self.file_path(key);
         let mut publish = || {
-            file.sync()?;
+            file.make_durable()?;
             if let Some(parent) = target.parent() {
                 disk::create_dirs(parent)?;
             }

@@ -66,7 +66,7 @@ pub struct LocalScratchFile {
 
 impl LocalScratchFile {
     /// Waits until all that was appended is durable.
-    pub(crate) fn sync(&mut self) -> io::Result<()> {
+    pub(crate) fn make_durable(&mut self) -> io::Result<()> {
         // An error is told only once for a file that is open once: the
         // thread's must not be lost.
         if let Some(syncing) = self.syncing.take() {
@@ -127,7 +127,7 @@ impl ScratchFile for LocalScratchFile {
     fn begin_sync(&mut self) -> io::Result<()> {
         if self.syncing.is_none() {
             let file = self.file.try_clone()?;
-            // Joined by `sync`. A file that is dropped instead needs no
+            // Joined by `make_durable`. A file that is dropped instead needs no
             // waiting: the thread ends when the system has written.
             let thread = std::thread::Builder::new().name("scratch-sync".to_owned());
             self.syncing = Some(thread.spawn(move || file.sync_data())?);
