@@ -63,6 +63,9 @@ def test_recall_at_10(pc, source, vocabulary, metric, tell):
         rows = np.array([row for row, entry in enumerate(records.metadata) if wanted(entry)])
         part = queries[:100]
         found[name] = recall(index, records, part, metric, rows, filter=condition)
-    tell(f"recall@{TOP_K} {metric}: {json.dumps(found)}")
+    # The client's own knob: from half to four times the usual part of the index.
+    light, heavy = (recall(index, records, queries, metric, scan_factor=by) for by in (0.5, 4.0))
+    tell(f"recall@{TOP_K} {metric}: {json.dumps(found)}, scan_factor 0.5: {light}, 4: {heavy}")
+    assert light < found["all"] < heavy and heavy >= 0.985, (light, heavy)
     assert min(found.values()) >= RECALL_MIN, found
     pc.delete_index(f"recall-{metric}")

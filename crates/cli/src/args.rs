@@ -329,6 +329,9 @@ pub(crate) struct QueryArgs {
     /// Show the records' metadata
     #[arg(long)]
     pub(crate) include_metadata: bool,
+    /// Look through so many times the usual part of the index (0.5 to 4)
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) scan_factor: Option<f32>,
     /// Where.
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,

@@ -22,6 +22,11 @@ pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const IDS_PER_REQUEST_MAX: usize = 1000;
 /// Results of one query.
 pub const TOP_K_MAX: usize = 10_000;
+/// How many times the usual part of an index a query may ask to be looked
+/// through: least and most.
+pub const SCAN_FACTOR: (f32, f32) = (0.5, 4.0);
+/// Candidates that a query may ask for.
+pub const CANDIDATES_MAX: usize = 100_000;
 /// Ids of one page of a listing.
 pub const LIST_PAGE_MAX: usize = 100;
 /// Records of one page of fetch-by-metadata.

@@ -1,6 +1,6 @@
 //! Bodies of `POST /query`.
 
-use crossbill_core::limits::TOP_K_MAX;
+use crossbill_core::limits::{CANDIDATES_MAX, SCAN_FACTOR, TOP_K_MAX};
 use crossbill_core::{
     Error, IndexShape, Result, SparseVector, VectorType, check_dense, check_record_id,
 };
@@ -42,6 +42,13 @@ pub struct QueryRequest {
     /// Absent, `""` and `__default__` name the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// So many times the usual part of the index is looked through: above 1
+    /// for recall, below 1 for speed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan_factor: Option<f32>,
+    /// Checked and otherwise without effect: every match is scored exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_candidates: Option<u64>,
 }
 
 /// What a query searches by, checked.
@@ -64,6 +71,26 @@ impl QueryRequest {
         usize::try_from(self.top_k).ok().filter(|count| (1..=TOP_K_MAX).contains(count)).ok_or_else(
             || Error::invalid(format!("topK is {}, expected 1 to {TOP_K_MAX}", self.top_k)),
         )
+    }
+
+    /// `scanFactor`, checked, as `maxCandidates` is.
+    pub fn scan_factor(&self) -> Result<Option<f32>> {
+        let wanted = self.top_k..=CANDIDATES_MAX as u64;
+        if let Some(candidates) = self.max_candidates
+            && !wanted.contains(&candidates)
+        {
+            return Err(Error::invalid(format!(
+                "maxCandidates is {candidates}, expected topK ({}) to {CANDIDATES_MAX}",
+                self.top_k
+            )));
+        }
+        let (least, most) = SCAN_FACTOR;
+        match self.scan_factor {
+            Some(factor) if !(least..=most).contains(&factor) => {
+                Err(Error::invalid(format!("scanFactor is {factor}, expected {least} to {most}")))
+            }
+            factor => Ok(factor),
+        }
     }
 
     /// Takes out what to search by and checks it against the index.
@@ -153,6 +180,25 @@ mod tests {
     fn by(shape: &IndexShape, json: &str) -> std::result::Result<QueryBy, String> {
         let mut request: QueryRequest = serde_json::from_str(json).map_err(|e| e.to_string())?;
         request.take_by(shape).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn scan_factor_and_candidates_have_bounds() {
+        let asked = |json: &str| {
+            let request: QueryRequest = serde_json::from_str(json).unwrap();
+            request.scan_factor().map_err(|error| error.to_string())
+        };
+        assert_eq!(asked(r#"{"topK":5}"#), Ok(None));
+        assert_eq!(asked(r#"{"topK":5,"scanFactor":4,"maxCandidates":5}"#), Ok(Some(4.0)));
+        for (json, expected) in [
+            (r#"{"topK":5,"scanFactor":0.4}"#, "scanFactor is 0.4, expected 0.5 to 4"),
+            (r#"{"topK":5,"scanFactor":4.5}"#, "scanFactor is 4.5"),
+            (r#"{"topK":5,"maxCandidates":4}"#, "maxCandidates is 4, expected topK (5) to 100000"),
+            (r#"{"topK":5,"maxCandidates":100001}"#, "maxCandidates is 100001"),
+        ] {
+            let error = asked(json).unwrap_err();
+            assert!(error.contains(expected), "{json}: {error}");
+        }
     }
 
     #[test]

@@ -70,6 +70,8 @@ fn request(args: &QueryArgs) -> Result<QueryRequest> {
         include_values: Some(args.include_values),
         include_metadata: Some(args.include_metadata),
         namespace: Some(args.namespace.clone()),
+        scan_factor: args.scan_factor,
+        max_candidates: None,
     })
 }
 

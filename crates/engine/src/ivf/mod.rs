@@ -87,6 +87,9 @@ pub enum Effort {
     /// As hard as the tuning says it takes to reach this recall, such as
     /// 0.95. At 1 every list is read.
     Recall(f32),
+    /// So many times the cells that a recall of 0.95 takes; above 1 the bounds
+    /// are more certain as well.
+    Scaled(f32),
     /// Reads this many cells (more only where too few rows are accepted).
     Probes(u32),
 }

@@ -18,6 +18,9 @@ const POSTINGS: &str = "vector postings";
 /// probes itself wants them.
 const RECALL_OF_PROBES: f32 = 0.99;
 
+/// Recall whose cells a scaled effort is a multiple of.
+const RECALL_SCALED: f32 = 0.95;
+
 /// An opened index. Holds centroids and offsets; the postings stay where they
 /// are and are handed to each search.
 #[derive(Debug)]
@@ -77,6 +80,12 @@ impl Ivf {
     ) -> SearchStats {
         self.search_by(postings, query, accept, scores, top, &|count| match effort {
             Effort::Recall(recall) => self.tuning.reach(count, recall),
+            Effort::Scaled(factor) => {
+                let recall = if factor > 1.0 { RECALL_OF_PROBES } else { RECALL_SCALED };
+                let usual = self.tuning.reach(count, RECALL_SCALED);
+                let probes = (usual.probes as f32 * factor).round().max(1.0);
+                Reach { probes: probes as u32, ..self.tuning.reach(count, recall) }
+            }
             Effort::Probes(probes) => {
                 Reach { probes, ..self.tuning.reach(count, RECALL_OF_PROBES) }
             }

@@ -152,6 +152,9 @@ fn recall_is_reached_under_every_metric() {
             let recall = index.recall(&QUERIES, 10, Effort::Recall(target), |_| true);
             assert!(recall >= f64::from(target), "{metric:?} at {target}: {recall}");
         }
+        let scaled = |factor| index.recall(&QUERIES, 10, Effort::Scaled(factor), |_| true);
+        let (half, once, four) = (scaled(0.5), scaled(1.0), scaled(4.0));
+        assert!(half <= once && once >= 0.95 && four >= 0.98, "{metric:?}: {half} {once} {four}");
         let every_list = index.recall(&QUERIES, 10, Effort::Recall(1.0), |_| true);
         assert!(every_list >= 0.999, "{metric:?}: {every_list}");
         // It is an index: few codes are read, very few rows scored.

@@ -1,7 +1,7 @@
 //! Queries.
 
 use crossbill_core::IndexShape;
-use crossbill_db::{Match, Query, QueryBy};
+use crossbill_db::{Effort, Match, Query, QueryBy};
 use crossbill_wire::{QueryRequest, QueryResponse, ScoredVector, SparseValues, Usage};
 
 use super::{finite, raw_metadata};
@@ -34,7 +34,7 @@ pub(super) fn checked(request: &mut QueryRequest, shape: &IndexShape) -> Result<
         filter: filter(request.filter.as_deref())?,
         include_values: request.include_values.unwrap_or(false),
         include_metadata: request.include_metadata.unwrap_or(false),
-        effort: None,
+        effort: request.scan_factor()?.map(Effort::Scaled),
     })
 }
 
