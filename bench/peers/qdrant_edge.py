@@ -19,6 +19,8 @@ M = 16
 EF_CONSTRUCT = 100
 BATCH = 2048
 OVERSAMPLING = 2.0
+# A segment of less has no graph; that of the tiny set has none.
+GRAPH_FROM_KB = 1000
 
 
 class Peer(BasePeer):
@@ -49,13 +51,15 @@ class Peer(BasePeer):
             hnsw_config=qdrant.HnswIndexConfig(
                 m=M,
                 ef_construct=EF_CONSTRUCT,
-                full_scan_threshold=1000,
+                full_scan_threshold=GRAPH_FROM_KB,
                 max_indexing_threads=self.threads,
             ),
             quantization_config=codes,
             wal_enabled=False,
             optimizers=qdrant.EdgeOptimizersConfig(
-                default_segment_number=1, max_segment_size=100_000_000, indexing_threshold=1000
+                default_segment_number=1,
+                max_segment_size=100_000_000,
+                indexing_threshold=GRAPH_FROM_KB,
             ),
         )
 
@@ -79,6 +83,9 @@ class Peer(BasePeer):
         self.shard.optimize()
         self.shard.flush()
         marks.append(time.perf_counter())
+        indexed = self.shard.info().indexed_vectors_count
+        if row * self.data.dimension * 4 > GRAPH_FROM_KB * 1024 and indexed < row:
+            raise ValueError(f"{indexed} vectors of {row} are in the graph")
         return {"store": marks[1] - marks[0], "index": marks[2] - marks[1]}
 
     def open(self) -> None:
@@ -99,9 +106,7 @@ class Peer(BasePeer):
 
         def search(query: np.ndarray) -> list[int]:
             nearest = qdrant.Query.Nearest(query)
-            request = qdrant.SearchRequest(
-                query=nearest, limit=k, params=params, filter=condition
-            )
+            request = qdrant.SearchRequest(query=nearest, limit=k, params=params, filter=condition)
             return [point.id for point in ask(request)]
 
         return search
