@@ -100,6 +100,8 @@ class Peer(BasePeer):
             asked = table.search(query, vector_column_name="values").distance_type(distance)
             asked = asked.nprobes(probes).refine_factor(factor).limit(k).select(["id", "_distance"])
             if where:
+                # More lists where those hold fewer than k that pass, as without a setting.
+                asked = asked.minimum_nprobes(probes).maximum_nprobes(0)
                 asked = asked.where(where, prefilter=True)
             return asked.to_arrow()["id"].to_pylist()
 
