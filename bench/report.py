@@ -28,7 +28,8 @@ class SetReport:
     def lines(self) -> list[str]:
         meta = self.meta
         title = f"## {self.name}: {meta['rows']:,} × {meta['dimension']}, {meta['metric']}"
-        lines = [title, "", "### Import", "", *self.imports(), *self.disk(), *self.picture("import")]
+        lines = [title, "", "### Import", "", *self.imports(), *self.disk()]
+        lines += self.picture("import")
         for k in self.options["k"]:
             for target in self.options["recalls"]:
                 lines += self.queries(k, target)
@@ -155,7 +156,8 @@ class SetReport:
                 found = [e for e in entry.get("filtered", []) if e["target"] == target]
                 if not found:
                     continue
-                base = {n: self.series(peer, k, target, 1, n) for n in ("p50_ms", "p99_ms", "cpu_ms")}
+                names = ("p50_ms", "p99_ms", "cpu_ms")
+                base = {n: self.series(peer, k, target, 1, n) for n in names}
                 recall = entry["chosen"][str(k)][str(target)]["recall"]
                 told = [spread(list(base[n].values()), "{:.3f}") for n in base]
                 rows.append([name_of(peer), "100 %", f"{recall:.4f}", *told[:2], "", told[2], ""])
@@ -165,16 +167,18 @@ class SetReport:
                     told = [spread(list(at[n].values()), "{:.3f}") for n in base]
                     ratios = [times(against(at[n], base[n])) for n in ("p50_ms", "cpu_ms")]
                     part, recall = f"{100 * below / BUCKETS:g} %", median(e["recall"] for e in mine)
-                    rows.append(["", part, f"{recall:.4f}", *told[:2], ratios[0], told[2], ratios[1]])
+                    row = ["", part, f"{recall:.4f}", *told[:2], ratios[0], told[2], ratios[1]]
+                    rows.append(row)
             head = [f"recall@{k} ≥ {target}", "let through", "recall", "p50 ms", "p99 ms"]
             head += ["× unfiltered", "CPU ms", "× unfiltered"]
             lines += table(head, rows) if rows else []
         return ["### With a filter", "", *lines] if lines else []
 
     def memory(self) -> list[str]:
+        names = ("rss_peak", "rss", "anonymous", "files")
         rows = [
             [name_of(peer), f"{entry['open']['seconds']:.2f}"]
-            + [f"{entry['memory'][n] / 1e6:,.0f}" for n in ("rss_peak", "rss", "anonymous", "files")]
+            + [f"{entry['memory'][n] / 1e6:,.0f}" for n in names]
             for peer, entry in self.peers.items()
             if "memory" in entry
         ]

@@ -21,7 +21,7 @@ def test_self_test(tmp_path):
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     peers = json.loads((tmp_path / "results.json").read_text())["sets"]["tiny"]["peers"]
