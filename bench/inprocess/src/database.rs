@@ -137,9 +137,8 @@ impl Store {
         filter: Option<&str>,
     ) -> PyResult<Stats> {
         let query = query_of(py, &query, k, effort(recall, probes), filter)?;
-        let stats = py
-            .detach(|| Ok(self.index()?.query(&namespace(), &query).map_err(failed)?.stats))
-            .map_err(|error: PyErr| error)?;
+        let answer = py.detach(|| self.index()?.query(&namespace(), &query).map_err(failed))?;
+        let stats = answer.stats;
         Ok(Stats {
             cells: stats.cells_probed,
             codes: stats.codes_scanned,

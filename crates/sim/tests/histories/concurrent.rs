@@ -3,16 +3,14 @@
 //! Each answer says which write it has seen last, and must be the one of
 //! exactly that state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbill_core::limits::MERGE_RATE_BYTES;
-use crossbill_core::{
-    IndexName, IndexShape, Metric, NamespaceName, RandomIds, Rng, Seed, SystemClock,
-};
+use crossbill_core::{IndexShape, Metric, NamespaceName, RandomIds, Rng, Seed, SystemClock};
 use crossbill_db::{
-    Database, DatabaseOptions, ImportSettings, Index, NewIndex, Query, QueryAnswer, SourcePolicy,
+    Database, DatabaseOptions, ImportSettings, Index, Query, QueryAnswer, SourcePolicy,
 };
 use crossbill_sim::Model;
 
@@ -42,19 +40,7 @@ fn open(data: &std::path::Path, shape: IndexShape) -> (Arc<Database>, Arc<Index>
         first_port: 5081,
     })
     .unwrap();
-    if database.index("a").is_err() {
-        let new = NewIndex {
-            name: IndexName::new("a").unwrap(),
-            shape,
-            tags: BTreeMap::new(),
-            deletion_protection: false,
-            cloud: "aws".into(),
-            region: "us-east-1".into(),
-            spec_json: None,
-        };
-        database.create_index(new).unwrap();
-    }
-    let index = database.index("a").unwrap();
+    let index = crate::index(&database, shape);
     (database, index)
 }
 

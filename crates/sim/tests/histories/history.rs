@@ -7,17 +7,16 @@
 //! steps and, through the same plan, after any number of operations within
 //! one.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crossbill_core::limits::MERGE_RATE_BYTES;
 use crossbill_core::{
-    IndexName, IndexShape, ManualClock, Metric, NamespaceName, RandomIds, Record, Seed, Timestamp,
+    IndexShape, ManualClock, Metric, NamespaceName, RandomIds, Record, Seed, Timestamp,
 };
 use crossbill_db::{
-    Database, DatabaseOptions, ErrorMode, FaultPlan, ImportSettings, ImportStatus, Index, NewIndex,
+    Database, DatabaseOptions, ErrorMode, FaultPlan, ImportSettings, ImportStatus, Index,
     SourcePolicy, StartImport,
 };
 use crossbill_sim::Model;
@@ -126,20 +125,7 @@ impl History {
         if self.database.is_none() {
             self.database = Some(self.open());
         }
-        let database = self.database.as_ref().unwrap();
-        if database.index("a").is_err() {
-            let new = NewIndex {
-                name: IndexName::new("a").unwrap(),
-                shape: self.generator.shape,
-                tags: BTreeMap::new(),
-                deletion_protection: false,
-                cloud: "aws".into(),
-                region: "us-east-1".into(),
-                spec_json: None,
-            };
-            database.create_index(new).unwrap();
-        }
-        database.index("a").unwrap()
+        crate::index(self.database.as_ref().unwrap(), self.generator.shape)
     }
 
     pub(crate) fn check(&mut self) {

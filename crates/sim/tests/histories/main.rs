@@ -10,6 +10,11 @@ mod files;
 mod generate;
 mod history;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossbill_core::{IndexName, IndexShape};
+use crossbill_db::{Database, Index, NewIndex};
 use history::History;
 
 /// Operations of a history; it is checked after every third.
@@ -19,6 +24,23 @@ const SEEDS: u64 = 15;
 
 fn number(name: &str) -> Option<u64> {
     Some(std::env::var(name).ok()?.parse().expect("a number"))
+}
+
+/// The index that all histories are of, made where it is missing.
+fn index(database: &Database, shape: IndexShape) -> Arc<Index> {
+    if database.index("a").is_err() {
+        let new = NewIndex {
+            name: IndexName::new("a").unwrap(),
+            shape,
+            tags: BTreeMap::new(),
+            deletion_protection: false,
+            cloud: "aws".into(),
+            region: "us-east-1".into(),
+            spec_json: None,
+        };
+        database.create_index(new).unwrap();
+    }
+    database.index("a").unwrap()
 }
 
 /// The seeds that the environment asks for, or `usual` of them.
