@@ -17,7 +17,7 @@ use crate::background::Workers;
 use crate::catalog::{CATALOG_KIND, Catalog, not_found};
 use crate::env::Env;
 use crate::imports::{Waiting, clean_up, run};
-use crate::priority::step_back;
+use crate::priority::{Background, step_back};
 use crate::sweep::sweep_parts;
 use crate::{Index, IndexChange, IndexEvent, IndexInfo, NewIndex};
 
@@ -151,6 +151,11 @@ impl Database {
                 }
             },
         )?;
+        if let Some(background) = Background::new().map(Arc::new) {
+            let reserve = Arc::clone(&env.reserve);
+            let keep = move |()| reserve.keep(&background);
+            self.workers.start("crossbill-reserve", 1, &env.wakes, || {}, keep)?;
+        }
         let own = Arc::clone(env);
         let work = move |waiting: Waiting| run(&own, &waiting);
         self.workers.start("crossbill-import", imports_at_once, &env.imports, step_back, work)
@@ -271,6 +276,7 @@ impl Database {
         self.env.imports.close();
         self.env.merges.close();
         self.env.flushes.close();
+        self.env.wakes.close();
         let indexes: Vec<Arc<Index>> = self.indexes.read().values().cloned().collect();
         for job in indexes.iter().flat_map(|index| index.imports().all()) {
             job.interrupt();

@@ -16,6 +16,7 @@ use crate::imports::Waiting;
 use crate::namespace::Namespace;
 use crate::pace::Pace;
 use crate::priority::step_back;
+use crate::reserve::Reserve;
 
 /// Bytes after which a memtable is flushed while all of them together hold
 /// too much.
@@ -47,6 +48,10 @@ pub(crate) struct Env {
     pub(crate) merges: Arc<Queue<Weak<Namespace>>>,
     /// Imports that wait for their turn.
     pub(crate) imports: Arc<Queue<Waiting>>,
+    /// Calls to keep processors free for queries.
+    pub(crate) wakes: Arc<Queue<()>>,
+    /// Keeps processors free for queries.
+    pub(crate) reserve: Arc<Reserve>,
     /// Where imports may read from.
     pub(crate) policy: Arc<SourcePolicy>,
     /// How imports run.
@@ -69,6 +74,7 @@ impl Env {
         let share = usize::try_from(options.memory_bytes / 32).unwrap_or(usize::MAX);
         let policy =
             SourcePolicy { data_dir: Some(options.data.clone()), ..options.source_policy.clone() };
+        let wakes = Arc::new(Queue::new());
         Ok(Self {
             root,
             clock: Arc::clone(&options.clock),
@@ -82,6 +88,8 @@ impl Env {
             flushes: Arc::new(Queue::new()),
             merges: Arc::new(Queue::new()),
             imports: Arc::new(Queue::new()),
+            reserve: Arc::new(Reserve::new(Arc::clone(&wakes))),
+            wakes,
             policy: Arc::new(policy),
             import: options.import.clone(),
             memtable_rows_max: options.memtable_rows,

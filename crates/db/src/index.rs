@@ -170,6 +170,7 @@ impl Index {
         if query.top_k == 0 {
             return Err(Error::invalid("top_k is 0, expected at least 1"));
         }
+        self.context.env.reserve.query_begins();
         match self.find(namespace)? {
             Some(namespace) => namespace.query(query),
             // Asked all the same, so that a wrong query is told.

@@ -18,6 +18,7 @@ mod namespace;
 mod ops;
 mod pace;
 mod priority;
+mod reserve;
 mod sweep;
 mod types;
 
