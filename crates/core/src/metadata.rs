@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::limits::METADATA_BYTES_MAX;
@@ -135,9 +136,7 @@ impl Metadata {
 
     /// The canonical JSON text: keys in order, whole numbers without a point.
     pub fn to_json(&self) -> String {
-        let object: serde_json::Map<String, Value> =
-            self.0.iter().map(|(field, value)| (field.clone(), value.to_json_value())).collect();
-        Value::Object(object).to_string()
+        serde_json::to_string(&self.0).expect("text, numbers and lists of text can be written")
     }
 
     /// Whether there is no field.
@@ -164,28 +163,23 @@ fn check_key(field: String) -> Result<String, MetadataError> {
     Ok(field)
 }
 
-impl MetadataValue {
-    fn to_json_value(&self) -> Value {
+impl Serialize for MetadataValue {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         match self {
-            MetadataValue::String(text) => Value::from(text.as_str()),
-            MetadataValue::Bool(truth) => Value::from(*truth),
-            MetadataValue::Number(number) => number_to_json(*number),
-            MetadataValue::Strings(items) => Value::from(items.clone()),
+            MetadataValue::String(text) => out.serialize_str(text),
+            MetadataValue::Bool(truth) => out.serialize_bool(*truth),
+            MetadataValue::Number(number) if is_whole(*number) => out.serialize_i64(*number as i64),
+            MetadataValue::Number(number) => out.serialize_f64(*number),
+            MetadataValue::Strings(items) => items.serialize(out),
         }
     }
 }
 
-/// Whole numbers that f64 holds exactly are written as integers.
-fn number_to_json(number: f64) -> Value {
+/// Whether this is a whole number that f64 holds exactly; those are written as
+/// integers.
+fn is_whole(number: f64) -> bool {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.fract() == 0.0
-        && number.abs() <= EXACT
-        && !(number == 0.0 && number.is_sign_negative())
-    {
-        Value::from(number as i64)
-    } else {
-        Value::from(number)
-    }
+    number.fract() == 0.0 && number.abs() <= EXACT && !(number == 0.0 && number.is_sign_negative())
 }
 
 #[cfg(test)]
