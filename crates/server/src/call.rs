@@ -103,6 +103,14 @@ impl Call {
 
     /// The body as JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        self.json_by(serde_json::from_slice)
+    }
+
+    /// The body as JSON that `read` reads.
+    pub(crate) fn json_by<T>(
+        &self,
+        read: fn(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T, ApiError> {
         let control = matches!(self.site, Site::Control);
         let status = match control {
             true => Status::UNPROCESSABLE,
@@ -111,7 +119,7 @@ impl Call {
         if self.body.is_empty() {
             return Err(ApiError::with_status(status, "request body is empty, expected JSON"));
         }
-        serde_json::from_slice(&self.body).map_err(|error| {
+        read(&self.body).map_err(|error| {
             let message = match (control, error.is_data()) {
                 (true, _) => {
                     format!("Failed to deserialize the JSON body into the target type: {error}")

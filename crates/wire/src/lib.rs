@@ -13,11 +13,13 @@ mod imports;
 mod index;
 mod namespaces;
 mod page;
+mod plain;
 mod query;
 mod records;
 mod schema;
 mod spec;
 mod status;
+mod upsert;
 mod vectors;
 mod version;
 

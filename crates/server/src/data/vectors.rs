@@ -20,7 +20,7 @@ use crate::error::ApiError;
 /// `POST /vectors/upsert`.
 pub(crate) fn upsert(call: &Call) -> Answer {
     let index = call.index()?;
-    let request: UpsertRequest = call.json()?;
+    let request = call.json_by(UpsertRequest::from_json)?;
     let namespace = namespace(request.namespace.as_deref())?;
     let upserted_count = request.vectors.len() as u64;
     let records = request.into_records(&index.info().shape)?;
