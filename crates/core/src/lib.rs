@@ -23,6 +23,6 @@ pub use filter::{Comparison, Filter, FilterError, FilterValue};
 pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};
 pub use metadata::{Metadata, MetadataError, MetadataValue};
 pub use names::{IndexName, NameError, NamespaceName, check_record_id};
-pub use scratch::{ScratchFile, ScratchSpace};
+pub use scratch::{ScratchBytes, ScratchFile, ScratchSpace};
 pub use seed::{Rng, Seed};
 pub use vector::{IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense};

@@ -9,8 +9,11 @@ pub trait ScratchFile: Send + Sync {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Fills `buffer` from `offset`; an error where the file is shorter.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-    /// Overwrites bytes that were appended before (a header, at the end).
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// What was appended so far, to be looked at where it lies, where the file
+    /// can do that. Nothing that was appended is ever changed.
+    fn map(&self) -> io::Result<Option<ScratchBytes>> {
+        Ok(None)
+    }
     /// Begins to make durable what was appended so far, without waiting; what
     /// publishes the file waits, and learns of errors. May do nothing.
     fn begin_sync(&mut self) -> io::Result<()> {
@@ -23,6 +26,9 @@ pub trait ScratchFile: Send + Sync {
         self.len() == 0
     }
 }
+
+/// Bytes of a temporary file; they outlive it.
+pub type ScratchBytes = Box<dyn AsRef<[u8]> + Send + Sync>;
 
 /// Where temporary files are made. A file that is dropped is deleted.
 pub trait ScratchSpace: Send + Sync {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbill_core::{Clock, ScratchFile, ScratchSpace};
+use crossbill_core::{Clock, ScratchBytes, ScratchFile, ScratchSpace};
 use crossbill_store::{LocalScratch, LocalScratchFile};
 use parking_lot::Mutex;
 
@@ -101,8 +101,8 @@ impl ScratchFile for PacedFile {
         self.inner.read_at(offset, buffer)
     }
 
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.inner.write_at(offset, bytes)
+    fn map(&self) -> io::Result<Option<ScratchBytes>> {
+        self.inner.map()
     }
 
     fn len(&self) -> u64 {

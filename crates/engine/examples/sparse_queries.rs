@@ -104,7 +104,7 @@ fn build(records: &[SparseVector]) -> Result<Vec<u8>, Box<dyn Error>> {
         builder.push(&batch)?;
     }
     let pool = rayon::ThreadPoolBuilder::new().build()?;
-    Ok(builder.finish(&pool)?.file.0)
+    Ok(builder.finish(&pool, 0)?.file.0)
 }
 
 /// The vectors of a file.
@@ -148,11 +148,6 @@ impl ScratchFile for MemoryFile {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         buffer.copy_from_slice(&self.0[offset as usize..][..buffer.len()]);
-        Ok(())
-    }
-
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0[offset as usize..][..bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 

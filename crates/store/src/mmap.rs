@@ -1,12 +1,13 @@
-//! The one place with `unsafe` in this crate: mapping a published part into
-//! memory, read-only.
+//! The one place with `unsafe` in this crate: mapping published parts and what
+//! scratch files hold into memory, read-only.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use memmap2::Mmap;
+use crossbill_core::ScratchBytes;
+use memmap2::{Mmap, MmapOptions};
 
 /// The bytes of a part, however they are held.
 pub type PartBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -24,6 +25,18 @@ pub(crate) fn map(file: &File) -> io::Result<PartBytes> {
     // processes of ours.
     let map = unsafe { Mmap::map(file)? };
     Ok(Arc::new(map))
+}
+
+/// Maps the first `length` bytes of a file that only grows.
+pub(crate) fn map_appended(file: &File, length: u64) -> io::Result<ScratchBytes> {
+    let Some(length) = usize::try_from(length).ok().filter(|&length| length > 0) else {
+        return Ok(Box::new(Vec::new()));
+    };
+    // SAFETY: as in `map`. A scratch file has a name that no other file of ours
+    // ever has, is written by the one that holds it, who can only append, and
+    // is never shortened.
+    let map = unsafe { MmapOptions::new().len(length).map(file)? };
+    Ok(Box::new(map))
 }
 
 #[cfg(test)]

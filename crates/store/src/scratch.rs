@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbill_core::{IdSource, ScratchFile, ScratchSpace};
+use crossbill_core::{IdSource, ScratchBytes, ScratchFile, ScratchSpace};
 
 use crate::FaultPlan;
 use crate::faults::{self, Fault, FaultOp};
@@ -89,23 +89,23 @@ impl LocalScratchFile {
         self.file.sync_data()
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         match faults::decide(self.faults.as_ref(), FaultOp::ScratchWrite, &name) {
             Some(Fault::ErrorBefore) => return Err(faults::injected_io()),
             Some(Fault::ErrorAfter | Fault::ShortBody) => {
-                self.file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
+                self.file.write_all_at(&bytes[..bytes.len() / 2], self.len)?;
                 return Err(faults::injected_io());
             }
             _ => {}
         }
-        self.file.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, self.len)
     }
 }
 
 impl ScratchFile for LocalScratchFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write(self.len, bytes)?;
+        self.write(bytes)?;
         self.len += bytes.len() as u64;
         Ok(())
     }
@@ -114,14 +114,8 @@ impl ScratchFile for LocalScratchFile {
         self.file.read_exact_at(buffer, offset)
     }
 
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.len) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("overwriting bytes {offset}+{} of {}", bytes.len(), self.len),
-            ));
-        }
-        self.write(offset, bytes)
+    fn map(&self) -> io::Result<Option<ScratchBytes>> {
+        crate::mmap::map_appended(&self.file, self.len).map(Some)
     }
 
     fn begin_sync(&mut self) -> io::Result<()> {
@@ -163,16 +157,17 @@ mod tests {
         assert!(file.is_empty());
         file.append(b"hello ").unwrap();
         file.append(b"world").unwrap();
-        file.write_at(6, b"W").unwrap();
-        assert!(file.write_at(11, b"!").is_err());
-        assert!(file.write_at(u64::MAX, b"!").is_err());
         let mut bytes = [0; 5];
         file.read_at(6, &mut bytes).unwrap();
-        assert_eq!((&bytes, file.len()), (b"World", 11));
+        assert_eq!((&bytes, file.len()), (b"world", 11));
         assert!(file.read_at(7, &mut bytes).is_err());
+        let mapped = file.map().unwrap().unwrap();
+        file.append(b", again").unwrap();
+        assert_eq!((*mapped).as_ref(), b"hello world");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
         drop(file);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert_eq!((*mapped).as_ref(), b"hello world");
     }
 
     #[test]

@@ -162,7 +162,9 @@ mod tests {
     proptest! {
         /// Cut, doubled and changed bytes: never another answer than the library's.
         #[test]
-        fn no_body_is_read_differently(at in 0_usize..120, byte in any::<u8>(), cut in any::<bool>()) {
+        fn no_body_is_read_differently(
+            at in 0_usize..120, byte in any::<u8>(), cut in any::<bool>(),
+        ) {
             let body = concat!(
                 r#"{"vectors":[{"id":"a","values":[1.5,-2e-3],"#,
                 r#""sparseValues":{"indices":[1],"values":[2]},"metadata":{"a":"b"}}],"#,

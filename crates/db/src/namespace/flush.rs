@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crossbill_core::limits::EXACT_ROWS_MAX;
+use crossbill_core::limits::{EXACT_ROWS_MAX, MEMTABLE_BYTES_MAX};
 use crossbill_core::{RecordBatch, Result, ScratchSpace, Seed};
 use crossbill_engine::{BuiltSegment, SegmentBuilder, SegmentOptions};
 use crossbill_import::part_key;
@@ -118,7 +118,7 @@ impl Namespace {
         }
         builder.push(&batch)?;
         // Small, and writers may wait for it: not behind the builds of imports.
-        let built = builder.finish(&self.env().commit_pool)?;
+        let built = builder.finish(&self.env().commit_pool, MEMTABLE_BYTES_MAX as u64)?;
         let segment = self.publish_segment(built, frozen.seq)?;
         Ok(Some(Built { segment, rows: mapped }))
     }

@@ -135,7 +135,8 @@ impl Namespace {
         if builder.rows() == 0 {
             return Ok((None, rows));
         }
-        let built = builder.finish(&env.build_pool)?;
+        let left = env.merge_memory_max.saturating_sub(builder.memory_bytes() as u64);
+        let built = builder.finish(&env.build_pool, left)?;
         let BuiltSegment { file, rows: total, live_rows, bytes, checksum } = built;
         let built = BuiltSegment { file: file.inner, rows: total, live_rows, bytes, checksum };
         Ok((Some(self.publish_segment(built, seq)?), rows))

@@ -104,8 +104,14 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
     }
 
     /// Settles which rows are superseded, writes the rest of the file, and
-    /// builds the vector index where there are rows enough.
-    pub fn finish(mut self, pool: &rayon::ThreadPool) -> Result<BuiltSegment<S::File>, BuildError> {
+    /// builds the vector index where there are rows enough. Vectors of up to
+    /// `mapped_max` bytes in all are looked at where they lie while that is
+    /// done, where the file can do that; others are read piece by piece.
+    pub fn finish(
+        mut self,
+        pool: &rayon::ThreadPool,
+        mapped_max: u64,
+    ) -> Result<BuiltSegment<S::File>, BuildError> {
         // Most of the file stands: the disk may work while the index is built.
         self.file.begin_sync()?;
         let rows = self.rows();
@@ -113,23 +119,43 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
         let facts =
             Facts { shape: self.shape, rows, live_rows: order.len() as u32, options: self.options };
         let dense = self.shape.vector_type == VectorType::Dense;
+        let is_indexed = dense && facts.live_rows > self.options.exact_rows_max;
         let (vectors, blocks) = self.vectors.finish();
+        let mapped =
+            if is_indexed && vectors.length <= mapped_max { self.file.map()? } else { None };
         let mut out = FileWriter::after(self.file, dense.then_some(vectors));
-        out.section(Kind::Facts, |out| out.put(&facts.to_bytes()))?;
-        if dense {
-            out.section(Kind::VectorBlocks, |out| out.put(bytemuck::cast_slice(&blocks)))?;
-        }
-        write_ids(&mut out, &self.ids, &order, &superseded)?;
-        drop((self.ids, order));
-        if !self.sparse.is_empty() {
-            self.sparse.write(&mut out, &superseded, pool)?;
-        }
-        self.metadata.write(&mut out)?;
-        if !self.index.is_empty() {
-            out.section(Kind::MetadataIndex, |out| self.index.write(out, pool))?;
-        }
-        if dense && facts.live_rows > self.options.exact_rows_max {
-            write_ivf(&mut out, &facts, &superseded, pool)?;
+        let columns = Columns {
+            facts: &facts,
+            blocks: dense.then_some(blocks),
+            ids: self.ids,
+            order,
+            superseded: &superseded,
+            sparse: self.sparse,
+            metadata: self.metadata,
+            index: self.index,
+        };
+        let build = |source: &dyn RowSource| {
+            build_ivf(&facts.shape, facts.options.seed, source, &superseded, pool)
+        };
+        let ivf = if let Some(mapped) = mapped {
+            let source = ScratchRows::new(&facts, |offset: u64, out: &mut [u8]| {
+                out.copy_from_slice(&(*mapped).as_ref()[offset as usize..][..out.len()]);
+                Ok(())
+            });
+            let (written, ivf) = pool.join(|| columns.write(&mut out, pool), || build(&source));
+            written?;
+            Some(ivf?)
+        } else {
+            columns.write(&mut out, pool)?;
+            let file = out.file();
+            let source =
+                ScratchRows::new(&facts, |offset, out: &mut [u8]| file.read_at(offset, out));
+            is_indexed.then(|| build(&source)).transpose()?
+        };
+        if let Some(ivf) = ivf {
+            out.section(Kind::IvfCentroids, |out| out.put(&ivf.centroids))?;
+            out.section(Kind::IvfPostings, |out| out.put(&ivf.postings))?;
+            out.section(Kind::IvfTuning, |out| out.put(&ivf.tuning))?;
         }
         let (file, bytes, checksum) = out.finish()?;
         Ok(BuiltSegment { file, rows, live_rows: facts.live_rows, bytes, checksum })
@@ -168,6 +194,38 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
     }
 }
 
+/// All of a segment but its dense vectors and their index.
+struct Columns<'a, F> {
+    facts: &'a Facts,
+    /// Checksums of the blocks of dense vectors.
+    blocks: Option<Vec<u32>>,
+    ids: StringColumn,
+    order: Vec<u32>,
+    superseded: &'a RoaringBitmap,
+    sparse: SparseBuilder,
+    metadata: MetadataColumn<F>,
+    index: MetadataIndexBuilder,
+}
+
+impl<F: ScratchFile> Columns<'_, F> {
+    fn write(self, out: &mut FileWriter<F>, pool: &rayon::ThreadPool) -> io::Result<()> {
+        out.section(Kind::Facts, |out| out.put(&self.facts.to_bytes()))?;
+        if let Some(blocks) = self.blocks {
+            out.section(Kind::VectorBlocks, |out| out.put(bytemuck::cast_slice(&blocks)))?;
+        }
+        write_ids(out, &self.ids, &self.order, self.superseded)?;
+        drop((self.ids, self.order));
+        if !self.sparse.is_empty() {
+            self.sparse.write(out, self.superseded, pool)?;
+        }
+        self.metadata.write(out)?;
+        if !self.index.is_empty() {
+            out.section(Kind::MetadataIndex, |out| self.index.write(out, pool))?;
+        }
+        Ok(())
+    }
+}
+
 fn write_ids<F: ScratchFile>(
     out: &mut FileWriter<F>,
     ids: &StringColumn,
@@ -194,28 +252,21 @@ fn write_ids<F: ScratchFile>(
     })
 }
 
-fn write_ivf<F: ScratchFile>(
-    out: &mut FileWriter<F>,
-    facts: &Facts,
-    superseded: &RoaringBitmap,
-    pool: &rayon::ThreadPool,
-) -> io::Result<()> {
-    let source =
-        ScratchRows { file: out.file(), rows: facts.rows, dimension: facts.shape.dimension };
-    let ivf = build_ivf(&facts.shape, facts.options.seed, &source, superseded, pool)?;
-    out.section(Kind::IvfCentroids, |out| out.put(&ivf.centroids))?;
-    out.section(Kind::IvfPostings, |out| out.put(&ivf.postings))?;
-    out.section(Kind::IvfTuning, |out| out.put(&ivf.tuning))
-}
-
-/// The dense vectors where they stand in the scratch file.
-struct ScratchRows<'a, F> {
-    file: &'a F,
+/// The dense vectors where they stand in the scratch file; `read` fills bytes
+/// from an offset.
+struct ScratchRows<R> {
     rows: u32,
     dimension: u32,
+    read: R,
 }
 
-impl<F: ScratchFile> RowSource for ScratchRows<'_, F> {
+impl<R> ScratchRows<R> {
+    fn new(facts: &Facts, read: R) -> Self {
+        Self { rows: facts.rows, dimension: facts.shape.dimension, read }
+    }
+}
+
+impl<R: Fn(u64, &mut [u8]) -> io::Result<()> + Sync> RowSource for ScratchRows<R> {
     fn rows(&self) -> u32 {
         self.rows
     }
@@ -223,7 +274,7 @@ impl<F: ScratchFile> RowSource for ScratchRows<'_, F> {
     fn read(&self, first: u32, out: &mut [f32]) -> io::Result<()> {
         let row_bytes = u64::from(self.dimension) * size_of::<f32>() as u64;
         let offset = HEADER_BYTES as u64 + u64::from(first) * row_bytes;
-        self.file.read_at(offset, bytemuck::cast_slice_mut(out))
+        (self.read)(offset, bytemuck::cast_slice_mut(out))
     }
 }
 

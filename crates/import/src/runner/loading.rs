@@ -130,7 +130,10 @@ impl<'a> Loading<'a> {
     fn seal(&mut self) -> Result<(), TaskError> {
         let Some(builder) = self.builder.take() else { return Ok(()) };
         self.check_cancelled()?;
-        let built = builder.finish(&self.parts.pool).map_err(crossbill_core::Error::from)?;
+        // What is left of the memory may hold the vectors.
+        let left = self.parts.settings.builder_bytes().saturating_sub(builder.memory_bytes());
+        let built =
+            builder.finish(&self.parts.pool, left as u64).map_err(crossbill_core::Error::from)?;
         killpoint::reach("import.segment_built");
         self.check_cancelled()?;
         let BuiltSegment { file, rows, live_rows, bytes, checksum } = built;
