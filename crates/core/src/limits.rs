@@ -79,6 +79,11 @@ pub const QUOTED_CHARS_MAX: usize = 80;
 pub const SEGMENT_ROWS_MAX: u32 = 4_000_000;
 /// Segments below this many rows are scanned exactly (ours).
 pub const EXACT_ROWS_MAX: u32 = 20_000;
+/// Sets of rows that match a filter which a segment keeps for later queries
+/// (ours).
+pub const FILTER_SETS_MAX: usize = 64;
+/// Bytes for each of its rows that a segment's kept sets take (ours).
+pub const FILTER_SETS_BYTES_PER_ROW: usize = 2;
 /// Records a memtable holds before it is flushed (ours): every query reads all.
 pub const MEMTABLE_ROWS_MAX: usize = 5_000;
 /// Bytes a memtable holds before it is flushed (ours).

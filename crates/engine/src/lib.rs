@@ -12,15 +12,17 @@ pub mod kernels;
 mod kmeans;
 mod rabitq;
 mod rotation;
+mod rows;
 mod segment;
 mod topk;
 
 pub use format_error::FormatError;
 pub use ivf::{
-    Effort, Ivf, IvfSections, RowScores, RowSource, SearchStats, build_ivf, index_bytes_per_row,
+    Accept, CellLists, Effort, Ivf, IvfSections, RowScores, RowSource, SearchStats, build_ivf,
+    index_bytes_per_row,
 };
 pub use segment::{
-    AlignedBytes, BuildError, BuiltSegment, PartBytes, Segment, SegmentBuilder, SegmentOptions,
-    SegmentQuery,
+    AlignedBytes, BuildError, BuiltSegment, Matching, PartBytes, Segment, SegmentBuilder,
+    SegmentOptions, SegmentQuery,
 };
 pub use topk::{Scored, TopK};

@@ -33,10 +33,12 @@
 //! | 4 × R | recalls, ascending, f32 |
 //! | 8 × K × R | for each count and each recall: cells to read, u32, and certainty of the bound, f32 |
 
+mod accept;
 mod assign;
 mod build;
 mod bytes;
 mod cells;
+mod plan;
 mod scan;
 mod search;
 mod space;
@@ -48,7 +50,9 @@ mod tuning;
 
 use crossbill_core::{IndexShape, Metric};
 
+pub use accept::{Accept, CellLists};
 pub use build::{build_ivf, index_bytes_per_row};
+pub(crate) use plan::Way;
 pub use search::Ivf;
 
 use crate::rabitq::Form;

@@ -6,7 +6,7 @@
 
 use super::cells::{Placed, Ranked};
 use super::search::Ivf;
-use super::{RowScores, SearchStats, distance_of};
+use super::{Accept, RowScores, SearchStats, distance_of};
 use crate::TopK;
 use crate::kernels::{self, BLOCK_ROWS};
 use crate::rabitq::{Block, Form, block_bytes, blocks_of};
@@ -18,13 +18,6 @@ const BATCH: usize = 384;
 const STRIDE: usize = 12;
 /// How many rows before its score is computed a row is called near.
 const AHEAD: usize = 6;
-/// Rows to have been asked for before what part of them is accepted is
-/// believed.
-const ASKED_MIN: u32 = 128;
-
-/// Whether a row may be found.
-pub(super) type Accept<'a> = dyn Fn(u32) -> bool + 'a;
-
 /// One search while it reads lists.
 pub(super) struct Scan<'a> {
     pub(super) ivf: &'a Ivf,
@@ -33,7 +26,7 @@ pub(super) struct Scan<'a> {
     /// What every distance begins with.
     pub(super) base: f32,
     /// None: every row is accepted.
-    pub(super) accept: Option<&'a Accept<'a>>,
+    pub(super) accept: Option<Accept<'a>>,
     pub(super) scores: &'a dyn RowScores,
     pub(super) top: &'a mut TopK,
     pub(super) stats: SearchStats,
@@ -42,9 +35,15 @@ pub(super) struct Scan<'a> {
     /// Rows that may be among the nearest: the lower bound in the high half,
     /// the row in the low one.
     found: Vec<u64>,
-    /// Rows that `accept` was asked for.
-    asked: u32,
-    accepted: u32,
+    /// Lower bounds below the threshold, of rows that are accepted in the first
+    /// and of others in the second.
+    near: [Vec<u32>; 2],
+    /// Where rows are taken from lists: for each cell what the distances of its
+    /// rows begin with, and its rows, accepted or not.
+    cells: Vec<(f32, u32)>,
+    /// What the distances of scored rows from lists are beyond that, in all.
+    beyond: f64,
+    scored: u32,
     lower: [f32; BLOCK_ROWS],
 }
 
@@ -54,14 +53,13 @@ impl<'a> Scan<'a> {
         postings: &'a [u8],
         placed: &'a Placed,
         base: f32,
-        accept: Option<&'a Accept<'a>>,
+        accept: Option<Accept<'a>>,
         scores: &'a dyn RowScores,
         top: &'a mut TopK,
     ) -> Self {
         let stats = SearchStats::default();
         let (threshold, found) = (f32::INFINITY, Vec::new());
         let lower = [0.0; BLOCK_ROWS];
-        let (asked, accepted) = (0, 0);
         let mut scan = Self {
             ivf,
             postings,
@@ -73,8 +71,10 @@ impl<'a> Scan<'a> {
             stats,
             threshold,
             found,
-            asked,
-            accepted,
+            near: Default::default(),
+            cells: Vec::new(),
+            beyond: 0.0,
+            scored: 0,
             lower,
         };
         scan.threshold = scan.worst();
@@ -86,16 +86,27 @@ impl<'a> Scan<'a> {
         self.top.len() + self.found.len() >= self.top.k()
     }
 
-    /// The part of the rows that is accepted, as far as is known: one
-    /// and a half standard deviations low, or a search would stop as soon as chance makes
-    /// the part look large.
-    pub(super) fn accepted_part(&self) -> f32 {
-        if self.asked < ASKED_MIN || self.accepted == self.asked {
-            return 1.0;
+    /// How many rows, accepted or not, are about as near as the wanted ones.
+    /// Where other rows than the usual part are accepted near the query, what
+    /// was found so far shows it.
+    pub(super) fn depth(&mut self) -> f32 {
+        let wanted = self.top.k() as f32;
+        let Some(accept) = self.accept else { return wanted };
+        let usual = wanted / accept.part;
+        self.settle();
+        if self.threshold.is_infinite() {
+            return usual;
         }
-        let (asked, accepted) = (self.asked as f32, self.accepted as f32);
-        let low = accepted - 1.5 * (accepted * (1.0 - accepted / asked)).sqrt();
-        low.max(1.0) / asked
+        let found = if accept.lists.is_some() {
+            // All rows of a cell are counted where most are nearer.
+            let beyond = (self.beyond / f64::from(self.scored.max(1))) as f32;
+            let nearer = self.cells.iter().filter(|cell| cell.0 + beyond < self.threshold);
+            nearer.map(|cell| cell.1 as f32).sum()
+        } else {
+            let [accepted, others] = [0, 1].map(|which| self.near[which].len() as f32);
+            wanted * (accepted + others) / accepted.max(1.0)
+        };
+        usual.max(found)
     }
 
     /// Brings the first block of a list near.
@@ -113,10 +124,17 @@ impl<'a> Scan<'a> {
         if rows == 0 {
             return;
         }
+        self.stats.cells_probed += 1;
         let base = match self.ivf.form {
             Form::SquaredL2 => ranked.square_distance,
             Form::NegativeDot => self.base - ranked.product,
         };
+        if let Some(lists) = self.accept.and_then(|accept| accept.lists) {
+            let cell = (self.cells.len() as u64) << 32;
+            self.cells.push((base, rows as u32));
+            self.found.extend(lists.of(ranked.cell).iter().map(|&row| cell | u64::from(row)));
+            return;
+        }
         let padded = self.ivf.space.padded();
         let mut terms = self.placed.code.terms(base, ranked.square_distance, certainty);
         let blocks = &self.postings[start..start + blocks_of(rows) * block_bytes(padded)];
@@ -138,27 +156,29 @@ impl<'a> Scan<'a> {
                 self.settle();
             }
         }
-        self.stats.cells_probed += 1;
         self.stats.codes_scanned = self.stats.codes_scanned.saturating_add(rows as u32);
     }
 
     fn offer(&mut self, lower: f32, row: u32) {
+        // A row of which nothing is known comes before all others.
+        let key = if lower.is_nan() { 0 } else { to_ordered(lower) };
         if let Some(accept) = self.accept {
-            let is_accepted = accept(row);
-            self.asked += 1;
-            self.accepted += u32::from(is_accepted);
+            let is_accepted = (accept.contains)(row);
+            self.near[usize::from(!is_accepted)].push(key);
             if !is_accepted {
                 return;
             }
         }
-        // A row of which nothing is known comes before all others.
-        let key = if lower.is_nan() { 0 } else { to_ordered(lower) };
         self.found.push(u64::from(key) << 32 | u64::from(row));
     }
 
     /// Scores what was gathered, as far as its bounds leave anything to gain.
     pub(super) fn settle(&mut self) {
         let mut found = std::mem::take(&mut self.found);
+        if self.accept.is_some_and(|accept| accept.lists.is_some()) {
+            self.score_each(&found);
+            found.clear();
+        }
         let mut rest = &mut found[..];
         while !rest.is_empty() {
             let stride = STRIDE.max(self.top.k() - self.top.len()).min(rest.len());
@@ -180,6 +200,30 @@ impl<'a> Scan<'a> {
         found.clear();
         self.found = found;
         self.threshold = self.worst();
+        let limit = to_ordered(self.threshold);
+        self.near.iter_mut().for_each(|near| near.retain(|&key| key <= limit));
+    }
+
+    /// Scores rows from lists.
+    fn score_each(&mut self, rows: &[u64]) {
+        rows.iter().take(AHEAD).for_each(|&entry| self.scores.prefetch(entry as u32));
+        for (at, &entry) in rows.iter().enumerate() {
+            if let Some(&next) = rows.get(at + AHEAD) {
+                self.scores.prefetch(next as u32);
+            }
+            let row = entry as u32;
+            if self.accept.is_some_and(|accept| !(accept.contains)(row)) {
+                continue;
+            }
+            let score = self.scores.score(row);
+            self.top.push(row, score);
+            let beyond = distance_of(self.ivf.metric, score) - self.cells[(entry >> 32) as usize].0;
+            if beyond.is_finite() {
+                self.beyond += f64::from(beyond);
+                self.scored += 1;
+            }
+        }
+        self.stats.reranked = self.stats.reranked.saturating_add(rows.len() as u32);
     }
 
     fn score(&mut self, rows: &[u64]) {

@@ -1,26 +1,21 @@
 //! Opens the sections and searches them.
 
+use std::sync::OnceLock;
+
 use crossbill_core::{IndexShape, Metric, Seed};
 
 use super::bytes::Reader;
 use super::cells::{Cells, Placed, Ranked};
-use super::scan::{Accept, Scan};
+use super::scan::Scan;
 use super::space::Space;
 use super::tuning::{Reach, Tuning};
-use super::{Effort, RowScores, SearchStats, form_of};
+use super::{Accept, Effort, RowScores, SearchStats, form_of};
 use crate::kernels::{self, BLOCK_ROWS};
 use crate::rabitq::{Block, Form, block_bytes, blocks_of};
 use crate::{FormatError, TopK};
 
 const CENTROIDS: &str = "vector centroids";
 const POSTINGS: &str = "vector postings";
-/// Recall at which the bounds are as certain as a search that says its
-/// probes itself wants them.
-const RECALL_OF_PROBES: f32 = 0.99;
-
-/// Recall whose cells a scaled effort is a multiple of.
-const RECALL_SCALED: f32 = 0.95;
-
 /// An opened index. Holds centroids and offsets; the postings stay where they
 /// are and are handed to each search.
 #[derive(Debug)]
@@ -34,6 +29,8 @@ pub struct Ivf {
     /// last one holds the rows that are out of range.
     pub(super) lists: Vec<(usize, usize)>,
     postings_bytes: usize,
+    /// The cell of each row, once it was asked for.
+    pub(super) cell_of: OnceLock<Vec<u32>>,
 }
 
 impl Ivf {
@@ -62,34 +59,25 @@ impl Ivf {
     ) -> Result<Ivf, FormatError> {
         let lists = read_lists(&space, &cells, rows, postings)?;
         let (metric, form) = (shape.metric, form_of(shape));
-        Ok(Ivf { metric, form, space, cells, tuning, lists, postings_bytes: postings.len() })
+        let (postings_bytes, cell_of) = (postings.len(), OnceLock::new());
+        Ok(Ivf { metric, form, space, cells, tuning, lists, postings_bytes, cell_of })
     }
 
     /// Offers the rows nearest to `query` to `top`, as many as it keeps, each
     /// with its exact score. `postings` are the bytes this was opened with;
-    /// rows for which `accept` is false are passed over, and lists are read
+    /// rows that `accept` does not contain are passed over, and lists are read
     /// until enough were accepted or none is left.
     pub fn search(
         &self,
         postings: &[u8],
         query: &[f32],
         effort: Effort,
-        accept: Option<&Accept<'_>>,
+        accept: Option<Accept<'_>>,
         scores: &dyn RowScores,
         top: &mut TopK,
     ) -> SearchStats {
-        self.search_by(postings, query, accept, scores, top, &|count| match effort {
-            Effort::Recall(recall) => self.tuning.reach(count, recall),
-            Effort::Scaled(factor) => {
-                let recall = if factor > 1.0 { RECALL_OF_PROBES } else { RECALL_SCALED };
-                let usual = self.tuning.reach(count, RECALL_SCALED);
-                let probes = (usual.probes as f32 * factor).round().max(1.0);
-                Reach { probes: probes as u32, ..self.tuning.reach(count, recall) }
-            }
-            Effort::Probes(probes) => {
-                Reach { probes, ..self.tuning.reach(count, RECALL_OF_PROBES) }
-            }
-        })
+        let reach = |count| self.reach(effort, count);
+        self.search_by(postings, query, accept, scores, top, &reach)
     }
 
     /// The same, with `reach` for the effort: what it takes to find so many
@@ -98,7 +86,7 @@ impl Ivf {
         &self,
         postings: &[u8],
         query: &[f32],
-        accept: Option<&Accept<'_>>,
+        accept: Option<Accept<'_>>,
         scores: &dyn RowScores,
         top: &mut TopK,
         reach: &dyn Fn(f32) -> Reach,
@@ -126,9 +114,7 @@ impl Ivf {
 
     fn run(&self, scan: &mut Scan<'_>, reach_for: &dyn Fn(f32) -> Reach) {
         let cells = &self.cells;
-        let wanted = scan.top.k() as f32;
-        let mut part = 1.0;
-        let mut reach = reach_for(wanted);
+        let mut reach = reach_for(scan.depth());
         let out_of_range =
             Ranked { cell: cells.len() as u32, key: 0.0, square_distance: f32::NAN, product: 0.0 };
         scan.read(&out_of_range, reach.certainty);
@@ -138,16 +124,25 @@ impl Ivf {
         let mut order = cells.rank(scan.placed, count);
         let mut was_read = Vec::new();
         let (mut at, mut read) = (0, 0);
-        while read < reach.probes || !scan.is_full() {
+        loop {
+            if read >= reach.probes && scan.is_full() {
+                // What was found tells how deep it lies.
+                let deeper = reach_for(scan.depth());
+                if deeper.probes <= reach.probes {
+                    break;
+                }
+                reach = deeper;
+            }
             if at == order.len() {
                 if order.len() == cells.len() {
                     break;
                 }
-                // More are wanted than were ranked: rank all, pass over those
+                // More are wanted than were ranked: rank more, pass over those
                 // that were read.
-                was_read = vec![false; cells.len()];
+                was_read.resize(cells.len(), false);
                 order.iter().for_each(|ranked| was_read[ranked.cell as usize] = true);
-                order = cells.rank(scan.placed, cells.len());
+                let count = (reach.probes as usize).max(2 * order.len()).min(cells.len());
+                order = cells.rank(scan.placed, count);
                 at = 0;
                 continue;
             }
@@ -161,13 +156,6 @@ impl Ivf {
             }
             scan.read(&ranked, reach.certainty);
             read += 1;
-            // Where only a part of the rows is accepted, so many lie as deep
-            // as so many divided by that part.
-            let part_now = scan.accepted_part();
-            if part_now != part {
-                part = part_now;
-                reach = reach_for(wanted / part);
-            }
         }
         scan.settle();
     }

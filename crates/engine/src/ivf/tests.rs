@@ -107,7 +107,7 @@ impl<'a> Index<'a> {
         query: &[f32],
         k: usize,
         effort: Effort,
-        accept: Option<&dyn Fn(u32) -> bool>,
+        accept: Option<Accept<'_>>,
     ) -> (Vec<u32>, SearchStats) {
         let mut top = TopK::new(self.metric, k);
         let scores = VectorScores::new(self.metric, query, |row| self.rows.row(row));

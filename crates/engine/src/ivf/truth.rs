@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::search::Ivf;
 use super::tuning::Reach;
-use super::{RowScores, RowSource, distance_of};
+use super::{Accept, RowScores, RowSource, distance_of};
 use crate::{Scored, TopK, exact, kernels};
 
 /// How far a query is followed.
@@ -67,7 +67,8 @@ pub(super) fn find(
         let scores = SourceScores::new(ivf.metric, source, ivf.space.mean().len(), row)?;
         let mut top = TopK::new(ivf.metric, depth.count.min(others));
         let other = |found| found != row;
-        ivf.search_by(postings, &scores.query, Some(&other), &scores, &mut top, &|_| reach);
+        let accept = Accept { contains: &other, part: 1.0, lists: None };
+        ivf.search_by(postings, &scores.query, Some(accept), &scores, &mut top, &|_| reach);
         let mut query = vec![0.0; ivf.space.padded()];
         ivf.space.place(&scores.query, &mut query);
         let base = ivf.base(&scores.query);

@@ -58,9 +58,10 @@ impl Segment {
         let bounded = hybrid.index.bounded(hybrid.sparse);
         stats.codes_scanned = stats.codes_scanned.saturating_add(bounded.len() as u32);
         let mut depth = query.top_k.saturating_mul(DENSE_FACTOR).max(DENSE_MIN);
-        while let Some(ivf) = self.index_for(depth, allowed) {
+        while let Some((ivf, way)) = self.index_for(depth, query.effort, allowed) {
             let mut by_dense = TopK::new(Metric::DotProduct, depth);
-            *stats += self.search_index(ivf, hybrid.dense, query.effort, allowed, &mut by_dense);
+            *stats +=
+                self.search_index(ivf, way, hybrid.dense, query.effort, allowed, &mut by_dense);
             let floor = by_dense.worst();
             let mut rest = Rest::new(hybrid, allowed, by_dense, query.top_k);
             stats.reranked = stats.reranked.saturating_add(rest.listed.len() as u32);
@@ -76,7 +77,7 @@ impl Segment {
             let deeper = depth.saturating_mul(DEEPER);
             let many = depth.saturating_mul(SPARSE_PER_DENSE);
             if (any_row || bounded.rows_within(needed) > many)
-                && self.index_for(deeper, allowed).is_some()
+                && self.index_for(deeper, query.effort, allowed).is_some()
             {
                 depth = deeper;
             } else if any_row {

@@ -14,6 +14,7 @@ mod hybrid;
 mod id_table;
 mod ids;
 mod layout;
+mod matching;
 mod metadata_index;
 mod reader;
 mod search;
@@ -30,6 +31,7 @@ use crossbill_core::Seed;
 
 pub use builder::SegmentBuilder;
 pub use bytes_view::AlignedBytes;
+pub use matching::Matching;
 pub use reader::Segment;
 pub use search::SegmentQuery;
 

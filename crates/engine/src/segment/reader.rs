@@ -4,6 +4,8 @@
 //! everything that reading relies on, so that no bytes make a read panic;
 //! after that all but a few small structures stays in the file's bytes.
 
+use std::sync::Arc;
+
 use crossbill_core::{Filter, IndexShape, Metadata, Record, SparseVector, VectorType};
 use roaring::RoaringBitmap;
 
@@ -12,6 +14,7 @@ use super::bytes_view::{check_starts, checked, view};
 use super::facts::Facts;
 use super::ids::{IdBytes, Ids};
 use super::layout::{Kind, read_footer};
+use super::matching::{Matching, MatchingCache};
 use super::metadata_index::MetadataIndex;
 use super::sparse::{Sparse, SparseBytes};
 use super::writer::BLOCK_BYTES;
@@ -26,6 +29,7 @@ pub struct Segment {
     pub(super) superseded: RoaringBitmap,
     pub(super) ivf: Option<Ivf>,
     checksum: u32,
+    matching: MatchingCache,
 }
 
 /// Where each section stands; (0, 0) for one that is not there.
@@ -113,7 +117,8 @@ impl Segment {
         }
         check_metadata(file, &sections, facts.rows)?;
         let ivf = open_ivf(file, &sections, &facts)?;
-        Ok(Segment { bytes, sections, facts, superseded, ivf, checksum })
+        let matching = MatchingCache::new(facts.rows);
+        Ok(Segment { bytes, sections, facts, superseded, ivf, checksum, matching })
     }
 
     /// The index's shape.
@@ -199,8 +204,11 @@ impl Segment {
     }
 
     /// Rows whose metadata matches, superseded ones included.
-    pub fn matching(&self, filter: &Filter) -> RoaringBitmap {
-        self.metadata_index().matching(filter)
+    /// Sets asked for lately are kept.
+    pub fn matching(&self, filter: &Filter) -> Arc<Matching> {
+        let many = |part: &Filter| self.matching(part);
+        let make = || Matching::new(self.metadata_index().matching(filter, &many));
+        self.matching.get(filter, make)
     }
 
     pub(super) fn section(&self, kind: Kind) -> &[u8] {

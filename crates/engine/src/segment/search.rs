@@ -8,14 +8,19 @@ use roaring::RoaringBitmap;
 use super::Segment;
 use super::hybrid::Hybrid;
 use super::layout::Kind;
+use super::matching::Matching;
 use super::sparse::{Collect, Lookup, Sparse};
 use crate::exact::VectorScores;
-use crate::{Effort, Ivf, Scored, SearchStats, TopK, exact};
+use crate::ivf::Way;
+use crate::{Accept, Effort, Ivf, RowScores, Scored, SearchStats, TopK};
 
-/// Up to this many rows let through by a filter are scored one by one.
+/// Up to this many rows let through by a filter are scored one by one by their
+/// sparse vectors.
 const FILTERED_ROWS_MIN: u64 = 5_000;
 /// So are those that are at most one row in this many.
 const FILTERED_ROWS_SHARE: u64 = 50;
+/// How many rows before its score is computed a row is called near.
+const AHEAD: usize = 6;
 /// A query that wants one row in this many or more scores them all.
 const WANTED_ROWS_SHARE: u64 = 8;
 
@@ -40,14 +45,15 @@ pub(super) struct Allowed<'a> {
     rows: u32,
     superseded: &'a RoaringBitmap,
     skip: &'a RoaringBitmap,
-    only: Option<&'a RoaringBitmap>,
+    only: Option<&'a Matching>,
 }
 
 impl<'a> Allowed<'a> {
     pub(super) fn contains(&self, row: u32) -> bool {
-        !self.skip.contains(row)
+        // The filter is asked first: its answer is one load away.
+        self.only.is_none_or(|only| only.contains(row))
+            && !self.skip.contains(row)
             && !self.superseded.contains(row)
-            && self.only.is_none_or(|only| only.contains(row))
     }
 
     /// Whether every row may be found.
@@ -65,7 +71,7 @@ impl<'a> Allowed<'a> {
     pub(super) fn iter(self) -> Box<dyn Iterator<Item = u32> + 'a> {
         match self.only {
             Some(only) => Box::new(
-                only.range(..self.rows)
+                only.iter()
                     .filter(move |&row| !self.skip.contains(row) && !self.superseded.contains(row)),
             ),
             None if self.skip.is_empty() && self.superseded.is_empty() => Box::new(0..self.rows),
@@ -89,7 +95,7 @@ impl Segment {
         &self,
         query: &SegmentQuery<'_>,
         skip: &RoaringBitmap,
-        only: Option<&RoaringBitmap>,
+        only: Option<&Matching>,
     ) -> (Vec<Scored>, SearchStats) {
         let allowed = Allowed { rows: self.rows(), superseded: &self.superseded, skip, only };
         let mut stats = SearchStats { segments: 1, ..SearchStats::default() };
@@ -114,10 +120,22 @@ impl Segment {
         (top.into_sorted(), stats)
     }
 
-    /// The vector index, where it is worth its while.
-    pub(super) fn index_for(&self, top_k: usize, allowed: Allowed<'_>) -> Option<&Ivf> {
-        let many_wanted = top_k as u64 >= allowed.count_max() / WANTED_ROWS_SHARE;
-        self.ivf.as_ref().filter(|_| !self.lets_few_through(allowed) && !many_wanted)
+    /// The vector index and how to use it, where it is worth its while.
+    pub(super) fn index_for(
+        &self,
+        top_k: usize,
+        effort: Effort,
+        allowed: Allowed<'_>,
+    ) -> Option<(&Ivf, Way)> {
+        let ivf = self.ivf.as_ref()?;
+        if top_k as u64 >= allowed.count_max() / WANTED_ROWS_SHARE {
+            return None;
+        }
+        if allowed.only.is_none() {
+            return Some((ivf, Way::Codes));
+        }
+        let way = ivf.way(effort, top_k, allowed.count_max(), self.rows());
+        (way != Way::Each).then_some((ivf, way))
     }
 
     /// Whether a filter leaves so few rows that they are scored one by one.
@@ -135,15 +153,21 @@ impl Segment {
         stats: &mut SearchStats,
     ) {
         self.check_dimension(dense);
-        if let Some(ivf) = self.index_for(query.top_k, allowed) {
-            *stats += self.search_index(ivf, dense, query.effort, allowed, top);
+        if let Some((ivf, way)) = self.index_for(query.top_k, query.effort, allowed) {
+            *stats += self.search_index(ivf, way, dense, query.effort, allowed, top);
             return;
         }
         let vectors = self.vectors();
-        let mut scored = 0_u32;
-        let rows = allowed.iter().inspect(|_| scored += 1).map(|row| (row, vectors.get(row)));
-        exact::scan(self.facts.shape.metric, dense, rows, top);
-        stats.reranked = stats.reranked.saturating_add(scored);
+        let scores = VectorScores::new(self.facts.shape.metric, dense, |row| vectors.get(row));
+        let (mut rows, mut ahead) = (allowed.iter(), allowed.iter());
+        ahead.by_ref().take(AHEAD).for_each(|row| scores.prefetch(row));
+        for row in rows.by_ref() {
+            if let Some(next) = ahead.next() {
+                scores.prefetch(next);
+            }
+            top.push(row, scores.score(row));
+            stats.reranked = stats.reranked.saturating_add(1);
+        }
     }
 
     /// Few rows are scored one by one, many by way of their bounds.
@@ -174,6 +198,7 @@ impl Segment {
     pub(super) fn search_index(
         &self,
         ivf: &Ivf,
+        way: Way,
         dense: &[f32],
         effort: Effort,
         allowed: Allowed<'_>,
@@ -182,9 +207,13 @@ impl Segment {
         let postings = self.section(Kind::IvfPostings);
         let vectors = self.vectors();
         let scores = VectorScores::new(self.facts.shape.metric, dense, |row| vectors.get(row));
-        let accept = |row| row < allowed.rows && allowed.contains(row);
-        let accept: Option<&dyn Fn(u32) -> bool> =
-            if allowed.is_all() { None } else { Some(&accept) };
+        let contains = |row| allowed.contains(row);
+        let lists = allowed.only.filter(|_| way == Way::Lists);
+        let accept = (!allowed.is_all()).then(|| Accept {
+            contains: &contains,
+            part: allowed.count_max() as f32 / allowed.rows as f32,
+            lists: lists.map(|only| only.lists(ivf, postings)),
+        });
         let found = ivf.search(postings, dense, effort, accept, &scores, top);
         SearchStats { segments: 0, ..found }
     }

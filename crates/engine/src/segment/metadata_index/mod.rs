@@ -22,6 +22,7 @@
 //! The hash of a string is XXH3 (128 bits, seed 1, the kind "string"), high
 //! half first, big-endian.
 
+mod answer;
 mod build;
 mod read;
 

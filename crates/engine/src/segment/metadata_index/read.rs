@@ -1,16 +1,14 @@
-//! Answers filters from the index's bytes. Nothing is parsed ahead but what
-//! the check at open walks over.
+//! Reads the index's bytes: a field's arrays, and the rows in them that have
+//! a value. Nothing is parsed ahead but what the check at open walks over.
 
-use crossbill_core::{Comparison, Filter, FilterValue};
+use std::ops::Range;
+
+use crossbill_core::Comparison;
 use roaring::RoaringBitmap;
 
 use super::{ENTRY_WORDS, SECTION, TRAILER_BYTES, ValueHash, hash_string};
 use crate::FormatError;
 use crate::segment::bytes_view::{array, check_starts};
-
-/// From this many rows on, a bit per row of the segment is cheaper than
-/// sorting them.
-const BITS_ROWS_MIN: usize = 4096;
 
 /// The index of an open segment.
 #[derive(Clone, Copy)]
@@ -21,14 +19,14 @@ pub(in crate::segment) struct MetadataIndex<'a> {
 }
 
 /// The arrays of one field.
-struct Field<'a> {
+pub(super) struct Field<'a> {
     hashes: &'a [ValueHash],
     starts: &'a [u64],
     string_rows: &'a [u32],
     numbers: &'a [f64],
-    number_rows: &'a [u32],
+    pub(super) number_rows: &'a [u32],
     /// Rows that have the field, that have true, that have false.
-    bitmaps: [&'a [u8]; 3],
+    pub(super) bitmaps: [&'a [u8]; 3],
 }
 
 impl<'a> MetadataIndex<'a> {
@@ -86,44 +84,12 @@ impl<'a> MetadataIndex<'a> {
         Ok(())
     }
 
-    /// Rows whose metadata matches `filter`; a row without metadata is one
-    /// with no fields.
-    pub(in crate::segment) fn matching(&self, filter: &Filter) -> RoaringBitmap {
-        match filter {
-            Filter::And(parts) => {
-                let mut rows = self.all();
-                for part in parts {
-                    if rows.is_empty() {
-                        break;
-                    }
-                    rows &= self.matching(part);
-                }
-                rows
-            }
-            Filter::Or(parts) => {
-                parts.iter().fold(RoaringBitmap::new(), |rows, part| rows | self.matching(part))
-            }
-            Filter::Not(part) => self.all() - self.matching(part),
-            Filter::In(name, values) => {
-                self.field(name).map(|field| field.equal_to(values, self.rows)).unwrap_or_default()
-            }
-            Filter::Compare(name, comparison, right) => self
-                .field(name)
-                .map(|field| collect(&[field.compared(*comparison, *right)], self.rows))
-                .unwrap_or_default(),
-            Filter::Exists(name) => {
-                self.field(name).map(|field| field.bitmap(0, self.rows)).unwrap_or_default()
-            }
-        }
+    /// Rows of the segment.
+    pub(super) fn rows(&self) -> u32 {
+        self.rows
     }
 
-    fn all(&self) -> RoaringBitmap {
-        let mut rows = RoaringBitmap::new();
-        rows.insert_range(0..self.rows);
-        rows
-    }
-
-    fn field(&self, name: &str) -> Option<Field<'a>> {
+    pub(super) fn field(&self, name: &str) -> Option<Field<'a>> {
         let at = self
             .directory
             .binary_search_by(|entry| {
@@ -173,68 +139,41 @@ impl<'a> Field<'a> {
         })
     }
 
-    fn equal_to(&self, values: &[FilterValue], rows: u32) -> RoaringBitmap {
-        let (mut lists, mut found) = (Vec::new(), RoaringBitmap::new());
-        for value in values {
-            match value {
-                FilterValue::String(text) => lists.push(self.with_string(text)),
-                FilterValue::Number(number) => lists.push(self.with_number(*number)),
-                FilterValue::Bool(truth) => found |= self.bitmap(if *truth { 1 } else { 2 }, rows),
-            }
-        }
-        found | collect(&lists, rows)
-    }
-
-    fn with_string(&self, text: &str) -> &'a [u32] {
+    pub(super) fn with_string(&self, text: &str) -> &'a [u32] {
         match self.hashes.binary_search(&hash_string(text)) {
             Ok(at) => &self.string_rows[self.starts[at] as usize..self.starts[at + 1] as usize],
             Err(_) => &[],
         }
     }
 
-    fn with_number(&self, number: f64) -> &'a [u32] {
+    pub(super) fn with_number(&self, number: f64) -> &'a [u32] {
         let first = self.numbers.partition_point(|&value| value < number);
         let count = self.numbers[first..].partition_point(|&value| value == number);
         &self.number_rows[first..first + count]
     }
 
-    /// Rows whose number stands so to `right`.
-    fn compared(&self, comparison: Comparison, right: f64) -> &'a [u32] {
+    /// Where in `number_rows` the rows stand whose number stands so to `right`.
+    pub(super) fn compared(&self, comparison: Comparison, right: f64) -> Range<usize> {
         if right.is_nan() {
-            return &[];
+            return 0..0;
         }
         let below = self.numbers.partition_point(|&value| value < right);
         let up_to = self.numbers.partition_point(|&value| value <= right);
         match comparison {
-            Comparison::Greater => &self.number_rows[up_to..],
-            Comparison::GreaterOrEqual => &self.number_rows[below..],
-            Comparison::Less => &self.number_rows[..below],
-            Comparison::LessOrEqual => &self.number_rows[..up_to],
+            Comparison::Greater => up_to..self.numbers.len(),
+            Comparison::GreaterOrEqual => below..self.numbers.len(),
+            Comparison::Less => 0..below,
+            Comparison::LessOrEqual => 0..up_to,
         }
     }
 
     /// One of the bitmaps. `verify` finds one that does not read, which only
     /// a faulty writer makes; here it is empty.
-    fn bitmap(&self, which: usize, rows: u32) -> RoaringBitmap {
-        let mut bitmap = RoaringBitmap::deserialize_from(self.bitmaps[which]).unwrap_or_default();
-        bitmap.remove_range(rows..);
-        bitmap
+    pub(super) fn bitmap(&self, which: usize) -> RoaringBitmap {
+        RoaringBitmap::deserialize_from(self.bitmaps[which]).unwrap_or_default()
     }
 }
 
 fn damaged(found: String, expected: &str) -> FormatError {
     FormatError::damaged(SECTION, found, expected)
-}
-
-/// The rows of all lists that are below `rows`.
-fn collect(lists: &[&[u32]], rows: u32) -> RoaringBitmap {
-    let inside = lists.iter().flat_map(|list| list.iter().copied()).filter(|&row| row < rows);
-    if lists.iter().map(|list| list.len()).sum::<usize>() >= BITS_ROWS_MIN {
-        let mut bits = vec![0_u8; rows.div_ceil(8) as usize];
-        inside.for_each(|row| bits[(row / 8) as usize] |= 1 << (row % 8));
-        return RoaringBitmap::from_lsb0_bytes(0, &bits);
-    }
-    let mut sorted: Vec<u32> = inside.collect();
-    sorted.sort_unstable();
-    sorted.into_iter().collect()
 }
