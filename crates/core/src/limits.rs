@@ -83,7 +83,7 @@ pub const EXACT_ROWS_MAX: u32 = 20_000;
 /// (ours).
 pub const FILTER_SETS_MAX: usize = 64;
 /// Bytes for each of its rows that a segment's kept sets take (ours).
-pub const FILTER_SETS_BYTES_PER_ROW: usize = 2;
+pub const FILTER_SETS_BYTES_PER_ROW: usize = 4;
 /// Records a memtable holds before it is flushed (ours): every query reads all.
 pub const MEMTABLE_ROWS_MAX: usize = 5_000;
 /// Bytes a memtable holds before it is flushed (ours).

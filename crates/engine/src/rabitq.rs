@@ -230,6 +230,12 @@ impl<'a> Block<'a> {
         u32::from_le_bytes(self.rows[place])
     }
 
+    /// What the bound of a place is below its estimate, for a width of 1.
+    pub(crate) fn error(&self, place: usize) -> f32 {
+        let (numbers, _) = self.factors.as_chunks::<4>();
+        f32::from_le_bytes(numbers[2 * BLOCK_ROWS + place])
+    }
+
     /// Computes lower bounds; a bit for each place whose bound does not reach
     /// the threshold.
     pub(crate) fn bounds(

@@ -89,7 +89,7 @@ impl Namespace {
                 return (Vec::new(), SearchStats::default());
             }
             let only = filter.map(|filter| live.segment.matching(filter));
-            live.segment.search(wanted, &live.deleted, only.as_ref())
+            live.segment.search(wanted, &live.deleted, only.as_deref())
         };
         let answers: Vec<(Vec<Scored>, SearchStats)> = match segments {
             [one] => vec![search(one)],

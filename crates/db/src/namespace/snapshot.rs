@@ -95,7 +95,9 @@ impl Snapshot {
         let segments = self.segments.iter();
         Matching {
             tables: tables.collect(),
-            segments: segments.map(|live| live.segment.matching(filter) - &*live.deleted).collect(),
+            segments: segments
+                .map(|live| live.segment.matching(filter).to_bitmap() - &*live.deleted)
+                .collect(),
         }
     }
 

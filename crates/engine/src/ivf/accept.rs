@@ -15,8 +15,8 @@ pub struct Accept<'a> {
     pub contains: &'a dyn Fn(u32) -> bool,
     /// The part of all rows that may, as far as is known.
     pub part: f32,
-    /// The rows that may be found, and perhaps others, by cell. With it no
-    /// codes are read: the rows of the cells are scored one by one.
+    /// The rows that may be found, and perhaps others, by cell: where a cell has
+    /// few they are scored, and its codes are not read.
     pub lists: Option<&'a CellLists>,
 }
 

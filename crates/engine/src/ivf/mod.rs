@@ -52,7 +52,7 @@ use crossbill_core::{IndexShape, Metric};
 
 pub use accept::{Accept, CellLists};
 pub use build::{build_ivf, index_bytes_per_row};
-pub(crate) use plan::Way;
+pub(crate) use plan::is_worth_listing;
 pub use search::Ivf;
 
 use crate::rabitq::Form;

@@ -1,5 +1,5 @@
-//! Which way to the nearest rows is the cheapest, by the bytes of memory that
-//! each would read.
+//! What it takes to find rows, and which way to them is the cheapest, by the
+//! bytes of memory that each would read.
 
 use super::Effort;
 use super::search::Ivf;
@@ -14,18 +14,18 @@ const RECALL_OF_PROBES: f32 = 0.99;
 const RECALL_SCALED: f32 = 0.95;
 /// What a row read by itself costs beside its own bytes: waiting for it.
 const ROW_LATENCY_BYTES: f32 = 128.0;
+/// Bytes of a centroid that are read for each of its components: rounded ones
+/// of three cells, and one in full.
+const CENTROID_BYTES: f32 = 7.0;
 /// Rows that are scored for each one wanted where codes are read.
 const SCORED_PER_WANTED: f32 = 4.0;
 
-/// How to find the nearest of the rows that a filter leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Score each of them.
-    Each,
-    /// Score those of the nearest cells.
-    Lists,
-    /// Read the codes of the nearest cells.
-    Codes,
+/// Where at most one row in so many may be found, rows by cell are worth making.
+const LISTED_ROWS_SHARE: u64 = 16;
+
+/// Whether the rows that a filter leaves are few enough to be sorted by cell.
+pub(crate) fn is_worth_listing(matching: u64, rows: u32) -> bool {
+    matching <= u64::from(rows) / LISTED_ROWS_SHARE
 }
 
 impl Ivf {
@@ -45,26 +45,41 @@ impl Ivf {
         }
     }
 
-    /// The cheapest way to `wanted` of `matching` rows of a segment of `rows`.
-    pub(crate) fn way(&self, effort: Effort, wanted: usize, matching: u64, rows: u32) -> Way {
-        let (matching, rows) = (matching as f32, rows as f32);
+    /// Whether `wanted` of `matching` rows of a segment of `rows` are found
+    /// sooner by way of the index than by scoring all that match.
+    pub(crate) fn is_worth_reading(
+        &self,
+        effort: Effort,
+        wanted: usize,
+        matching: u64,
+        rows: u32,
+    ) -> bool {
         let cells = self.cells.len() as f32;
-        let reach = self.reach(effort, wanted as f32 * rows / matching.max(1.0));
+        let (all, matched) = (rows as f32, matching as f32);
+        let reach = self.reach(effort, wanted as f32 * all / matched.max(1.0));
         let probes = (reach.probes as f32).min(cells);
         let part = probes / cells.max(1.0);
-        let padded = self.space.padded();
-        let code = block_bytes(padded) as f32 / BLOCK_ROWS as f32;
-        let vector = (self.space.mean().len() * size_of::<f32>()) as f32 + ROW_LATENCY_BYTES;
-        let ranking = cells * code + probes * (3 * padded + padded * size_of::<f32>()) as f32;
-        let each = matching * vector;
-        let lists = ranking + matching * part * vector;
-        let codes = ranking + rows * part * code + wanted as f32 * SCORED_PER_WANTED * vector;
-        if each <= lists && each <= codes {
-            Way::Each
-        } else if lists <= codes {
-            Way::Lists
-        } else {
-            Way::Codes
+        let ranking =
+            cells * self.code_bytes() + probes * self.space.padded() as f32 * CENTROID_BYTES;
+        let scored = wanted as f32 * SCORED_PER_WANTED * self.vector_bytes();
+        let mut reading = all * part * self.code_bytes() + scored;
+        if is_worth_listing(matching, rows) {
+            reading = reading.min(matched * part * self.vector_bytes());
         }
+        ranking + reading < matched * self.vector_bytes()
+    }
+
+    /// Whether the few rows of a cell that may be found are scored rather than
+    /// the codes of all `rows` read.
+    pub(super) fn is_worth_scoring(&self, few: usize, rows: usize) -> bool {
+        few as f32 * self.vector_bytes() <= rows as f32 * self.code_bytes()
+    }
+
+    fn code_bytes(&self) -> f32 {
+        block_bytes(self.space.padded()) as f32 / BLOCK_ROWS as f32
+    }
+
+    fn vector_bytes(&self) -> f32 {
+        (self.space.mean().len() * size_of::<f32>()) as f32 + ROW_LATENCY_BYTES
     }
 }

@@ -14,10 +14,64 @@ use crate::topk::{from_ordered, to_ordered};
 
 /// Rows gathered before they are scored.
 const BATCH: usize = 384;
+/// Rows from lists gathered before they are scored.
+const LISTED_BATCH: usize = 64;
+/// Rows from lists whose distances tell where others lie in their cells.
+const LOOKED_AT_MIN: f64 = 32.0;
 /// Rows scored at a time, those of the lowest bounds first.
 const STRIDE: usize = 12;
 /// How many rows before its score is computed a row is called near.
 const AHEAD: usize = 6;
+/// What was taken from lists of accepted rows rather than from codes.
+#[derive(Default)]
+struct Listed {
+    cells: Vec<ListedCell>,
+    /// Rows to be scored: the number of the cell in the high half.
+    rows: Vec<u64>,
+    /// How far the distances of rows lie beyond where those of their cells
+    /// begin: how many were looked at, their sum, the sum of their squares.
+    beyond: [f64; 3],
+}
+
+struct ListedCell {
+    /// What the distances of its rows begin with.
+    base: f32,
+    /// All its rows.
+    rows: usize,
+    /// Those that may be accepted.
+    listed: usize,
+}
+
+impl Listed {
+    fn look_at(&mut self, beyond: f64) {
+        if beyond.is_finite() {
+            let [count, sum, squares] = &mut self.beyond;
+            (*count, *sum, *squares) = (*count + 1.0, *sum + beyond, *squares + beyond * beyond);
+        }
+    }
+
+    /// About how many rows lie below a distance: accepted ones, and all.
+    fn nearer_than(&self, distance: f32) -> [f64; 2] {
+        let [count, sum, squares] = self.beyond;
+        if count == 0.0 {
+            return [0.0; 2];
+        }
+        let mean = sum / count;
+        let deviation = (squares / count - mean * mean).max(0.0).sqrt();
+        let mut nearer = [0.0; 2];
+        for cell in &self.cells {
+            let room = f64::from(distance - cell.base) - mean;
+            // About the normal distribution's.
+            let part = 1.0 / (1.0 + (-1.7 * room / deviation).exp());
+            if !part.is_nan() {
+                nearer[0] += part * cell.listed as f64;
+                nearer[1] += part * cell.rows as f64;
+            }
+        }
+        nearer
+    }
+}
+
 /// One search while it reads lists.
 pub(super) struct Scan<'a> {
     pub(super) ivf: &'a Ivf,
@@ -35,15 +89,10 @@ pub(super) struct Scan<'a> {
     /// Rows that may be among the nearest: the lower bound in the high half,
     /// the row in the low one.
     found: Vec<u64>,
-    /// Lower bounds below the threshold, of rows that are accepted in the first
-    /// and of others in the second.
-    near: [Vec<u32>; 2],
-    /// Where rows are taken from lists: for each cell what the distances of its
-    /// rows begin with, and its rows, accepted or not.
-    cells: Vec<(f32, u32)>,
-    /// What the distances of scored rows from lists are beyond that, in all.
-    beyond: f64,
-    scored: u32,
+    /// Distances below the threshold, as codes estimate them: of accepted rows
+    /// in the first, of others in the second.
+    near: [Vec<f32>; 2],
+    listed: Listed,
     lower: [f32; BLOCK_ROWS],
 }
 
@@ -72,9 +121,7 @@ impl<'a> Scan<'a> {
             threshold,
             found,
             near: Default::default(),
-            cells: Vec::new(),
-            beyond: 0.0,
-            scored: 0,
+            listed: Listed::default(),
             lower,
         };
         scan.threshold = scan.worst();
@@ -83,7 +130,7 @@ impl<'a> Scan<'a> {
 
     /// Whether as many rows were found as are wanted.
     pub(super) fn is_full(&self) -> bool {
-        self.top.len() + self.found.len() >= self.top.k()
+        self.top.len() + self.found.len() + self.listed.rows.len() >= self.top.k()
     }
 
     /// How many rows, accepted or not, are about as near as the wanted ones.
@@ -97,16 +144,16 @@ impl<'a> Scan<'a> {
         if self.threshold.is_infinite() {
             return usual;
         }
-        let found = if accept.lists.is_some() {
-            // All rows of a cell are counted where most are nearer.
-            let beyond = (self.beyond / f64::from(self.scored.max(1))) as f32;
-            let nearer = self.cells.iter().filter(|cell| cell.0 + beyond < self.threshold);
-            nearer.map(|cell| cell.1 as f32).sum()
+        let [accepted, all] = self.listed.nearer_than(self.threshold);
+        let [own, others] = [0, 1].map(|which| self.near[which].len() as f64);
+        let part = (accepted + own) / (all + own + others);
+        if part > 0.0 {
+            // Rows beyond the usual number come before the wanted ones, which
+            // are harder to find than so many rows are on average.
+            usual + 2.0 * (wanted / part as f32 - usual).max(0.0)
         } else {
-            let [accepted, others] = [0, 1].map(|which| self.near[which].len() as f32);
-            wanted * (accepted + others) / accepted.max(1.0)
-        };
-        usual.max(found)
+            usual
+        }
     }
 
     /// Brings the first block of a list near.
@@ -130,10 +177,14 @@ impl<'a> Scan<'a> {
             Form::NegativeDot => self.base - ranked.product,
         };
         if let Some(lists) = self.accept.and_then(|accept| accept.lists) {
-            let cell = (self.cells.len() as u64) << 32;
-            self.cells.push((base, rows as u32));
-            self.found.extend(lists.of(ranked.cell).iter().map(|&row| cell | u64::from(row)));
-            return;
+            let listed = lists.of(ranked.cell);
+            // Of a cell without any only the rows' distances are of interest: where
+            // those are not known from other cells yet, codes tell.
+            let tells = !listed.is_empty() || self.listed.beyond[0] >= LOOKED_AT_MIN;
+            if tells && self.ivf.is_worth_scoring(listed.len(), rows) {
+                self.take(base, rows, listed);
+                return;
+            }
         }
         let padded = self.ivf.space.padded();
         let mut terms = self.placed.code.terms(base, ranked.square_distance, certainty);
@@ -150,7 +201,8 @@ impl<'a> Scan<'a> {
             while wanted != 0 {
                 let place = wanted.trailing_zeros() as usize;
                 wanted &= wanted - 1;
-                self.offer(self.lower[place], block.row(place));
+                let lower = self.lower[place];
+                self.offer(lower, lower + block.error(place) * terms.width, block.row(place));
             }
             if self.found.len() >= BATCH && self.is_full() {
                 self.settle();
@@ -159,12 +211,24 @@ impl<'a> Scan<'a> {
         self.stats.codes_scanned = self.stats.codes_scanned.saturating_add(rows as u32);
     }
 
-    fn offer(&mut self, lower: f32, row: u32) {
+    /// Takes the rows of a cell from a list.
+    fn take(&mut self, base: f32, rows: usize, listed: &[u32]) {
+        let cell = (self.listed.cells.len() as u64) << 32;
+        self.listed.cells.push(ListedCell { base, rows, listed: listed.len() });
+        self.listed.rows.extend(listed.iter().map(|&row| cell | u64::from(row)));
+        if self.listed.rows.len() >= LISTED_BATCH {
+            self.score_listed();
+        }
+    }
+
+    fn offer(&mut self, lower: f32, estimate: f32, row: u32) {
         // A row of which nothing is known comes before all others.
         let key = if lower.is_nan() { 0 } else { to_ordered(lower) };
         if let Some(accept) = self.accept {
             let is_accepted = (accept.contains)(row);
-            self.near[usize::from(!is_accepted)].push(key);
+            if estimate <= self.threshold {
+                self.near[usize::from(!is_accepted)].push(estimate);
+            }
             if !is_accepted {
                 return;
             }
@@ -174,11 +238,8 @@ impl<'a> Scan<'a> {
 
     /// Scores what was gathered, as far as its bounds leave anything to gain.
     pub(super) fn settle(&mut self) {
+        self.score_listed();
         let mut found = std::mem::take(&mut self.found);
-        if self.accept.is_some_and(|accept| accept.lists.is_some()) {
-            self.score_each(&found);
-            found.clear();
-        }
         let mut rest = &mut found[..];
         while !rest.is_empty() {
             let stride = STRIDE.max(self.top.k() - self.top.len()).min(rest.len());
@@ -200,30 +261,30 @@ impl<'a> Scan<'a> {
         found.clear();
         self.found = found;
         self.threshold = self.worst();
-        let limit = to_ordered(self.threshold);
-        self.near.iter_mut().for_each(|near| near.retain(|&key| key <= limit));
+        let limit = self.threshold;
+        self.near.iter_mut().for_each(|near| near.retain(|&estimate| estimate <= limit));
     }
 
-    /// Scores rows from lists.
-    fn score_each(&mut self, rows: &[u64]) {
+    fn score_listed(&mut self) {
+        let mut rows = std::mem::take(&mut self.listed.rows);
         rows.iter().take(AHEAD).for_each(|&entry| self.scores.prefetch(entry as u32));
         for (at, &entry) in rows.iter().enumerate() {
             if let Some(&next) = rows.get(at + AHEAD) {
                 self.scores.prefetch(next as u32);
             }
-            let row = entry as u32;
+            let (row, cell) = (entry as u32, (entry >> 32) as usize);
             if self.accept.is_some_and(|accept| !(accept.contains)(row)) {
                 continue;
             }
             let score = self.scores.score(row);
             self.top.push(row, score);
-            let beyond = distance_of(self.ivf.metric, score) - self.cells[(entry >> 32) as usize].0;
-            if beyond.is_finite() {
-                self.beyond += f64::from(beyond);
-                self.scored += 1;
-            }
+            let beyond = distance_of(self.ivf.metric, score) - self.listed.cells[cell].base;
+            self.listed.look_at(f64::from(beyond));
+            self.stats.reranked += 1;
         }
-        self.stats.reranked = self.stats.reranked.saturating_add(rows.len() as u32);
+        rows.clear();
+        self.listed.rows = rows;
+        self.threshold = self.worst();
     }
 
     fn score(&mut self, rows: &[u64]) {

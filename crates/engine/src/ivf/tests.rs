@@ -116,6 +116,13 @@ impl<'a> Index<'a> {
         (top.into_sorted().iter().map(|scored| scored.row).collect(), stats)
     }
 
+    /// Accepts the rows for which `contains` holds.
+    fn accept<'b>(&self, contains: &'b dyn Fn(u32) -> bool) -> Accept<'b> {
+        let count = (0..self.rows.rows()).filter(|&row| contains(row)).count();
+        let part = count as f32 / self.rows.rows() as f32;
+        Accept { contains, part, lists: None }
+    }
+
     /// The mean recall over the queries.
     fn recall(
         &self,
@@ -128,7 +135,7 @@ impl<'a> Index<'a> {
         let mut wanted = 0;
         for query in queries.values.chunks_exact(queries.dimension) {
             let expected = self.rows.exact(self.metric, query, k, accept);
-            let (got, _) = self.search(query, k, effort, Some(&accept));
+            let (got, _) = self.search(query, k, effort, Some(self.accept(&accept)));
             let got: BTreeSet<u32> = got.into_iter().collect();
             found += expected.iter().filter(|row| got.contains(row)).count();
             wanted += expected.len();
@@ -185,8 +192,71 @@ fn recall_holds_for_many_results_and_under_filters() {
         // Fewer accepted rows than wanted: all of them are found.
         let rare = |row: u32| row % 10_000 == 7;
         for effort in [Effort::Recall(0.9), Effort::Probes(1)] {
-            let (found, _) = index.search(QUERIES.row(3), 10, effort, Some(&rare));
+            let (found, _) = index.search(QUERIES.row(3), 10, effort, Some(index.accept(&rare)));
             assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), [7, 10_007, 20_007].into());
+        }
+    }
+}
+
+/// Rows by the one of a few rows that is nearest, and for each query which.
+fn regions(metric: Metric, count: u32) -> (Vec<u32>, Vec<u32>) {
+    let nearest = |vector: &[f32]| {
+        let mut top = TopK::new(metric, 1);
+        exact::scan(metric, vector, (0..count).map(|row| (row, LARGE.row(row))), &mut top);
+        top.into_sorted()[0].row
+    };
+    let of = |rows: &Rows| rows.values.chunks_exact(rows.dimension).map(nearest).collect();
+    (of(&LARGE), of(&QUERIES))
+}
+
+/// Filters that depend on where a row lies: the query's own neighbourhood
+/// matches, or everything but it, or other neighbourhoods, with and without
+/// the rows by cell.
+#[test]
+fn recall_holds_under_filters_that_depend_on_the_place() {
+    let chance: Vec<u64> = {
+        let mut rng = Seed(77).rng();
+        (0..LARGE.rows()).map(|_| rng.below(100)).collect()
+    };
+    for index in &*INDEXES {
+        let metric = index.metric;
+        let (of_rows, of_queries) = regions(metric, 25);
+        let step = |row: u32, own: u32| (of_rows[row as usize] + 25 - own) % 25;
+        type Holds<'a> = Box<dyn Fn(u32, u32) -> bool + 'a>;
+        let cases: [(&str, Holds<'_>); 6] = [
+            ("own region", Box::new(|row, own| step(row, own) == 0)),
+            ("all but the own", Box::new(|row, own| step(row, own) != 0)),
+            ("three others", Box::new(|row, own| (3..6).contains(&step(row, own)))),
+            ("one other", Box::new(|row, own| step(row, own) == 7)),
+            (
+                "some, not in the own",
+                Box::new(|row, own| step(row, own) != 0 && chance[row as usize] < 5),
+            ),
+            (
+                "few in the own, all of another",
+                Box::new(|row, own| {
+                    step(row, own) == 9 || step(row, own) == 0 && chance[row as usize] < 2
+                }),
+            ),
+        ];
+        for (label, holds) in cases {
+            for listed in [false, true] {
+                let (mut right, mut wanted) = (0, 0);
+                for (query, &own) in QUERIES.values.chunks_exact(96).zip(&of_queries).take(80) {
+                    let contains = |row| holds(row, own);
+                    let rows: Vec<u32> = (0..LARGE.rows()).filter(|&row| contains(row)).collect();
+                    let postings = &index.sections.postings;
+                    let lists = listed.then(|| index.ivf.lists_of(postings, &rows));
+                    let accept = Accept { lists: lists.as_ref(), ..index.accept(&contains) };
+                    let expected = LARGE.exact(metric, query, 10, contains);
+                    let (found, _) = index.search(query, 10, Effort::Recall(0.95), Some(accept));
+                    assert!(found.iter().all(|&row| contains(row)));
+                    right += found.iter().filter(|row| expected.contains(row)).count();
+                    wanted += expected.len();
+                }
+                let recall = right as f64 / wanted as f64;
+                assert!(recall >= 0.95, "{metric:?}, {label}, listed {listed}: {recall}");
+            }
         }
     }
 }

@@ -114,10 +114,15 @@ pub(super) fn measure(
             } else {
                 quantile(&certainties, 1.0 - LOSS_OF_BOUND * (1.0 - recall))
             };
-            reaches.push(Reach {
+            let own = Reach {
                 probes: (rank + 1 + rank / 10).min(cells.len() as u32),
                 certainty: certainty.clamp(CERTAINTY.0, CERTAINTY.1),
-            });
+            };
+            // More results never take fewer cells; that fewer queries are asked
+            // for many may make it look so.
+            let fewer = level.checked_sub(1).map(|level| level * RECALLS.len() + place);
+            let probes = fewer.map_or(0, |fewer| reaches[fewer].probes).max(own.probes);
+            reaches.push(Reach { probes, ..own });
         }
     }
     Tuning { cells: cells.len() as u32, counts, recalls: RECALLS.to_vec(), reaches }

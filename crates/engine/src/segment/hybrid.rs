@@ -58,10 +58,9 @@ impl Segment {
         let bounded = hybrid.index.bounded(hybrid.sparse);
         stats.codes_scanned = stats.codes_scanned.saturating_add(bounded.len() as u32);
         let mut depth = query.top_k.saturating_mul(DENSE_FACTOR).max(DENSE_MIN);
-        while let Some((ivf, way)) = self.index_for(depth, query.effort, allowed) {
+        while let Some(ivf) = self.index_for(depth, query.effort, allowed) {
             let mut by_dense = TopK::new(Metric::DotProduct, depth);
-            *stats +=
-                self.search_index(ivf, way, hybrid.dense, query.effort, allowed, &mut by_dense);
+            *stats += self.search_index(ivf, hybrid.dense, query.effort, allowed, &mut by_dense);
             let floor = by_dense.worst();
             let mut rest = Rest::new(hybrid, allowed, by_dense, query.top_k);
             stats.reranked = stats.reranked.saturating_add(rest.listed.len() as u32);

@@ -2,7 +2,7 @@
 //! the next query with the same filter. A segment never changes, so a set
 //! never gets old; what was deleted since is no part of it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbill_core::limits::{FILTER_SETS_BYTES_PER_ROW, FILTER_SETS_MAX};
 use crossbill_core::{Filter, FilterValue};
@@ -107,7 +107,20 @@ impl MatchingCache {
         made
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+    /// The filters whose sets are kept, those asked for last at the end.
+    #[cfg(test)]
+    pub(super) fn kept_filters(&self) -> Vec<Filter> {
+        self.lock().sets.iter().map(|(filter, ..)| filter.clone()).collect()
+    }
+
+    /// Sets kept, and the bytes they count for.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize) {
+        let kept = self.lock();
+        (kept.sets.len(), kept.sets.iter().map(|(.., bytes)| bytes).sum())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         // Nothing that could panic leaves it half changed.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

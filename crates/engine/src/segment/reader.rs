@@ -29,7 +29,7 @@ pub struct Segment {
     pub(super) superseded: RoaringBitmap,
     pub(super) ivf: Option<Ivf>,
     checksum: u32,
-    matching: MatchingCache,
+    pub(super) matching: MatchingCache,
 }
 
 /// Where each section stands; (0, 0) for one that is not there.

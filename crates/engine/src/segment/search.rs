@@ -11,7 +11,7 @@ use super::layout::Kind;
 use super::matching::Matching;
 use super::sparse::{Collect, Lookup, Sparse};
 use crate::exact::VectorScores;
-use crate::ivf::Way;
+use crate::ivf::is_worth_listing;
 use crate::{Accept, Effort, Ivf, RowScores, Scored, SearchStats, TopK};
 
 /// Up to this many rows let through by a filter are scored one by one by their
@@ -120,22 +120,18 @@ impl Segment {
         (top.into_sorted(), stats)
     }
 
-    /// The vector index and how to use it, where it is worth its while.
+    /// The vector index, where it is worth its while.
     pub(super) fn index_for(
         &self,
         top_k: usize,
         effort: Effort,
         allowed: Allowed<'_>,
-    ) -> Option<(&Ivf, Way)> {
-        let ivf = self.ivf.as_ref()?;
-        if top_k as u64 >= allowed.count_max() / WANTED_ROWS_SHARE {
-            return None;
-        }
-        if allowed.only.is_none() {
-            return Some((ivf, Way::Codes));
-        }
-        let way = ivf.way(effort, top_k, allowed.count_max(), self.rows());
-        (way != Way::Each).then_some((ivf, way))
+    ) -> Option<&Ivf> {
+        let (ivf, matching) = (self.ivf.as_ref()?, allowed.count_max());
+        let many_wanted = top_k as u64 >= matching / WANTED_ROWS_SHARE;
+        let is_worth =
+            || allowed.only.is_none() || ivf.is_worth_reading(effort, top_k, matching, self.rows());
+        (!many_wanted && is_worth()).then_some(ivf)
     }
 
     /// Whether a filter leaves so few rows that they are scored one by one.
@@ -153,8 +149,8 @@ impl Segment {
         stats: &mut SearchStats,
     ) {
         self.check_dimension(dense);
-        if let Some((ivf, way)) = self.index_for(query.top_k, query.effort, allowed) {
-            *stats += self.search_index(ivf, way, dense, query.effort, allowed, top);
+        if let Some(ivf) = self.index_for(query.top_k, query.effort, allowed) {
+            *stats += self.search_index(ivf, dense, query.effort, allowed, top);
             return;
         }
         let vectors = self.vectors();
@@ -198,7 +194,6 @@ impl Segment {
     pub(super) fn search_index(
         &self,
         ivf: &Ivf,
-        way: Way,
         dense: &[f32],
         effort: Effort,
         allowed: Allowed<'_>,
@@ -208,7 +203,7 @@ impl Segment {
         let vectors = self.vectors();
         let scores = VectorScores::new(self.facts.shape.metric, dense, |row| vectors.get(row));
         let contains = |row| allowed.contains(row);
-        let lists = allowed.only.filter(|_| way == Way::Lists);
+        let lists = allowed.only.filter(|only| is_worth_listing(only.len(), allowed.rows));
         let accept = (!allowed.is_all()).then(|| Accept {
             contains: &contains,
             part: allowed.count_max() as f32 / allowed.rows as f32,

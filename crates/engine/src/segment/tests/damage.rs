@@ -6,7 +6,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::segment::SegmentQuery;
 use crate::segment::layout::{Kind, footer, read_footer};
 use crate::{Effort, FormatError};
 

@@ -4,8 +4,7 @@
 //! lean on them with both parts, or with the sparse part of another topic.
 
 use super::*;
-use crate::segment::SegmentQuery;
-use crate::{Effort, Scored, SearchStats, TopK, kernels};
+use crate::{Effort, TopK, kernels};
 
 const ROWS: usize = 12_000;
 const DIMENSION: u32 = 16;
@@ -86,7 +85,7 @@ fn recall(make: Make, filtered: bool) -> (f64, SearchStats) {
             top_k: 10,
             effort: Effort::Recall(0.95),
         };
-        let (found, stats) = segment.search(&query, &skip, only);
+        let (found, stats) = search(&segment, &query, &skip, only);
         all_stats += stats;
         let all = oracle(&records, &SegmentQuery { top_k: ROWS, ..query }, &skip, only);
         assert_eq!(found.len(), 10);

@@ -4,6 +4,7 @@
 
 mod answers;
 mod damage;
+mod filtered;
 mod hybrid;
 mod layout;
 
@@ -17,7 +18,8 @@ use crossbill_core::{
 };
 use roaring::RoaringBitmap;
 
-use super::{AlignedBytes, Segment, SegmentBuilder, SegmentOptions};
+use super::{AlignedBytes, Matching, Segment, SegmentBuilder, SegmentOptions, SegmentQuery};
+use crate::{Scored, SearchStats};
 
 /// Scratch files that are vectors.
 pub(super) struct Memory;
@@ -188,4 +190,15 @@ fn random_rows(rng: &mut Rng, rows: usize) -> RoaringBitmap {
 /// Rows that are the newest of their id.
 fn live_rows(records: &[Record]) -> HashMap<&str, u32> {
     records.iter().zip(0..).map(|(record, row)| (record.id.as_str(), row)).collect()
+}
+
+/// Searches among the rows of a bitmap.
+fn search(
+    segment: &Segment,
+    query: &SegmentQuery<'_>,
+    skip: &RoaringBitmap,
+    only: Option<&RoaringBitmap>,
+) -> (Vec<Scored>, SearchStats) {
+    let only = only.map(|rows| Matching::of_rows(segment.rows(), rows));
+    segment.search(query, skip, only.as_ref())
 }
