@@ -80,6 +80,6 @@ impl Ivf {
     }
 
     fn vector_bytes(&self) -> f32 {
-        (self.space.mean().len() * size_of::<f32>()) as f32 + ROW_LATENCY_BYTES
+        size_of_val(self.space.mean()) as f32 + ROW_LATENCY_BYTES
     }
 }
