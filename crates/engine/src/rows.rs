@@ -32,6 +32,11 @@ impl RowSet {
             .is_some_and(|word| word >> (row % WORD_BITS) & 1 == 1)
     }
 
+    /// Rows of the segment.
+    pub(crate) fn end(&self) -> u32 {
+        self.rows
+    }
+
     /// Rows in the set.
     pub(crate) fn len(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()

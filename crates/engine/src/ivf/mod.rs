@@ -38,6 +38,7 @@ mod assign;
 mod build;
 mod bytes;
 mod cells;
+mod listed;
 mod plan;
 mod scan;
 mod search;

@@ -2,9 +2,11 @@
 //!
 //! Rows whose lower bound is under the k-th best score so far are gathered,
 //! and scored as soon as there are a few: an early exact score keeps most of
-//! the later rows out.
+//! the later rows out. Of cells in which a filter leaves few rows those are
+//! scored instead.
 
 use super::cells::{Placed, Ranked};
+use super::listed::Listed;
 use super::search::Ivf;
 use super::{Accept, RowScores, SearchStats, distance_of};
 use crate::TopK;
@@ -16,61 +18,10 @@ use crate::topk::{from_ordered, to_ordered};
 const BATCH: usize = 384;
 /// Rows from lists gathered before they are scored.
 const LISTED_BATCH: usize = 64;
-/// Rows from lists whose distances tell where others lie in their cells.
-const LOOKED_AT_MIN: f64 = 32.0;
 /// Rows scored at a time, those of the lowest bounds first.
 const STRIDE: usize = 12;
 /// How many rows before its score is computed a row is called near.
 const AHEAD: usize = 6;
-/// What was taken from lists of accepted rows rather than from codes.
-#[derive(Default)]
-struct Listed {
-    cells: Vec<ListedCell>,
-    /// Rows to be scored: the number of the cell in the high half.
-    rows: Vec<u64>,
-    /// How far the distances of rows lie beyond where those of their cells
-    /// begin: how many were looked at, their sum, the sum of their squares.
-    beyond: [f64; 3],
-}
-
-struct ListedCell {
-    /// What the distances of its rows begin with.
-    base: f32,
-    /// All its rows.
-    rows: usize,
-    /// Those that may be accepted.
-    listed: usize,
-}
-
-impl Listed {
-    fn look_at(&mut self, beyond: f64) {
-        if beyond.is_finite() {
-            let [count, sum, squares] = &mut self.beyond;
-            (*count, *sum, *squares) = (*count + 1.0, *sum + beyond, *squares + beyond * beyond);
-        }
-    }
-
-    /// About how many rows lie below a distance: accepted ones, and all.
-    fn nearer_than(&self, distance: f32) -> [f64; 2] {
-        let [count, sum, squares] = self.beyond;
-        if count == 0.0 {
-            return [0.0; 2];
-        }
-        let mean = sum / count;
-        let deviation = (squares / count - mean * mean).max(0.0).sqrt();
-        let mut nearer = [0.0; 2];
-        for cell in &self.cells {
-            let room = f64::from(distance - cell.base) - mean;
-            // About the normal distribution's.
-            let part = 1.0 / (1.0 + (-1.7 * room / deviation).exp());
-            if !part.is_nan() {
-                nearer[0] += part * cell.listed as f64;
-                nearer[1] += part * cell.rows as f64;
-            }
-        }
-        nearer
-    }
-}
 
 /// One search while it reads lists.
 pub(super) struct Scan<'a> {
@@ -180,7 +131,7 @@ impl<'a> Scan<'a> {
             let listed = lists.of(ranked.cell);
             // Of a cell without any only the rows' distances are of interest: where
             // those are not known from other cells yet, codes tell.
-            let tells = !listed.is_empty() || self.listed.beyond[0] >= LOOKED_AT_MIN;
+            let tells = !listed.is_empty() || self.listed.is_known();
             if tells && self.ivf.is_worth_scoring(listed.len(), rows) {
                 self.take(base, rows, listed);
                 return;
@@ -213,9 +164,7 @@ impl<'a> Scan<'a> {
 
     /// Takes the rows of a cell from a list.
     fn take(&mut self, base: f32, rows: usize, listed: &[u32]) {
-        let cell = (self.listed.cells.len() as u64) << 32;
-        self.listed.cells.push(ListedCell { base, rows, listed: listed.len() });
-        self.listed.rows.extend(listed.iter().map(|&row| cell | u64::from(row)));
+        self.listed.take(base, rows, listed);
         if self.listed.rows.len() >= LISTED_BATCH {
             self.score_listed();
         }
@@ -278,8 +227,7 @@ impl<'a> Scan<'a> {
             }
             let score = self.scores.score(row);
             self.top.push(row, score);
-            let beyond = distance_of(self.ivf.metric, score) - self.listed.cells[cell].base;
-            self.listed.look_at(f64::from(beyond));
+            self.listed.look_at(cell, distance_of(self.ivf.metric, score));
             self.stats.reranked += 1;
         }
         rows.clear();

@@ -9,7 +9,7 @@ use crossbill_core::{Filter, FilterValue};
 use roaring::RoaringBitmap;
 
 use crate::Ivf;
-use crate::ivf::CellLists;
+use crate::ivf::{CellLists, is_worth_listing};
 use crate::rows::RowSet;
 
 /// The rows of one segment whose metadata matches a filter, superseded ones
@@ -63,6 +63,13 @@ impl Matching {
         &self.rows
     }
 
+    /// Bytes of memory held, those of the lists included that may come later.
+    fn bytes_max(&self) -> usize {
+        let is_listed = is_worth_listing(self.count, self.rows.end());
+        let listed = if is_listed { size_of::<u32>() * self.count as usize } else { 0 };
+        self.rows.bytes() + listed
+    }
+
     /// The rows by cell; `ivf` and `postings` are those of the segment.
     pub(super) fn lists(&self, ivf: &Ivf, postings: &[u8]) -> &CellLists {
         self.lists.get_or_init(|| ivf.lists_of(postings, &self.iter().collect::<Vec<u32>>()))
@@ -97,8 +104,7 @@ impl MatchingCache {
             return found;
         }
         let made = Arc::new(make());
-        // The rows by cell may come to it later.
-        let bytes = made.rows.bytes() + 4 * made.len() as usize + filter_bytes(filter);
+        let bytes = made.bytes_max() + filter_bytes(filter);
         if bytes <= self.bytes_max {
             let mut kept = self.lock();
             kept.push(filter.clone(), Arc::clone(&made), bytes);

@@ -12,15 +12,13 @@ use super::matching::Matching;
 use super::sparse::{Collect, Lookup, Sparse};
 use crate::exact::VectorScores;
 use crate::ivf::is_worth_listing;
-use crate::{Accept, Effort, Ivf, RowScores, Scored, SearchStats, TopK};
+use crate::{Accept, Effort, Ivf, Scored, SearchStats, TopK, exact};
 
 /// Up to this many rows let through by a filter are scored one by one by their
 /// sparse vectors.
 const FILTERED_ROWS_MIN: u64 = 5_000;
 /// So are those that are at most one row in this many.
 const FILTERED_ROWS_SHARE: u64 = 50;
-/// How many rows before its score is computed a row is called near.
-const AHEAD: usize = 6;
 /// A query that wants one row in this many or more scores them all.
 const WANTED_ROWS_SHARE: u64 = 8;
 
@@ -154,16 +152,10 @@ impl Segment {
             return;
         }
         let vectors = self.vectors();
-        let scores = VectorScores::new(self.facts.shape.metric, dense, |row| vectors.get(row));
-        let (mut rows, mut ahead) = (allowed.iter(), allowed.iter());
-        ahead.by_ref().take(AHEAD).for_each(|row| scores.prefetch(row));
-        for row in rows.by_ref() {
-            if let Some(next) = ahead.next() {
-                scores.prefetch(next);
-            }
-            top.push(row, scores.score(row));
-            stats.reranked = stats.reranked.saturating_add(1);
-        }
+        let mut scored = 0_u32;
+        let rows = allowed.iter().inspect(|_| scored += 1).map(|row| (row, vectors.get(row)));
+        exact::scan(self.facts.shape.metric, dense, rows, top);
+        stats.reranked = stats.reranked.saturating_add(scored);
     }
 
     /// Few rows are scored one by one, many by way of their bounds.
