@@ -3,7 +3,7 @@
 //! on one thread. For profiling; the figures that are reported come from
 //! `bench/`.
 //!
-//! `filtered METRIC base.npy queries.npy SEGMENT` builds the segment where the
+//! `filtered METRIC base.npy queries.npy SEGMENT [RECALL]` builds the segment where the
 //! file is not there yet. Records have a random number `n` below 1000 and in
 //! `near` the one of 64 records that is nearest to them.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
@@ -138,6 +138,7 @@ fn filters(near: usize, round: usize) -> Vec<(&'static str, Filter)> {
     let others = |count: usize| (1..=count).map(|step| (near + step * 5) % PIVOTS).collect();
     let not_own = Filter::Not(Box::new(near_to(vec![near])));
     vec![
+        ("all", below(2000.0)),
         ("n 50 %", below(500.0)),
         ("n 10 %", below(100.0)),
         ("n 5 %", below(50.0)),
@@ -213,12 +214,8 @@ fn main() {
         queries.iter().map(|query| nearest_pivot(metric, &pivots, query)).collect();
     let expected = truth(metric, &segment, &queries, &near);
 
-    let wanted = |query| SegmentQuery {
-        dense: Some(query),
-        sparse: None,
-        top_k: K,
-        effort: Effort::Recall(0.95),
-    };
+    let effort = Effort::Recall(arguments.get(4).map_or(0.95, |recall| recall.parse().unwrap()));
+    let wanted = |query| SegmentQuery { dense: Some(query), sparse: None, top_k: K, effort };
     let none = RoaringBitmap::new();
     let time = |work: &mut dyn FnMut(usize)| {
         let began = cpu_microseconds();

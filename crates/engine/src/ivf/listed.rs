@@ -1,9 +1,6 @@
 //! The rows that a search takes from lists of accepted rows, without reading
 //! codes, and how near all the other rows of those cells are likely to be.
 
-/// Rows whose distances tell where others lie in their cells.
-const LOOKED_AT_MIN: f64 = 32.0;
-
 /// What was taken from lists.
 #[derive(Default)]
 pub(super) struct Listed {
@@ -32,18 +29,18 @@ impl Listed {
         self.rows.extend(listed.iter().map(|&row| cell | u64::from(row)));
     }
 
-    /// Learns from the distance of a row.
-    pub(super) fn look_at(&mut self, cell: usize, distance: f32) {
-        let beyond = f64::from(distance - self.cells[cell].base);
+    /// What the distances of the rows of a cell taken from begin with.
+    pub(super) fn base(&self, cell: usize) -> f32 {
+        self.cells[cell].base
+    }
+
+    /// Learns from a row how far distances lie beyond what they begin with.
+    pub(super) fn look_at(&mut self, beyond: f32) {
         if beyond.is_finite() {
+            let beyond = f64::from(beyond);
             let [count, sum, squares] = &mut self.beyond;
             (*count, *sum, *squares) = (*count + 1.0, *sum + beyond, *squares + beyond * beyond);
         }
-    }
-
-    /// Whether enough rows were looked at to tell where others lie.
-    pub(super) fn is_known(&self) -> bool {
-        self.beyond[0] >= LOOKED_AT_MIN
     }
 
     /// About how many rows lie below a distance: accepted ones, and all.

@@ -129,10 +129,7 @@ impl<'a> Scan<'a> {
         };
         if let Some(lists) = self.accept.and_then(|accept| accept.lists) {
             let listed = lists.of(ranked.cell);
-            // Of a cell without any only the rows' distances are of interest: where
-            // those are not known from other cells yet, codes tell.
-            let tells = !listed.is_empty() || self.listed.is_known();
-            if tells && self.ivf.is_worth_scoring(listed.len(), rows) {
+            if self.ivf.is_worth_scoring(listed.len(), rows) {
                 self.take(base, rows, listed);
                 return;
             }
@@ -149,6 +146,8 @@ impl<'a> Scan<'a> {
                 wanted &= (1 << left) - 1;
             }
             left = left.saturating_sub(BLOCK_ROWS);
+            // One row of each block tells of those that are taken from no list.
+            self.listed.look_at(self.lower[0] + block.error(0) * terms.width - base);
             while wanted != 0 {
                 let place = wanted.trailing_zeros() as usize;
                 wanted &= wanted - 1;
@@ -227,7 +226,8 @@ impl<'a> Scan<'a> {
             }
             let score = self.scores.score(row);
             self.top.push(row, score);
-            self.listed.look_at(cell, distance_of(self.ivf.metric, score));
+            let distance = distance_of(self.ivf.metric, score);
+            self.listed.look_at(distance - self.listed.base(cell));
             self.stats.reranked += 1;
         }
         rows.clear();

@@ -96,16 +96,26 @@ pub(super) fn measure(
     let mut reaches: Vec<Reach> = Vec::with_capacity(counts.len() * RECALLS.len());
     for (level, &count) in counts.iter().enumerate() {
         let deep = || measured.iter().filter(|m| m.ranks.len() >= count as usize);
-        let mut ranks: Vec<u32> =
-            deep().flat_map(|m| m.ranks[..count as usize].iter().copied()).collect();
-        ranks.sort_unstable();
+        let ranks = ranks_of(&measured, count, count);
+        // The same queries with fewer results: few are asked for many, and may
+        // be easier than the others.
+        let fewer = level.checked_sub(1).map(|level| ranks_of(&measured, counts[level], count));
         let mut certainties: Vec<f32> = deep()
             .filter(|m| m.is_certain)
             .flat_map(|m| m.certainties[level].iter().copied())
             .collect();
         certainties.sort_unstable_by(f32::total_cmp);
         for (place, recall) in RECALLS.into_iter().enumerate() {
-            let rank = quantile(&ranks, 1.0 - LOSS_OF_CELLS * (1.0 - recall));
+            let part = 1.0 - LOSS_OF_CELLS * (1.0 - recall);
+            let rank = quantile(&ranks, part);
+            let probes = match &fewer {
+                None => rank + 1 + rank / 10,
+                Some(fewer) => {
+                    let before = reaches[(level - 1) * RECALLS.len() + place].probes;
+                    let growth = (rank + 1) as f32 / (quantile(fewer, part) + 1) as f32;
+                    (before as f32 * growth.max(1.0)).ceil() as u32
+                }
+            };
             let certainty = if certainties.is_empty() {
                 // So deep no neighbours are certain: the most that those
                 // further up need.
@@ -114,18 +124,23 @@ pub(super) fn measure(
             } else {
                 quantile(&certainties, 1.0 - LOSS_OF_BOUND * (1.0 - recall))
             };
-            let own = Reach {
-                probes: (rank + 1 + rank / 10).min(cells.len() as u32),
+            reaches.push(Reach {
+                probes: probes.min(cells.len() as u32),
                 certainty: certainty.clamp(CERTAINTY.0, CERTAINTY.1),
-            };
-            // More results never take fewer cells; that fewer queries are asked
-            // for many may make it look so.
-            let fewer = level.checked_sub(1).map(|level| level * RECALLS.len() + place);
-            let probes = fewer.map_or(0, |fewer| reaches[fewer].probes).max(own.probes);
-            reaches.push(Reach { probes, ..own });
+            });
         }
     }
     Tuning { cells: cells.len() as u32, counts, recalls: RECALLS.to_vec(), reaches }
+}
+
+/// Ranks of the cells of the first `count` neighbours of all that have `deep`,
+/// ascending.
+fn ranks_of(measured: &[Measured], count: u32, deep: u32) -> Vec<u32> {
+    let deep = measured.iter().filter(|m| m.ranks.len() >= deep as usize);
+    let mut ranks: Vec<u32> =
+        deep.flat_map(|m| m.ranks[..count as usize].iter().copied()).collect();
+    ranks.sort_unstable();
+    ranks
 }
 
 /// The smallest value that `part` of the sorted ones do not exceed.
