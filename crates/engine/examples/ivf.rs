@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::hint::black_box;
 
-use crossbill_core::{IndexShape, Metric, Seed, VectorType};
+use crossbill_core::{IndexShape, Metric, Seed};
 use crossbill_engine::exact::VectorScores;
 use crossbill_engine::{Effort, Ivf, RowSource, SearchStats, TopK, build_ivf};
 use roaring::RoaringBitmap;
@@ -82,7 +82,7 @@ fn main() {
     let (k, threads) = (number(4, 10), number(5, 1));
     let dimension = base.columns;
     let (values, asked, nearest) = (base.floats(), queries.floats(), truth.numbers());
-    let shape = IndexShape { dimension: dimension as u32, metric, vector_type: VectorType::Dense };
+    let shape = IndexShape::dense(dimension as u32, metric);
     let source = Rows(&values, dimension);
 
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -20,7 +20,6 @@ pub use ivf::{
     Effort, Ivf, IvfSections, RowScores, RowSource, SearchStats, build_ivf, index_bytes_per_row,
 };
 pub use segment::{
-    AlignedBytes, BuildError, BuiltSegment, PartBytes, Segment, SegmentBuilder, SegmentOptions,
-    SegmentQuery,
+    AlignedBytes, BuildError, BuiltSegment, Segment, SegmentBuilder, SegmentOptions, SegmentQuery,
 };
 pub use topk::{Scored, TopK};

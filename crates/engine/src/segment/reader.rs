@@ -4,17 +4,16 @@
 //! everything that reading relies on, so that no bytes make a read panic;
 //! after that all but a few small structures stays in the file's bytes.
 
-use crossbill_core::{Filter, IndexShape, Metadata, Record, SparseVector, VectorType};
+use crossbill_core::{Filter, IndexShape, Metadata, PartBytes, Record, SparseVector, VectorType};
 use roaring::RoaringBitmap;
 
-use super::PartBytes;
 use super::bytes_view::{check_starts, checked, view};
 use super::facts::Facts;
 use super::ids::{IdBytes, Ids};
 use super::layout::{Kind, read_footer};
 use super::metadata_index::MetadataIndex;
 use super::sparse::{Sparse, SparseBytes};
-use super::writer::BLOCK_BYTES;
+use super::vectors::{Vectors, check_vectors};
 use crate::{FormatError, Ivf};
 
 /// An open segment; cheap to share behind an `Arc`. Calls that take a row
@@ -104,7 +103,10 @@ impl Segment {
         let (sections, checksum) = Sections::read(file)?;
         sections.check_presence(&[Kind::Facts], true)?;
         let facts = Facts::from_bytes(sections.of(file, Kind::Facts))?;
-        check_vectors(file, &sections, &facts)?;
+        let dense = facts.shape.vector_type == VectorType::Dense;
+        sections.check_presence(&[Kind::Vectors, Kind::VectorBlocks], dense)?;
+        let blocks = sections.of(file, Kind::VectorBlocks);
+        check_vectors(&facts, sections.of(file, Kind::Vectors), blocks)?;
         let superseded = check_ids(file, &sections, &facts)?;
         let sparse =
             [Kind::SparseOffsets, Kind::SparseEntries, Kind::SparseTerms, Kind::SparseBounds];
@@ -142,9 +144,9 @@ impl Segment {
     }
 
     /// The dense vector of `row`; empty in a sparse index.
-    pub fn vector(&self, row: u32) -> &[f32] {
+    pub fn vector(&self, row: u32) -> Vec<f32> {
         assert!(row < self.rows(), "row {row} of a segment of {} rows", self.rows());
-        self.vectors().get(row)
+        self.vectors().decoded(row)
     }
 
     /// The sparse vector of `row`, where it has one.
@@ -169,7 +171,7 @@ impl Segment {
     pub fn record(&self, row: u32) -> Record {
         Record {
             id: self.id(row).to_owned(),
-            values: self.vector(row).to_vec(),
+            values: self.vector(row),
             sparse: self.sparse(row),
             metadata: self
                 .metadata_json(row)
@@ -212,8 +214,7 @@ impl Segment {
     }
 
     pub(super) fn vectors(&self) -> Vectors<'_> {
-        let dimension = self.facts.shape.dimension as usize;
-        Vectors { values: view(self.section(Kind::Vectors)), dimension }
+        Vectors::of(&self.facts.shape, self.section(Kind::Vectors))
     }
 
     pub(super) fn sparse_part(&self) -> Option<Sparse<'_>> {
@@ -234,37 +235,6 @@ impl std::fmt::Debug for Segment {
             .field("checksum", &self.checksum)
             .finish_non_exhaustive()
     }
-}
-
-/// The dense vectors of a segment.
-#[derive(Clone, Copy)]
-pub(super) struct Vectors<'a> {
-    values: &'a [f32],
-    dimension: usize,
-}
-
-impl<'a> Vectors<'a> {
-    pub(super) fn get(&self, row: u32) -> &'a [f32] {
-        &self.values[row as usize * self.dimension..][..self.dimension]
-    }
-}
-
-fn check_vectors(file: &[u8], sections: &Sections, facts: &Facts) -> Result<(), FormatError> {
-    let dense = facts.shape.vector_type == VectorType::Dense;
-    sections.check_presence(&[Kind::Vectors, Kind::VectorBlocks], dense)?;
-    let vectors: &[f32] = checked("vectors", sections.of(file, Kind::Vectors))?;
-    let blocks: &[u32] = checked("vector blocks", sections.of(file, Kind::VectorBlocks))?;
-    let expected = u64::from(facts.rows) * u64::from(facts.shape.dimension);
-    if vectors.len() as u64 != expected {
-        let found = format!("{} values", vectors.len());
-        return Err(FormatError::damaged("vectors", found, expected.to_string()));
-    }
-    let expected = size_of_val(vectors).div_ceil(BLOCK_BYTES);
-    if blocks.len() != expected {
-        let found = format!("{} blocks", blocks.len());
-        return Err(FormatError::damaged("vector blocks", found, expected.to_string()));
-    }
-    Ok(())
 }
 
 fn check_ids(

@@ -9,8 +9,7 @@ use super::Segment;
 use super::hybrid::Hybrid;
 use super::layout::Kind;
 use super::sparse::{Collect, Lookup, Sparse};
-use crate::exact::VectorScores;
-use crate::{Effort, Ivf, Scored, SearchStats, TopK, exact};
+use crate::{Effort, Ivf, RowScores, Scored, SearchStats, TopK};
 
 /// Up to this many rows let through by a filter are scored one by one.
 const FILTERED_ROWS_MIN: u64 = 5_000;
@@ -100,9 +99,12 @@ impl Segment {
         }
         match (dense, query.sparse, self.sparse_part()) {
             (Some(dense), Some(vector), Some(index)) => {
-                let (vectors, lookup) = (self.vectors(), Lookup::new(vector));
-                let hybrid = Hybrid { dense, sparse: vector, lookup, vectors, index };
-                self.search_hybrid(&hybrid, query, allowed, &mut top, &mut stats);
+                self.check_dimension(dense);
+                self.vectors().with_scores(dense, |products| {
+                    let lookup = Lookup::new(vector);
+                    let hybrid = Hybrid { dense, products, sparse: vector, lookup, index };
+                    self.search_hybrid(&hybrid, query, allowed, &mut top, &mut stats);
+                });
             }
             // No row has a sparse vector: its part of every sum is 0.
             (Some(dense), _, _) => self.search_dense(dense, query, allowed, &mut top, &mut stats),
@@ -136,13 +138,13 @@ impl Segment {
     ) {
         self.check_dimension(dense);
         if let Some(ivf) = self.index_for(query.top_k, allowed) {
-            *stats += self.search_index(ivf, dense, query.effort, allowed, top);
+            *stats += self.vectors().with_scores(dense, |scores| {
+                self.search_index(ivf, dense, scores, query.effort, allowed, top)
+            });
             return;
         }
-        let vectors = self.vectors();
         let mut scored = 0_u32;
-        let rows = allowed.iter().inspect(|_| scored += 1).map(|row| (row, vectors.get(row)));
-        exact::scan(self.facts.shape.metric, dense, rows, top);
+        self.vectors().scan(dense, allowed.iter().inspect(|_| scored += 1), top);
         stats.reranked = stats.reranked.saturating_add(scored);
     }
 
@@ -175,17 +177,16 @@ impl Segment {
         &self,
         ivf: &Ivf,
         dense: &[f32],
+        scores: &dyn RowScores,
         effort: Effort,
         allowed: Allowed<'_>,
         top: &mut TopK,
     ) -> SearchStats {
         let postings = self.section(Kind::IvfPostings);
-        let vectors = self.vectors();
-        let scores = VectorScores::new(self.facts.shape.metric, dense, |row| vectors.get(row));
         let accept = |row| row < allowed.rows && allowed.contains(row);
         let accept: Option<&dyn Fn(u32) -> bool> =
             if allowed.is_all() { None } else { Some(&accept) };
-        let found = ivf.search(postings, dense, effort, accept, &scores, top);
+        let found = ivf.search(postings, dense, effort, accept, scores, top);
         SearchStats { segments: 0, ..found }
     }
 

@@ -6,6 +6,7 @@ mod answers;
 mod damage;
 mod hybrid;
 mod layout;
+mod storage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use crossbill_core::{
     Comparison, Filter, FilterValue, IndexShape, Metadata, MetadataValue, Metric, Record,
-    RecordBatch, Rng, ScratchBytes, ScratchFile, ScratchSpace, Seed, SparseVector, VectorType,
+    RecordBatch, Rng, ScratchBytes, ScratchFile, ScratchSpace, Seed, SparseVector, StoredBytes,
+    VectorStorage, VectorType,
 };
 use roaring::RoaringBitmap;
 
