@@ -1,16 +1,20 @@
 //! Port for the bytes of a stored part: they are looked at where they lie, a
-//! memory map or a buffer, and those that are not needed for now can be let
-//! go.
+//! memory map or a buffer, or copied out.
 
-use std::ops::Range;
+use std::io;
 use std::sync::Arc;
 
 /// Bytes at rest. They stay the same for as long as anyone holds them.
 pub trait StoredBytes: AsRef<[u8]> + Send + Sync {
-    /// Says that these bytes are not needed for now, so that they need not
-    /// take memory. They can be read as before, only slower the first time.
-    fn release(&self, range: Range<usize>) {
-        let _ = range;
+    /// Fills `buffer` with the bytes from `offset` on. Where they are mapped
+    /// into memory this reads around the map, so that it does not make them
+    /// part of the process's own memory.
+    ///
+    /// # Panics
+    /// May panic where there are not as many bytes.
+    fn read_at(&self, offset: usize, buffer: &mut [u8]) -> io::Result<()> {
+        buffer.copy_from_slice(&self.as_ref()[offset..offset + buffer.len()]);
+        Ok(())
     }
 }
 

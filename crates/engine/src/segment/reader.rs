@@ -25,6 +25,8 @@ pub struct Segment {
     pub(super) superseded: RoaringBitmap,
     pub(super) ivf: Option<Ivf>,
     checksum: u32,
+    /// Rows whose vectors are read where they are mapped.
+    resident_rows: u32,
 }
 
 /// Where each section stands; (0, 0) for one that is not there.
@@ -63,6 +65,11 @@ impl Sections {
 
     pub(super) fn has(&self, kind: Kind) -> bool {
         self.0[kind as usize].0 != 0
+    }
+
+    /// Offset and length of a section.
+    pub(super) fn place(&self, kind: Kind) -> (usize, usize) {
+        self.0[kind as usize]
     }
 
     pub(super) fn of<'a>(&self, file: &'a [u8], kind: Kind) -> &'a [u8] {
@@ -115,7 +122,17 @@ impl Segment {
         }
         check_metadata(file, &sections, facts.rows)?;
         let ivf = open_ivf(file, &sections, &facts)?;
-        Ok(Segment { bytes, sections, facts, superseded, ivf, checksum })
+        let resident_rows = facts.rows;
+        Ok(Segment { bytes, sections, facts, superseded, ivf, checksum, resident_rows })
+    }
+
+    /// Sets how many bytes of the full vectors may become part of the
+    /// process's memory; the others are copied each time they are needed.
+    /// Without this, all may.
+    pub fn set_resident_vectors(&mut self, bytes: u64) {
+        let row_bytes = self.facts.shape.row_bytes().max(1) as u64;
+        let rows = u32::try_from(bytes / row_bytes).unwrap_or(u32::MAX);
+        self.resident_rows = rows.min(self.facts.rows);
     }
 
     /// The index's shape.
@@ -214,7 +231,13 @@ impl Segment {
     }
 
     pub(super) fn vectors(&self) -> Vectors<'_> {
-        Vectors::of(&self.facts.shape, self.section(Kind::Vectors))
+        Vectors {
+            shape: &self.facts.shape,
+            part: &*self.bytes,
+            place: self.sections.place(Kind::Vectors),
+            resident_rows: self.resident_rows,
+            rows: self.rows(),
+        }
     }
 
     pub(super) fn sparse_part(&self) -> Option<Sparse<'_>> {

@@ -94,6 +94,37 @@ fn searches_find_what_is_nearest_among_encoded_vectors() {
     }
 }
 
+/// Whatever part of the vectors is read in the map, answers are the same.
+#[test]
+fn vectors_answer_alike_wherever_they_are_read() {
+    let mut rng = Seed(5).rng();
+    let only: RoaringBitmap = (0..900).filter(|row| row % 10 < 7).collect();
+    for storage in VectorStorage::ALL {
+        for (exact_rows_max, sparse) in [(u32::MAX, false), (100, false), (100, true)] {
+            let shape = IndexShape::dense(12, Metric::DotProduct).stored_as(storage);
+            let records = rounded(clustered(&mut rng, &shape, 900), storage);
+            let mut segment = open(&build(shape, exact_rows_max, &records, 99, 2)).unwrap();
+            let (dense, terms) = (random_dense(&mut rng, 12), random_sparse(&mut rng));
+            let query = SegmentQuery {
+                dense: Some(&dense),
+                sparse: sparse.then_some(&terms),
+                top_k: 10,
+                effort: Effort::Recall(0.99),
+            };
+            let answers = |segment: &Segment| {
+                let none = RoaringBitmap::new();
+                let found = segment.search(&query, &none, None);
+                (found, segment.search(&query, &none, Some(&only)), segment.record(899))
+            };
+            let expected = answers(&segment);
+            for rows in [0, 450, 899, 900] {
+                segment.set_resident_vectors(rows * shape.row_bytes() as u64);
+                assert_eq!(answers(&segment), expected, "{storage:?} {rows}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_unknown_encoding_is_refused() {
     let shape = IndexShape::dense(4, Metric::Euclidean).stored_as(VectorStorage::Int8);
