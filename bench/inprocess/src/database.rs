@@ -77,8 +77,7 @@ impl Store {
             memory_bytes,
             threads,
             memtable_rows: limits::MEMTABLE_ROWS_MAX,
-            resident_vectors_percent: resident_vectors
-                .unwrap_or(limits::RESIDENT_VECTORS_PERCENT),
+            resident_vectors_percent: resident_vectors.unwrap_or(limits::RESIDENT_VECTORS_PERCENT),
             // None behind the back of what is measured.
             merges_at_once: 0,
             merge_rate: limits::MERGE_RATE_BYTES,
@@ -99,8 +98,9 @@ impl Store {
     fn create(&self, dimension: u32, metric: &str, storage: &str) -> PyResult<()> {
         let metric = Metric::parse(metric)
             .ok_or_else(|| failed(format!("found the metric {metric:?}, expected a known one")))?;
-        let storage = VectorStorage::parse(storage)
-            .ok_or_else(|| failed(format!("found the storage {storage:?}, expected a known one")))?;
+        let storage = VectorStorage::parse(storage).ok_or_else(|| {
+            failed(format!("found the storage {storage:?}, expected a known one"))
+        })?;
         let new = NewIndex {
             name: IndexName::new(INDEX).map_err(failed)?,
             shape: IndexShape::dense(dimension, metric).stored_as(storage),

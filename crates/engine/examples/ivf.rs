@@ -11,9 +11,9 @@ use std::collections::HashSet;
 use std::hint::black_box;
 
 use crossbill_core::{IndexShape, Metric, Seed, VectorStorage};
-use crossbill_engine::exact::VectorScores;
+use crossbill_engine::exact::{FullVector, VectorScores};
 use crossbill_engine::kernels::StoredScorer;
-use crossbill_engine::{Effort, Ivf, RowScores, RowSource, SearchStats, TopK, build_ivf};
+use crossbill_engine::{Effort, Ivf, RowSource, SearchStats, TopK, build_ivf};
 use roaring::RoaringBitmap;
 
 /// Two-dimensional values of 4 or 8 bytes, row after row.
@@ -61,34 +61,46 @@ impl RowSource for Rows<'_> {
     }
 }
 
-/// Searches at one effort; the work, the neighbours found, and the seconds.
-fn run(
-    ivf: &Ivf,
-    postings: &[u8],
-    queries: &[(&[f32], &[i64])],
+/// Searches and what they are told.
+struct Bench<'a> {
+    ivf: &'a Ivf,
+    postings: &'a [u8],
+    queries: Vec<(&'a [f32], &'a [i64])>,
     k: usize,
-    recall: f32,
-    scores: &dyn for<'a> Fn(&'a [f32]) -> Box<dyn RowScores + 'a>,
     metric: Metric,
-) -> (SearchStats, usize, f64) {
-    let mut stats = SearchStats::default();
-    let (mut right, mut best) = (0, f64::INFINITY);
-    for round in 0..5 {
-        let began = cpu_seconds();
-        for (query, nearest) in queries {
-            let mut top = TopK::new(metric, k);
-            let effort = Effort::Recall(recall);
-            let own = ivf.search(postings, query, effort, None, &*scores(query), &mut top);
-            let found = black_box(top.into_sorted());
-            if round == 0 {
-                stats += own;
-                let nearest: HashSet<i64> = nearest[..k].iter().copied().collect();
-                right += found.iter().filter(|s| nearest.contains(&i64::from(s.row))).count();
+}
+
+impl Bench<'_> {
+    /// Searches at one effort and prints what came out.
+    fn run<V: FullVector>(&self, recall: f32, row: impl Fn(u32) -> V) {
+        let mut stats = SearchStats::default();
+        let (mut right, mut best) = (0, f64::INFINITY);
+        for round in 0..5 {
+            let began = cpu_seconds();
+            for (query, nearest) in &self.queries {
+                let mut top = TopK::new(self.metric, self.k);
+                let scores = VectorScores::new(self.metric, query, &row);
+                let effort = Effort::Recall(recall);
+                let own = self.ivf.search(self.postings, query, effort, None, &scores, &mut top);
+                let found = black_box(top.into_sorted());
+                if round == 0 {
+                    stats += own;
+                    let nearest: HashSet<i64> = nearest[..self.k].iter().copied().collect();
+                    right += found.iter().filter(|s| nearest.contains(&i64::from(s.row))).count();
+                }
             }
+            best = best.min(cpu_seconds() - began);
         }
-        best = best.min(cpu_seconds() - began);
+        let count = self.queries.len();
+        println!(
+            "aim {recall:5.3}: recall {:.4} {:7.1} us; {} cells {} codes {} reranked",
+            right as f64 / (count * self.k) as f64,
+            best / count as f64 * 1e6,
+            stats.cells_probed as usize / count,
+            stats.codes_scanned as usize / count,
+            stats.reranked as usize / count,
+        );
     }
-    (stats, right, best)
 }
 
 /// What all threads spent computing, which other work on the machine changes
@@ -136,27 +148,15 @@ fn main() {
     let ivf = Ivf::open(&shape, source.rows(), centroids, postings, &sections.tuning).unwrap();
 
     let scorer = StoredScorer::new(storage);
-    let row = |row: u32| scorer.row(&encoded[row as usize * row_bytes..][..row_bytes]);
-    let scores = |query| -> Box<dyn RowScores + '_> {
-        match storage {
-            VectorStorage::F32 => Box::new(VectorScores::new(metric, query, |row| source.row(row))),
-            _ => Box::new(VectorScores::new(metric, query, row)),
-        }
-    };
-    let queries: Vec<(&[f32], &[i64])> =
-        asked.chunks_exact(dimension).zip(nearest.chunks_exact(truth.columns)).collect();
+    let queries = asked.chunks_exact(dimension).zip(nearest.chunks_exact(truth.columns)).collect();
+    let bench = Bench { ivf: &ivf, postings, queries, k, metric };
     let chosen: Vec<f32> = arguments.iter().skip(7).map(|a| a.parse().unwrap()).collect();
     let ladder = [0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
     for &recall in if chosen.is_empty() { &ladder[..] } else { &chosen } {
-        let (stats, right, best) = run(&ivf, postings, &queries, k, recall, &scores, metric);
-        let count = queries.len();
-        println!(
-            "aim {recall:5.3}: recall {:.4} {:7.1} us; {} cells {} codes {} reranked",
-            right as f64 / (count * k) as f64,
-            best / count as f64 * 1e6,
-            stats.cells_probed as usize / count,
-            stats.codes_scanned as usize / count,
-            stats.reranked as usize / count,
-        );
+        match storage {
+            VectorStorage::F32 => bench.run(recall, |row| source.row(row)),
+            _ => bench
+                .run(recall, |row| scorer.row(&encoded[row as usize * row_bytes..][..row_bytes])),
+        }
     }
 }

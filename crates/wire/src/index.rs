@@ -5,9 +5,7 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
-use crossbill_core::{
-    Error, IndexName, IndexShape, Metric, Result, VectorStorage, VectorType,
-};
+use crossbill_core::{Error, IndexName, IndexShape, Metric, Result, VectorStorage, VectorType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -80,11 +78,7 @@ pub struct IndexPlan {
 impl CreateIndex {
     /// Checks the request in whichever dialect it speaks. A dense index that
     /// does not say how its vectors are kept keeps them as `storage`.
-    pub fn into_plan(
-        self,
-        version: ApiVersion<'_>,
-        storage: VectorStorage,
-    ) -> Result<IndexPlan> {
+    pub fn into_plan(self, version: ApiVersion<'_>, storage: VectorStorage) -> Result<IndexPlan> {
         for (field, value) in [
             ("source_collection", &self.source_collection),
             ("source_backup_id", &self.source_backup_id),

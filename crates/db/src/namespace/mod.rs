@@ -219,8 +219,8 @@ fn open_part(context: &IndexContext, name: &str) -> Result<Segment> {
             Err(error) => return Err(error.into()),
         }
     };
-    let mut segment = Segment::open(bytes)
-        .map_err(|error| Error::corrupt(format!("part {name}: {error}")))?;
+    let mut segment =
+        Segment::open(bytes).map_err(|error| Error::corrupt(format!("part {name}: {error}")))?;
     let raw = u64::from(segment.rows()) * u64::from(segment.shape().dimension) * RAW_BYTES;
     let allowed = raw / 100 * u64::from(context.env.resident_vectors_percent);
     segment.set_resident_vectors(allowed.max(RESIDENT_VECTORS_BYTES_MIN));

@@ -70,23 +70,22 @@ fn rounded_vectors_are_the_same_in_memory_and_in_segments() {
             let records = vec![record("a", &given, ""), record("b", &[9.0, 9.0, 9.0], "")];
             index.upsert(&namespace(""), records).unwrap();
             let values = Some(given.to_vec());
-            let update =
-                Update { id: "b".into(), values, sparse: None, set_metadata: None };
+            let update = Update { id: "b".into(), values, sparse: None, set_metadata: None };
             index.update(&namespace(""), update).unwrap();
         };
         everywhere(shape, fill, |index| {
             let found = index.fetch(&namespace(""), &["a".into(), "b".into()]).unwrap();
-            assert_eq!(found.iter().map(|record| &record.values).collect::<Vec<_>>(), [
-                &expected, &expected
-            ]);
+            assert_eq!(
+                found.iter().map(|record| &record.values).collect::<Vec<_>>(),
+                [&expected, &expected]
+            );
             let query = Query { include_values: true, ..by_vector(&expected, 2) };
             let answer = index.query(&namespace(""), &query).unwrap();
             assert_eq!(answer.matches[0].values.as_ref(), Some(&expected));
             assert_eq!(answer.matches[0].score, 0.0);
             // Rewritten with what is stored.
             let set_metadata = Some(Metadata::from_json(r#"{"x":1}"#).unwrap());
-            let update =
-                Update { id: "a".into(), values: None, sparse: None, set_metadata };
+            let update = Update { id: "a".into(), values: None, sparse: None, set_metadata };
             index.update(&namespace(""), update).unwrap();
         });
     }

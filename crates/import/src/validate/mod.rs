@@ -8,8 +8,8 @@ use std::ops::Range;
 use arrow_buffer::ScalarBuffer;
 use crossbill_core::limits::{QUOTED_CHARS_MAX, RECORD_ID_CHARS_MAX};
 use crossbill_core::{
-    IndexShape, Metadata, MetadataError, RecordBatch, SparseVector, VectorError, VectorStorage, VectorType,
-    check_record_id, check_stored,
+    IndexShape, Metadata, MetadataError, RecordBatch, SparseVector, VectorError, VectorStorage,
+    VectorType, check_record_id, check_stored,
 };
 use rayon::ThreadPool;
 use rayon::prelude::*;

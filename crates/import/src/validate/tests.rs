@@ -8,8 +8,8 @@ use arrow_array::builder::{Float64Builder, StructBuilder};
 use arrow_array::{Array, ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, StructArray};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields};
-use crossbill_core::{Metric, VectorStorage};
 use crossbill_core::limits::{METADATA_BYTES_MAX, REJECT_RECORD_BYTES_MAX, SPARSE_ENTRIES_MAX};
+use crossbill_core::{Metric, VectorStorage};
 
 use super::*;
 use crate::testing::{

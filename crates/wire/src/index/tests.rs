@@ -42,6 +42,7 @@ fn both_dialects_make_the_same_index() {
         answer(&classic),
         serde_json::json!({
             "name": "a", "metric": "cosine", "dimension": 3, "vector_type": "dense",
+            "vector_storage": "f16",
             "host": "http://127.0.0.1:5081",
             "status": {"ready": true, "state": "Ready"},
             "deletion_protection": "disabled",
@@ -89,7 +90,9 @@ fn vectors_are_kept_as_asked_or_as_the_server_says() {
     let spec = r#""spec":{"serverless":{"cloud":"aws","region":"x"}}"#;
     let schema = r#""schema":{"fields":{"_values":{"type":"dense_vector","dimension":3,
         "metric":"cosine"}}}"#;
-    for (version, fields) in [("2025-10", format!(r#""dimension":3,{spec}"#)), ("2026-07", schema.to_owned())] {
+    for (version, fields) in
+        [("2025-10", format!(r#""dimension":3,{spec}"#)), ("2026-07", schema.to_owned())]
+    {
         for (given, expected) in [("", "f16"), (r#","vector_storage":"int8""#, "int8")] {
             let plan = plan(version, &format!(r#"{{"name":"a",{fields}{given}}}"#)).unwrap();
             assert_eq!(plan.shape.storage.as_str(), expected);
