@@ -137,7 +137,8 @@ pub(crate) struct EngineArgs {
     pub(crate) default_vector_storage: StorageArg,
     /// Part of their raw size that full vectors may take of memory; the rest is read from disk
     #[arg(long, env = "CROSSBILL_RESIDENT_VECTORS", value_name = "PERCENT", hide_env_values = true,
-        default_value_t = RESIDENT_VECTORS_PERCENT, value_parser = clap::value_parser!(u8).range(0..=100))]
+        default_value_t = RESIDENT_VECTORS_PERCENT,
+        value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) resident_vectors: u8,
     /// Address of the object store that s3:// imports read from, for stores other than AWS
     #[arg(long, env = "CROSSBILL_S3_ENDPOINT", value_name = "URL", hide_env_values = true)]
