@@ -16,6 +16,8 @@ class Entry:
 
 PEERS = {
     "crossbill": Entry("crossbill"),
+    "crossbill-f16": Entry("crossbill", "f16"),
+    "crossbill-int8": Entry("crossbill", "int8"),
     "crossbill-rest": Entry("crossbill_rest", "plain"),
     "crossbill-sdk": Entry("crossbill_rest", "sdk"),
     "faiss-ivfpqfs": Entry("faiss", "ivfpqfs"),

@@ -1,5 +1,6 @@
 """Crossbill in process: the database of the server without the server, through its public API. The
-module is built from bench/inprocess of this tree."""
+module is built from bench/inprocess of this tree. Variants say how full vectors are kept; without
+one they are kept as f32."""
 
 from __future__ import annotations
 
@@ -47,11 +48,12 @@ class Peer(BasePeer):
         return {"crossbill": f"{self.module.VERSION} ({os.environ['CROSSBILL_BENCH_COMMIT']})"}
 
     def settings(self) -> str:
-        return f"defaults; memory limit {self.memory >> 20} MiB"
+        kept = f"vectors as {self.variant}" if self.variant else "defaults"
+        return f"{kept}; memory limit {self.memory >> 20} MiB"
 
     def build(self) -> dict[str, float]:
         self.use(self.threads)
-        self.store.create(self.data.dimension, self.data.metric)
+        self.store.create(self.data.dimension, self.data.metric, self.variant or "f32")
         done = self.store.import_from(Path(self.data.source).resolve().as_uri())
         if done.records != self.data.rows:
             raise ValueError(f"imported {done.records} records, expected {self.data.rows}")

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbill_core::{
-    Clock, Filter, IndexName, IndexShape, Metric, NamespaceName, RandomIds, SystemClock, limits,
+    Clock, Filter, IndexName, IndexShape, Metric, NamespaceName, RandomIds, SystemClock,
+    VectorStorage, limits,
 };
 use crossbill_db::{
     Database, DatabaseOptions, Effort, ErrorMode, ImportSettings, ImportStatus, Index, NewIndex,
@@ -57,9 +58,17 @@ pub(crate) struct Store {
 #[pymethods]
 impl Store {
     /// Opens the data directory, making it where it is missing. Memory is
-    /// shared out as the server does.
+    /// shared out as the server does. `resident_vectors` is the server's
+    /// setting, in percent.
     #[new]
-    fn open(py: Python<'_>, data: PathBuf, threads: usize, memory_bytes: u64) -> PyResult<Self> {
+    #[pyo3(signature = (data, threads, memory_bytes, resident_vectors=None))]
+    fn open(
+        py: Python<'_>,
+        data: PathBuf,
+        threads: usize,
+        memory_bytes: u64,
+        resident_vectors: Option<u8>,
+    ) -> PyResult<Self> {
         let clock = Arc::new(SystemClock::new());
         let policy =
             SourcePolicy { allow_dirs: vec![PathBuf::from("/")], ..SourcePolicy::default() };
@@ -68,6 +77,7 @@ impl Store {
             memory_bytes,
             threads,
             memtable_rows: limits::MEMTABLE_ROWS_MAX,
+            resident_vectors_percent: resident_vectors.unwrap_or(limits::RESIDENT_VECTORS_PERCENT),
             // None behind the back of what is measured.
             merges_at_once: 0,
             merge_rate: limits::MERGE_RATE_BYTES,
@@ -84,12 +94,16 @@ impl Store {
     }
 
     /// Makes the index.
-    fn create(&self, dimension: u32, metric: &str) -> PyResult<()> {
+    #[pyo3(signature = (dimension, metric, storage="f32"))]
+    fn create(&self, dimension: u32, metric: &str, storage: &str) -> PyResult<()> {
         let metric = Metric::parse(metric)
             .ok_or_else(|| failed(format!("found the metric {metric:?}, expected a known one")))?;
+        let storage = VectorStorage::parse(storage).ok_or_else(|| {
+            failed(format!("found the storage {storage:?}, expected a known one"))
+        })?;
         let new = NewIndex {
             name: IndexName::new(INDEX).map_err(failed)?,
-            shape: IndexShape::dense(dimension, metric),
+            shape: IndexShape::dense(dimension, metric).stored_as(storage),
             tags: Default::default(),
             deletion_protection: false,
             cloud: String::new(),

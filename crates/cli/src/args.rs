@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use crossbill_core::Metric;
+use crossbill_core::{Metric, VectorStorage};
 
 mod server;
 
@@ -103,6 +103,7 @@ pub(crate) enum IndexCommand {
 Examples:
   crossbill index create products --dimension 768 --metric cosine
   crossbill index create terms --sparse
+  crossbill index create products --dimension 768 --vector-storage f16
   crossbill index create products --dimension 768 --data ./crossbill-data")]
     Create {
         /// Name: lower case letters, digits and '-'
@@ -150,9 +151,33 @@ pub(crate) struct ShapeArgs {
     /// How vectors are compared; default: cosine
     #[arg(long, value_enum, conflicts_with = "sparse")]
     pub(crate) metric: Option<MetricArg>,
+    /// How full vectors are kept; less than f32 is smaller and a little less exact; default: as
+    /// --default-vector-storage says where the index is made
+    #[arg(long, value_enum, conflicts_with = "sparse")]
+    pub(crate) vector_storage: Option<StorageArg>,
     /// An index of sparse vectors
     #[arg(long)]
     pub(crate) sparse: bool,
+}
+
+/// How full vectors are kept, on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StorageArg {
+    F32,
+    F16,
+    Bf16,
+    Int8,
+}
+
+impl From<StorageArg> for VectorStorage {
+    fn from(storage: StorageArg) -> Self {
+        match storage {
+            StorageArg::F32 => VectorStorage::F32,
+            StorageArg::F16 => VectorStorage::F16,
+            StorageArg::Bf16 => VectorStorage::Bf16,
+            StorageArg::Int8 => VectorStorage::Int8,
+        }
+    }
 }
 
 /// A metric on the command line.

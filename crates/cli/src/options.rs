@@ -48,6 +48,7 @@ pub(crate) fn database(
         memory_bytes,
         threads,
         memtable_rows: MEMTABLE_ROWS_MAX,
+        resident_vectors_percent: engine.resident_vectors,
         merges_at_once: 1,
         merge_rate: engine.merge_rate.0,
         source_policy: policy,

@@ -14,6 +14,8 @@ mod metadata;
 mod names;
 mod scratch;
 mod seed;
+mod storage;
+mod stored_bytes;
 mod vector;
 
 pub use batch::{Record, RecordBatch, StringColumn};
@@ -25,4 +27,8 @@ pub use metadata::{Metadata, MetadataError, MetadataValue};
 pub use names::{IndexName, NameError, NamespaceName, check_record_id};
 pub use scratch::{ScratchBytes, ScratchFile, ScratchSpace};
 pub use seed::{Rng, Seed};
-pub use vector::{IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense};
+pub use storage::{VectorStorage, int8_parts};
+pub use stored_bytes::{PartBytes, StoredBytes};
+pub use vector::{
+    IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense, check_stored,
+};

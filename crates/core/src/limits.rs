@@ -88,6 +88,12 @@ pub const FILTER_SETS_BYTES_PER_ROW: usize = 4;
 pub const MEMTABLE_ROWS_MAX: usize = 5_000;
 /// Bytes a memtable holds before it is flushed (ours).
 pub const MEMTABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a segment's full vectors that may stay in memory, however small
+/// the part of them that the operator allows (ours).
+pub const RESIDENT_VECTORS_BYTES_MIN: u64 = 8 * 1024 * 1024;
+/// Percent of their raw size that full vectors may take of memory (ours;
+/// default, the operator may change it).
+pub const RESIDENT_VECTORS_PERCENT: u8 = 100;
 /// Bytes a second that merges write (ours; default, the operator may change it).
 pub const MERGE_RATE_BYTES: u64 = 200 * 1024 * 1024;
 /// Bytes of one write-ahead log frame (ours).

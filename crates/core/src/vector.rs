@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::VectorStorage;
 use crate::limits::SPARSE_ENTRIES_MAX;
 
 /// How two vectors are compared.
@@ -69,17 +70,32 @@ pub struct IndexShape {
     pub metric: Metric,
     /// Components of a dense vector; 0 in a sparse index.
     pub dimension: u32,
+    /// How full vectors are kept; `f32` in a sparse index.
+    #[serde(default)]
+    pub storage: VectorStorage,
 }
 
 impl IndexShape {
-    /// A dense index.
-    pub fn dense(dimension: u32, metric: Metric) -> Self {
-        Self { vector_type: VectorType::Dense, metric, dimension }
+    /// A dense index that keeps vectors as they come.
+    pub const fn dense(dimension: u32, metric: Metric) -> Self {
+        let storage = VectorStorage::F32;
+        Self { vector_type: VectorType::Dense, metric, dimension, storage }
     }
 
     /// A sparse index.
-    pub fn sparse() -> Self {
-        Self { vector_type: VectorType::Sparse, metric: Metric::DotProduct, dimension: 0 }
+    pub const fn sparse() -> Self {
+        let (metric, storage) = (Metric::DotProduct, VectorStorage::F32);
+        Self { vector_type: VectorType::Sparse, metric, dimension: 0, storage }
+    }
+
+    /// The same index with its full vectors kept so.
+    pub const fn stored_as(self, storage: VectorStorage) -> Self {
+        Self { storage, ..self }
+    }
+
+    /// Bytes of a full vector at rest.
+    pub fn row_bytes(&self) -> usize {
+        self.storage.row_bytes(self.dimension as usize)
     }
 
     /// Whether records may carry sparse values.
@@ -112,6 +128,30 @@ pub enum VectorError {
     /// All zero under cosine.
     #[error("all components are 0, expected at least one that is not (the metric is cosine)")]
     AllZero,
+    /// All zero under cosine once it is rounded.
+    #[error(
+        "all components are 0 as {}, expected at least one that is not (the metric is cosine)",
+        storage.as_str()
+    )]
+    RoundsToZero {
+        /// How the index keeps vectors.
+        storage: VectorStorage,
+    },
+    /// Larger than the index can keep.
+    #[error(
+        "component {position} is {value}, expected a magnitude of at most {} (the index keeps \
+         vectors as {})",
+        storage.magnitude_max(),
+        storage.as_str()
+    )]
+    TooLarge {
+        /// Place in the vector, from 0.
+        position: usize,
+        /// The value found.
+        value: f32,
+        /// How the index keeps vectors.
+        storage: VectorStorage,
+    },
     /// Sparse arrays of different length.
     #[error("sparse vector has {indices} indices and {values} values, expected the same number")]
     SparseLengths {
@@ -151,7 +191,8 @@ impl VectorError {
         match self {
             VectorError::Dimension { .. } => "E_DIMENSION",
             VectorError::NotFinite { .. } => "E_NOT_FINITE",
-            VectorError::AllZero => "E_ZERO_VECTOR",
+            VectorError::AllZero | VectorError::RoundsToZero { .. } => "E_ZERO_VECTOR",
+            VectorError::TooLarge { .. } => "E_VALUE_RANGE",
             VectorError::SparseLengths { .. } => "E_SPARSE_LENGTHS",
             VectorError::SparseEmpty => "E_SPARSE_EMPTY",
             VectorError::SparseTooLong { .. } => "E_SPARSE_TOO_LONG",
@@ -167,7 +208,28 @@ impl From<VectorError> for crate::Error {
     }
 }
 
-/// Checks a dense vector against the index's rules.
+/// Checks a dense vector that is to be stored: against the index's rules, and
+/// that it can be kept as the index keeps vectors. It is not rounded yet.
+pub fn check_stored(shape: &IndexShape, values: &[f32]) -> Result<(), VectorError> {
+    check_dense(shape, values)?;
+    let storage = shape.storage;
+    if storage == VectorStorage::F32 {
+        return Ok(());
+    }
+    let largest = values.iter().fold(0, |largest, value| largest.max(value.to_bits() << 1));
+    let largest = f32::from_bits(largest >> 1);
+    if largest > storage.magnitude_max() {
+        let is_too_large = |value: &f32| value.abs() > storage.magnitude_max();
+        let position = values.iter().position(is_too_large).unwrap_or_default();
+        return Err(VectorError::TooLarge { position, value: values[position], storage });
+    }
+    if shape.metric == Metric::Cosine && largest <= storage.zero_max() {
+        return Err(VectorError::RoundsToZero { storage });
+    }
+    Ok(())
+}
+
+/// Checks a dense vector, stored or asked for, against the index's rules.
 pub fn check_dense(shape: &IndexShape, values: &[f32]) -> Result<(), VectorError> {
     if values.len() != shape.dimension as usize {
         return Err(VectorError::Dimension { found: values.len(), expected: shape.dimension });
@@ -272,6 +334,28 @@ mod tests {
         let zero_is_fine = IndexShape::dense(1, Metric::Euclidean);
         assert_eq!(check_dense(&zero_is_fine, &[0.0]), Ok(()));
         assert_eq!(check_dense(&zero_is_fine, &[f32::MAX]), Ok(()));
+    }
+
+    #[test]
+    fn stored_vectors_keep_to_what_the_index_can_keep() {
+        let half = IndexShape::dense(2, Metric::Cosine).stored_as(VectorStorage::F16);
+        assert_eq!(check_stored(&half, &[65504.0, -1.0]), Ok(()));
+        assert_eq!(check_dense(&half, &[65536.0, 1.0]), Ok(()));
+        let error = check_stored(&half, &[1.0, -65536.0]).unwrap_err();
+        assert_eq!(
+            (error.code(), error.to_string().as_str()),
+            (
+                "E_VALUE_RANGE",
+                "component 1 is -65536, expected a magnitude of at most 65504 (the index keeps \
+                 vectors as f16)"
+            )
+        );
+        let error = check_stored(&half, &[1e-9, 0.0]).unwrap_err();
+        assert_eq!(error.code(), "E_ZERO_VECTOR");
+        let plain = IndexShape::dense(2, Metric::Cosine);
+        assert_eq!(check_stored(&plain, &[1e-9, f32::MAX]), Ok(()));
+        let euclidean = IndexShape::dense(1, Metric::Euclidean).stored_as(VectorStorage::F16);
+        assert_eq!(check_stored(&euclidean, &[1e-9]), Ok(()));
     }
 
     #[test]

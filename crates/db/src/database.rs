@@ -32,6 +32,10 @@ pub struct DatabaseOptions {
     pub threads: usize,
     /// Records that a namespace's memtable takes before it is flushed.
     pub memtable_rows: usize,
+    /// How many percent of their raw size (4 bytes a component) the full
+    /// vectors of a segment may take of the process's memory; the rest is read
+    /// from its file each time. At least 8 MiB may.
+    pub resident_vectors_percent: u8,
     /// Merges that run at once, in different namespaces. 0: none, as for imports.
     pub merges_at_once: usize,
     /// Bytes a second that merges write at most.

@@ -56,6 +56,9 @@ pub(crate) struct Env {
     pub(crate) policy: Arc<SourcePolicy>,
     /// How imports run.
     pub(crate) import: ImportSettings,
+    /// How many percent of their raw size the full vectors of a segment may
+    /// take of the process's memory.
+    pub(crate) resident_vectors_percent: u8,
     /// Rows a memtable holds before it is flushed.
     pub(crate) memtable_rows_max: usize,
     /// Bytes a memtable holds before it is flushed.
@@ -92,6 +95,7 @@ impl Env {
             wakes,
             policy: Arc::new(policy),
             import: options.import.clone(),
+            resident_vectors_percent: options.resident_vectors_percent,
             memtable_rows_max: options.memtable_rows,
             memtable_bytes_max: share.clamp(1 << 20, MEMTABLE_BYTES_MAX),
             memtables_bytes_max: share.saturating_mul(8).max(16 << 20),

@@ -2,14 +2,17 @@
 //! and searches it at a ladder of efforts, on one thread. For profiling; the
 //! figures that are reported come from `bench/`.
 //!
-//! `ivf METRIC base.npy queries.npy truth.npy [K [THREADS [RECALL…]]]`
+//! `ivf METRIC base.npy queries.npy truth.npy [K [THREADS [STORAGE [RECALL…]]]]`
+//!
+//! The truth is that of the vectors as they came, however they are stored.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 use std::collections::HashSet;
 use std::hint::black_box;
 
-use crossbill_core::{IndexShape, Metric, Seed, VectorType};
-use crossbill_engine::exact::VectorScores;
+use crossbill_core::{IndexShape, Metric, Seed, VectorStorage};
+use crossbill_engine::exact::{FullVector, VectorScores};
+use crossbill_engine::kernels::StoredScorer;
 use crossbill_engine::{Effort, Ivf, RowSource, SearchStats, TopK, build_ivf};
 use roaring::RoaringBitmap;
 
@@ -58,6 +61,48 @@ impl RowSource for Rows<'_> {
     }
 }
 
+/// Searches and what they are told.
+struct Bench<'a> {
+    ivf: &'a Ivf,
+    postings: &'a [u8],
+    queries: Vec<(&'a [f32], &'a [i64])>,
+    k: usize,
+    metric: Metric,
+}
+
+impl Bench<'_> {
+    /// Searches at one effort and prints what came out.
+    fn run<V: FullVector>(&self, recall: f32, row: impl Fn(u32) -> V) {
+        let mut stats = SearchStats::default();
+        let (mut right, mut best) = (0, f64::INFINITY);
+        for round in 0..5 {
+            let began = cpu_seconds();
+            for (query, nearest) in &self.queries {
+                let mut top = TopK::new(self.metric, self.k);
+                let scores = VectorScores::new(self.metric, query, &row);
+                let effort = Effort::Recall(recall);
+                let own = self.ivf.search(self.postings, query, effort, None, &scores, &mut top);
+                let found = black_box(top.into_sorted());
+                if round == 0 {
+                    stats += own;
+                    let nearest: HashSet<i64> = nearest[..self.k].iter().copied().collect();
+                    right += found.iter().filter(|s| nearest.contains(&i64::from(s.row))).count();
+                }
+            }
+            best = best.min(cpu_seconds() - began);
+        }
+        let count = self.queries.len();
+        println!(
+            "aim {recall:5.3}: recall {:.4} {:7.1} us; {} cells {} codes {} reranked",
+            right as f64 / (count * self.k) as f64,
+            best / count as f64 * 1e6,
+            stats.cells_probed as usize / count,
+            stats.codes_scanned as usize / count,
+            stats.reranked as usize / count,
+        );
+    }
+}
+
 /// What all threads spent computing, which other work on the machine changes
 /// less than the time on the wall.
 fn cpu_seconds() -> f64 {
@@ -81,8 +126,16 @@ fn main() {
     let number = |at: usize, or: usize| arguments.get(at).map_or(or, |a| a.parse().unwrap());
     let (k, threads) = (number(4, 10), number(5, 1));
     let dimension = base.columns;
-    let (values, asked, nearest) = (base.floats(), queries.floats(), truth.numbers());
-    let shape = IndexShape { dimension: dimension as u32, metric, vector_type: VectorType::Dense };
+    let (mut values, asked, nearest) = (base.floats(), queries.floats(), truth.numbers());
+    let shape = IndexShape::dense(dimension as u32, metric);
+    let storage = arguments.get(6).map_or(VectorStorage::F32, |a| VectorStorage::parse(a).unwrap());
+    values.chunks_exact_mut(dimension).for_each(|row| storage.round(row));
+    let row_bytes = storage.row_bytes(dimension);
+    let mut encoded = vec![0; values.len() / dimension * row_bytes];
+    for (row, values) in encoded.chunks_exact_mut(row_bytes).zip(values.chunks_exact(dimension)) {
+        storage.encode(values, row);
+    }
+    println!("vectors {} bytes as {}", encoded.len(), storage.as_str());
     let source = Rows(&values, dimension);
 
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -94,43 +147,16 @@ fn main() {
     println!("centroids {} postings {} bytes", centroids.len(), postings.len());
     let ivf = Ivf::open(&shape, source.rows(), centroids, postings, &sections.tuning).unwrap();
 
-    let chosen: Vec<f32> = arguments.iter().skip(6).map(|a| a.parse().unwrap()).collect();
+    let scorer = StoredScorer::new(storage);
+    let queries = asked.chunks_exact(dimension).zip(nearest.chunks_exact(truth.columns)).collect();
+    let bench = Bench { ivf: &ivf, postings, queries, k, metric };
+    let chosen: Vec<f32> = arguments.iter().skip(7).map(|a| a.parse().unwrap()).collect();
     let ladder = [0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
     for &recall in if chosen.is_empty() { &ladder[..] } else { &chosen } {
-        let mut stats = SearchStats::default();
-        let mut right = 0;
-        let mut best = f64::INFINITY;
-        for round in 0..5 {
-            let began = cpu_seconds();
-            for (query, nearest) in
-                asked.chunks_exact(dimension).zip(nearest.chunks_exact(truth.columns))
-            {
-                let mut top = TopK::new(metric, k);
-                let own = ivf.search(
-                    postings,
-                    query,
-                    Effort::Recall(recall),
-                    None,
-                    &VectorScores::new(metric, query, |row| source.row(row)),
-                    &mut top,
-                );
-                let found = black_box(top.into_sorted());
-                if round == 0 {
-                    stats += own;
-                    let nearest: HashSet<i64> = nearest[..k].iter().copied().collect();
-                    right += found.iter().filter(|s| nearest.contains(&i64::from(s.row))).count();
-                }
-            }
-            best = best.min(cpu_seconds() - began);
+        match storage {
+            VectorStorage::F32 => bench.run(recall, |row| source.row(row)),
+            _ => bench
+                .run(recall, |row| scorer.row(&encoded[row as usize * row_bytes..][..row_bytes])),
         }
-        let count = asked.len() / dimension;
-        println!(
-            "aim {recall:5.3}: recall {:.4} {:7.1} us; {} cells {} codes {} reranked",
-            right as f64 / (count * k) as f64,
-            best / count as f64 * 1e6,
-            stats.cells_probed as usize / count,
-            stats.codes_scanned as usize / count,
-            stats.reranked as usize / count,
-        );
     }
 }

@@ -3,25 +3,93 @@
 
 use crossbill_core::Metric;
 
-use crate::kernels;
+use crate::kernels::{self, StoredRow};
 use crate::{RowScores, TopK};
+
+/// A full vector, as it is or encoded. Calls panic where the query has not
+/// its dimension.
+pub trait FullVector: Copy {
+    /// The dot product with `query`.
+    fn dot(self, query: &[f32]) -> f32;
+    /// The squared Euclidean distance to `query`.
+    fn squared_l2(self, query: &[f32]) -> f32;
+    /// The dot product with `query`, and of the vector with itself.
+    fn dot_and_square(self, query: &[f32]) -> (f32, f32);
+    /// [`cosine_f64`] of `query` and the vector.
+    fn cosine_f64(self, query: &[f32]) -> f32;
+    /// Brings the vector near; a hint only.
+    fn prefetch(self);
+}
+
+impl FullVector for &[f32] {
+    #[inline]
+    fn dot(self, query: &[f32]) -> f32 {
+        kernels::dot(query, self)
+    }
+
+    #[inline]
+    fn squared_l2(self, query: &[f32]) -> f32 {
+        kernels::squared_l2(query, self)
+    }
+
+    #[inline]
+    fn dot_and_square(self, query: &[f32]) -> (f32, f32) {
+        kernels::dot_and_square(query, self)
+    }
+
+    fn cosine_f64(self, query: &[f32]) -> f32 {
+        cosine_f64(query, self)
+    }
+
+    #[inline]
+    fn prefetch(self) {
+        kernels::prefetch(self);
+    }
+}
+
+impl FullVector for StoredRow<'_> {
+    #[inline]
+    fn dot(self, query: &[f32]) -> f32 {
+        self.dot(query)
+    }
+
+    #[inline]
+    fn squared_l2(self, query: &[f32]) -> f32 {
+        self.squared_l2(query)
+    }
+
+    #[inline]
+    fn dot_and_square(self, query: &[f32]) -> (f32, f32) {
+        self.dot_and_square(query)
+    }
+
+    fn cosine_f64(self, query: &[f32]) -> f32 {
+        cosine_f64(query, &self.decoded(query.len()))
+    }
+
+    #[inline]
+    fn prefetch(self) {
+        kernels::prefetch(self.bytes());
+    }
+}
 
 /// The score of `vector` for `query` in the API's scale: cosine similarity
 /// (clamped to [-1, 1]), dot product, or squared Euclidean distance.
 /// `query_norm` is [`kernels::norm`] of the query; only cosine uses it.
-pub fn score(metric: Metric, query: &[f32], query_norm: f32, vector: &[f32]) -> f32 {
+#[inline]
+pub fn score<V: FullVector>(metric: Metric, query: &[f32], query_norm: f32, vector: V) -> f32 {
     match metric {
-        Metric::DotProduct => kernels::dot(query, vector),
-        Metric::Euclidean => kernels::squared_l2(query, vector),
+        Metric::DotProduct => vector.dot(query),
+        Metric::Euclidean => vector.squared_l2(query),
         Metric::Cosine => {
-            let (dot, square) = kernels::dot_and_square(query, vector);
+            let (dot, square) = vector.dot_and_square(query);
             let norms = query_norm * square.sqrt();
             // A product that left the range of f32 (or a zero query) is worth
             // the slower way.
             let cosine = if norms.is_normal() && dot.is_finite() {
                 dot / norms
             } else {
-                cosine_f64(query, vector)
+                vector.cosine_f64(query)
             };
             cosine.clamp(-1.0, 1.0)
         }
@@ -49,28 +117,28 @@ pub struct VectorScores<'a, F> {
     vector: F,
 }
 
-impl<'a, 'v, F: Fn(u32) -> &'v [f32]> VectorScores<'a, F> {
+impl<'a, V: FullVector, F: Fn(u32) -> V> VectorScores<'a, F> {
     /// Scores by `metric`; `vector` gives a row's full vector.
     pub fn new(metric: Metric, query: &'a [f32], vector: F) -> Self {
         Self { metric, query, query_norm: kernels::norm(query), vector }
     }
 }
 
-impl<'v, F: Fn(u32) -> &'v [f32]> RowScores for VectorScores<'_, F> {
+impl<V: FullVector, F: Fn(u32) -> V> RowScores for VectorScores<'_, F> {
     fn score(&self, row: u32) -> f32 {
         score(self.metric, self.query, self.query_norm, (self.vector)(row))
     }
 
     fn prefetch(&self, row: u32) {
-        kernels::prefetch((self.vector)(row));
+        (self.vector)(row).prefetch();
     }
 }
 
 /// Scores every row and offers it to `top`.
-pub fn scan<'a>(
+pub fn scan<V: FullVector>(
     metric: Metric,
     query: &[f32],
-    rows: impl Iterator<Item = (u32, &'a [f32])>,
+    rows: impl Iterator<Item = (u32, V)>,
     top: &mut TopK,
 ) {
     let query_norm = kernels::norm(query);
@@ -86,19 +154,20 @@ mod tests {
     #[test]
     fn scores_follow_their_definitions() {
         let (q, v) = ([3.0, 4.0], [4.0, 3.0]);
-        assert_eq!(score(Metric::DotProduct, &q, 5.0, &v), 24.0);
-        assert_eq!(score(Metric::Euclidean, &q, 5.0, &v), 2.0);
-        assert_eq!(score(Metric::Cosine, &q, 5.0, &v), 0.96);
+        assert_eq!(score(Metric::DotProduct, &q, 5.0, &v[..]), 24.0);
+        assert_eq!(score(Metric::Euclidean, &q, 5.0, &v[..]), 2.0);
+        assert_eq!(score(Metric::Cosine, &q, 5.0, &v[..]), 0.96);
     }
 
     #[test]
     fn cosine_survives_extreme_lengths() {
         for scale in [1e-30_f32, 1e-20, 1.0, 1e20, 1e30, f32::MAX / 8.0] {
             let q = [3.0 * scale, 4.0 * scale];
-            let cosine = score(Metric::Cosine, &q, kernels::norm(&q), &[4.0 * scale, 3.0 * scale]);
+            let cosine =
+                score(Metric::Cosine, &q, kernels::norm(&q), &[4.0 * scale, 3.0 * scale][..]);
             assert!((cosine - 0.96).abs() < 1e-6, "{scale}: {cosine}");
         }
-        assert_eq!(score(Metric::Cosine, &[0.0], 0.0, &[1.0]), 0.0);
+        assert_eq!(score(Metric::Cosine, &[0.0], 0.0, &[1.0][..]), 0.0);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use ivf::{
     index_bytes_per_row,
 };
 pub use segment::{
-    AlignedBytes, BuildError, BuiltSegment, Matching, PartBytes, Segment, SegmentBuilder,
-    SegmentOptions, SegmentQuery,
+    AlignedBytes, BuildError, BuiltSegment, Matching, Segment, SegmentBuilder, SegmentOptions,
+    SegmentQuery,
 };
 pub use topk::{Scored, TopK};

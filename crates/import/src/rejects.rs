@@ -13,8 +13,8 @@ use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
-use crossbill_core::{Error, Result, ScratchFile, ScratchSpace};
-use crossbill_store::{Key, LocalScratchFile, PartBytes, Root};
+use crossbill_core::{Error, PartBytes, Result, ScratchFile, ScratchSpace};
+use crossbill_store::{Key, LocalScratchFile, Root};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,

@@ -103,7 +103,7 @@ impl Call {
 
     /// The body as JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        self.json_by(serde_json::from_slice)
+        self.json_by(|body| serde_json::from_slice(body))
     }
 
     /// The body as JSON that `read` reads.

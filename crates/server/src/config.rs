@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbill_core::{Clock, IdSource, RandomIds, SystemClock, limits};
+use crossbill_core::{Clock, IdSource, RandomIds, SystemClock, VectorStorage, limits};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -60,6 +60,8 @@ pub struct ServerConfig {
     pub api_keys: Vec<ApiKey>,
     /// Lets the server listen beyond loopback without a key.
     pub insecure: bool,
+    /// How a new index keeps its full vectors where the request does not say.
+    pub vector_storage: VectorStorage,
     /// Bytes of a request's body, packed and unpacked.
     pub request_bytes_max: usize,
     /// Bytes of request bodies held at once; requests over it wait.
@@ -88,6 +90,7 @@ impl ServerConfig {
             public_address: None,
             api_keys: Vec::new(),
             insecure: false,
+            vector_storage: VectorStorage::F32,
             request_bytes_max: limits::REQUEST_BYTES_MAX,
             request_memory_bytes: 256 * 1024 * 1024,
             concurrent_requests_max: 256,

@@ -65,7 +65,7 @@ pub(crate) fn list_indexes(call: &Call) -> Answer {
 /// `POST /indexes`: the index is ready and listens when this answers.
 pub(crate) fn create_index(call: &Call) -> Answer {
     let request: CreateIndex = call.json()?;
-    let plan = request.into_plan(call.version())?;
+    let plan = request.into_plan(call.version(), call.shared.config.vector_storage)?;
     let name = match plan.name {
         Some(name) => name,
         None => {

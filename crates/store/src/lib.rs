@@ -25,7 +25,6 @@ pub use error::StoreError;
 pub use faults::{Fault, FaultOp, FaultPlan, FaultRule, FaultStore};
 pub use key::{Key, KeyError};
 pub use manifest::{ImportProgress, MANIFEST_KIND, Manifest, SegmentEntry, TaskCounts};
-pub use mmap::PartBytes;
 pub use root::{Root, RootOptions};
 pub use scratch::{LocalScratch, LocalScratchFile};
 pub use source::{

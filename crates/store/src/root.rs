@@ -9,16 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbill_core::{Clock, IdSource, limits};
+use crossbill_core::{Clock, IdSource, PartBytes, limits};
 use futures::stream::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 
 use crate::faults::{self, Fault, FaultOp};
 use crate::runtime::block_on;
-use crate::{
-    FaultPlan, FaultStore, Key, LocalScratch, LocalScratchFile, PartBytes, StoreError, disk, mmap,
-};
+use crate::{FaultPlan, FaultStore, Key, LocalScratch, LocalScratchFile, StoreError, disk, mmap};
 
 /// How often an operation is tried before its error is the caller's.
 const ATTEMPTS: u32 = 5;
@@ -237,7 +235,7 @@ impl Root {
     /// `NotFound` where there is none.
     pub fn open_part(&self, key: &Key) -> Result<PartBytes, StoreError> {
         self.fault(FaultOp::Get, key.as_str())?;
-        match File::open(self.file_path(key)).and_then(|file| mmap::map(&file)) {
+        match File::open(self.file_path(key)).and_then(mmap::map) {
             Ok(bytes) => Ok(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StoreError::NotFound { key: key.to_string() })

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
-use crossbill_core::{Error, IndexName, IndexShape, Metric, Result};
+use crossbill_core::{Error, IndexName, IndexShape, Metric, Result, VectorStorage, VectorType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -29,6 +29,10 @@ pub struct CreateIndex {
     /// Classic: dense where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector_type: Option<String>,
+    /// Ours, in both dialects: how full vectors are kept; the server's default
+    /// where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector_storage: Option<String>,
     /// Classic: where it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Spec>,
@@ -72,8 +76,9 @@ pub struct IndexPlan {
 }
 
 impl CreateIndex {
-    /// Checks the request in whichever dialect it speaks.
-    pub fn into_plan(self, version: ApiVersion<'_>) -> Result<IndexPlan> {
+    /// Checks the request in whichever dialect it speaks. A dense index that
+    /// does not say how its vectors are kept keeps them as `storage`.
+    pub fn into_plan(self, version: ApiVersion<'_>, storage: VectorStorage) -> Result<IndexPlan> {
         for (field, value) in [
             ("source_collection", &self.source_collection),
             ("source_backup_id", &self.source_backup_id),
@@ -96,9 +101,20 @@ impl CreateIndex {
             Some(word) => checked_protection(word)?,
             None => false,
         };
+        let asked = self.vector_storage.as_deref().map(checked_storage).transpose()?;
         let (shape, stored) = match self.schema.is_some() {
             true => self.schema_dialect()?,
             false => self.classic_dialect(name.is_some())?,
+        };
+        let shape = match (shape.vector_type, asked) {
+            (VectorType::Dense, asked) => shape.stored_as(asked.unwrap_or(storage)),
+            (VectorType::Sparse, None) => shape,
+            (VectorType::Sparse, Some(asked)) => {
+                return Err(Error::invalid(format!(
+                    "vector_storage is {}, expected none: the index is sparse",
+                    asked.as_str()
+                )));
+            }
         };
         Ok(IndexPlan { name, shape, tags, deletion_protection, stored })
     }
@@ -210,6 +226,12 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
+fn checked_storage(word: &str) -> Result<VectorStorage> {
+    VectorStorage::parse(word).ok_or_else(|| {
+        Error::invalid(format!("vector_storage is {word:?}, expected f32, f16, bf16 or int8"))
+    })
+}
+
 fn checked_protection(word: &str) -> Result<bool> {
     match word {
         "enabled" => Ok(true),
@@ -287,6 +309,9 @@ pub struct IndexModel {
     pub dimension: Option<u32>,
     /// `dense` or `sparse`.
     pub vector_type: String,
+    /// Ours: how full vectors are kept, such as `f32`. Absent in a sparse index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector_storage: Option<String>,
     /// Where its data plane is, scheme and port included.
     pub host: String,
     /// Always ready.
@@ -340,6 +365,8 @@ impl IndexModel {
             metric: shape.metric.as_str().to_owned(),
             dimension: (shape.dimension > 0).then_some(shape.dimension),
             vector_type: shape.vector_type.as_str().to_owned(),
+            vector_storage: (shape.vector_type == VectorType::Dense)
+                .then(|| shape.storage.as_str().to_owned()),
             host: host.to_owned(),
             status: IndexStatus { ready: true, state: "Ready".to_owned() },
             deletion_protection: protection.to_owned(),

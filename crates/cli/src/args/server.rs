@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use crossbill_core::limits::RESIDENT_VECTORS_PERCENT;
 
+use crate::args::StorageArg;
 use crate::units::ByteSize;
 
 /// Settings of the server. Each is taken from its flag, else its environment
@@ -124,6 +126,20 @@ pub(crate) struct EngineArgs {
         default_value = "200MiB"
     )]
     pub(crate) merge_rate: ByteSize,
+    /// How a new index keeps full vectors where its creation does not say
+    #[arg(
+        long,
+        env = "CROSSBILL_DEFAULT_VECTOR_STORAGE",
+        value_enum,
+        hide_env_values = true,
+        default_value = "f32"
+    )]
+    pub(crate) default_vector_storage: StorageArg,
+    /// Part of their raw size that full vectors may take of memory; the rest is read from disk
+    #[arg(long, env = "CROSSBILL_RESIDENT_VECTORS", value_name = "PERCENT", hide_env_values = true,
+        default_value_t = RESIDENT_VECTORS_PERCENT,
+        value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) resident_vectors: u8,
     /// Address of the object store that s3:// imports read from, for stores other than AWS
     #[arg(long, env = "CROSSBILL_S3_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub(crate) s3_endpoint: Option<String>,

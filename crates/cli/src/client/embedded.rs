@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crossbill_core::{Filter, NamespaceName};
+use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, ErrorMode, Index, IndexInfo, NewIndex, Query, QueryBy};
 use crossbill_server::{import_model, reject_model, scored_vector};
 use crossbill_wire as wire;
@@ -28,6 +28,7 @@ const FIRST_PORT: u16 = 5081;
 pub(crate) struct Embedded {
     db: Arc<Database>,
     data: PathBuf,
+    vector_storage: VectorStorage,
 }
 
 impl Drop for Embedded {
@@ -58,7 +59,8 @@ impl Embedded {
                  with --server URL",
             )
         })?;
-        Ok(Self { db, data: data.to_owned() })
+        let vector_storage = args.engine.default_vector_storage.into();
+        Ok(Self { db, data: data.to_owned(), vector_storage })
     }
 
     fn index(&self, name: &str) -> Result<Arc<Index>> {
@@ -68,7 +70,7 @@ impl Embedded {
 
 impl Client for Embedded {
     fn create_index(&self, request: CreateIndex) -> Result<IndexModel> {
-        let plan = request.into_plan(ApiVersion::DEFAULT)?;
+        let plan = request.into_plan(ApiVersion::DEFAULT, self.vector_storage)?;
         let unnamed = || CliError::usage("found no name for the index, expected one");
         let (cloud, region) = plan.stored.placement.cloud_and_region();
         let stored = serde_json::to_string(&plan.stored);

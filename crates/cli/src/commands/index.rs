@@ -1,6 +1,6 @@
 //! `crossbill index`: create, list, describe and delete indexes.
 
-use crossbill_core::Metric;
+use crossbill_core::{Metric, VectorStorage};
 use crossbill_wire::{ApiVersion, CreateIndex, Deployment, IndexModel};
 use serde_json::json;
 
@@ -59,10 +59,13 @@ pub(crate) fn request(name: &str, args: &ShapeArgs) -> Result<CreateIndex> {
         dimension: args.dimension.map(u64::from),
         metric: (!args.sparse).then(|| metric.as_str().to_owned()),
         vector_type: Some(if args.sparse { "sparse" } else { "dense" }.to_owned()),
+        vector_storage: args
+            .vector_storage
+            .map(|storage| VectorStorage::from(storage).as_str().to_owned()),
         deployment: Some(Deployment::default()),
         ..CreateIndex::default()
     };
-    let checked = request.clone().into_plan(ApiVersion::DEFAULT);
+    let checked = request.clone().into_plan(ApiVersion::DEFAULT, VectorStorage::F32);
     checked.map_err(|error| CliError::usage(error.message()))?;
     Ok(request)
 }
@@ -91,6 +94,7 @@ fn table(indexes: &[IndexModel]) -> Table {
         ("type", Align::Left),
         ("dimension", Align::Right),
         ("metric", Align::Left),
+        ("storage", Align::Left),
         ("host", Align::Left),
     ]);
     for index in indexes {
@@ -99,6 +103,7 @@ fn table(indexes: &[IndexModel]) -> Table {
             index.vector_type.clone(),
             index.dimension.map_or_else(|| "-".to_owned(), |dimension| dimension.to_string()),
             index.metric.clone(),
+            index.vector_storage.clone().unwrap_or_else(|| "-".to_owned()),
             index.host.clone(),
         ]);
     }

@@ -81,6 +81,7 @@ fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     let mut config = ServerConfig::new(args.listen);
     config.public_address = args.public_address.clone();
     config.insecure = args.insecure;
+    config.vector_storage = args.engine.default_vector_storage.into();
     config.request_bytes_max = usize::try_from(args.request_bytes_max.0).unwrap_or(usize::MAX);
     let share = usize::try_from(options::memory_bytes(&args.engine)? / 8).unwrap_or(usize::MAX);
     config.request_memory_bytes =

@@ -3,15 +3,18 @@
 use crossbill_core::limits::METADATA_BYTES_MAX;
 use crossbill_core::{
     Error, IndexShape, Metadata, MetadataError, Record, Result, SparseVector, VectorType,
-    check_dense, check_record_id,
+    check_record_id, check_stored,
 };
 
-/// Checks a record against the rules of its index.
-pub(super) fn check_record(shape: &IndexShape, record: &Record) -> Result<()> {
+/// Checks a record against the rules of its index, and rounds its vector to
+/// what the index keeps of it.
+pub(super) fn accept_record(shape: &IndexShape, record: &mut Record) -> Result<()> {
     check_record_id(&record.id)?;
     check_vectors(shape, Some(&record.values), record.sparse.as_ref())
         .and_then(|()| check_metadata(record.metadata.as_ref()))
-        .map_err(|error| named(&record.id, &error))
+        .map_err(|error| named(&record.id, &error))?;
+    shape.storage.round(&mut record.values);
+    Ok(())
 }
 
 /// Checks the vectors of a record, or those of an update where `values` may
@@ -24,7 +27,7 @@ pub(super) fn check_vectors(
     match shape.vector_type {
         VectorType::Dense => {
             if let Some(values) = values {
-                check_dense(shape, values)?;
+                check_stored(shape, values)?;
             }
             if sparse.is_some() && !shape.takes_sparse() {
                 return Err(Error::invalid(format!(
@@ -85,17 +88,17 @@ mod tests {
         let cosine = IndexShape::dense(2, Metric::Cosine);
         let hybrid = IndexShape::dense(2, Metric::DotProduct);
         let sparse = IndexShape::sparse();
-        assert!(check_record(&cosine, &record(vec![1.0, 2.0], false)).is_ok());
-        assert!(check_record(&hybrid, &record(vec![1.0, 2.0], true)).is_ok());
-        assert!(check_record(&sparse, &record(vec![], true)).is_ok());
-        for (shape, wrong, message) in [
+        assert!(accept_record(&cosine, &mut record(vec![1.0, 2.0], false)).is_ok());
+        assert!(accept_record(&hybrid, &mut record(vec![1.0, 2.0], true)).is_ok());
+        assert!(accept_record(&sparse, &mut record(vec![], true)).is_ok());
+        for (shape, mut wrong, message) in [
             (&cosine, record(vec![1.0], false), "record \"a\": vector dimension 1 does not match"),
             (&cosine, record(vec![1.0, 2.0], true), "found sparse values"),
             (&cosine, record(vec![0.0, 0.0], false), "all components are 0"),
             (&sparse, record(vec![1.0], true), "found 1 dense values in a sparse index"),
             (&sparse, record(vec![], false), "found no sparse values"),
         ] {
-            let error = check_record(shape, &wrong).unwrap_err();
+            let error = accept_record(shape, &mut wrong).unwrap_err();
             assert!(error.message().contains(message), "{error}");
         }
     }

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crossbill_core::limits::RESIDENT_VECTORS_BYTES_MIN;
 use crossbill_core::{Error, IndexShape, NamespaceName, Result};
 use crossbill_engine::Segment;
 use crossbill_import::part_key;
@@ -47,6 +48,9 @@ use crate::env::Env;
 const PART_ATTEMPTS_MAX: u32 = 5;
 /// Wait after the first of them; grows with each.
 const PART_WAIT: Duration = Duration::from_millis(5);
+
+/// Bytes of a raw component.
+const RAW_BYTES: u64 = 4;
 
 /// What a namespace needs of its index.
 pub(crate) struct IndexContext {
@@ -215,5 +219,10 @@ fn open_part(context: &IndexContext, name: &str) -> Result<Segment> {
             Err(error) => return Err(error.into()),
         }
     };
-    Segment::open(bytes).map_err(|error| Error::corrupt(format!("part {name}: {error}")))
+    let mut segment =
+        Segment::open(bytes).map_err(|error| Error::corrupt(format!("part {name}: {error}")))?;
+    let raw = u64::from(segment.rows()) * u64::from(segment.shape().dimension) * RAW_BYTES;
+    let allowed = raw / 100 * u64::from(context.env.resident_vectors_percent);
+    segment.set_resident_vectors(allowed.max(RESIDENT_VECTORS_BYTES_MIN));
+    Ok(segment)
 }

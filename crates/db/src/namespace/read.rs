@@ -217,7 +217,7 @@ impl Snapshot {
                 let segment = &self.segments[number].segment;
                 if query.include_values {
                     let values = segment.vector(row);
-                    read.values = (!values.is_empty()).then(|| values.to_vec());
+                    read.values = (!values.is_empty()).then_some(values);
                     read.sparse = segment.sparse(row);
                 }
                 if query.include_metadata {

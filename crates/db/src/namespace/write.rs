@@ -13,7 +13,7 @@ use crossbill_store::Wal;
 use parking_lot::{Condvar, Mutex};
 
 use super::Namespace;
-use super::check::{check_metadata, check_record, check_vectors};
+use super::check::{accept_record, check_metadata, check_vectors};
 use super::commit::Change;
 use super::state::{Found, State};
 use crate::ops::{self, Op};
@@ -106,9 +106,9 @@ impl WriteQueue {
 
 impl Namespace {
     /// Checks records and puts them, a bounded number per frame.
-    pub(crate) fn upsert(&self, records: Vec<Record>) -> Result<Lsn> {
-        for record in &records {
-            check_record(&self.context.shape, record)?;
+    pub(crate) fn upsert(&self, mut records: Vec<Record>) -> Result<Lsn> {
+        for record in &mut records {
+            accept_record(&self.context.shape, record)?;
         }
         let mut lsn = Lsn(self.context.lsn.load(Ordering::Acquire));
         let mut records = records.into_iter().peekable();
@@ -353,7 +353,7 @@ impl Namespace {
         if let Some(fields) = update.set_metadata {
             record.metadata = Some(record.metadata.unwrap_or_default().merged(fields)?);
         }
-        check_record(&self.context.shape, &record)?;
+        accept_record(&self.context.shape, &mut record)?;
         self.write_ops(vec![Op::Put(record)])
     }
 

@@ -58,6 +58,7 @@ impl Place {
             memory_bytes: 256 << 20,
             threads: 2,
             memtable_rows: limits::MEMTABLE_ROWS_MAX,
+            resident_vectors_percent: 100,
             merges_at_once: 1,
             merge_rate: limits::MERGE_RATE_BYTES,
             source_policy,

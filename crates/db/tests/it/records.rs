@@ -1,7 +1,7 @@
 //! Records: written, read, queried, changed and deleted, in memory and in
 //! segments alike.
 
-use crossbill_core::{ErrorKind, Filter, IndexShape, Metadata, Metric, Record};
+use crossbill_core::{ErrorKind, Filter, IndexShape, Metadata, Metric, Record, VectorStorage};
 use crossbill_db::{Index, Query, QueryBy, Selector, Update};
 
 use crate::fixtures::{Place, all_ids, by_vector, ids, index, namespace, plane, record, sparse};
@@ -55,6 +55,51 @@ fn each_metric_scores_as_the_service_does() {
             assert_eq!(answer.lsn, index.lsn());
         });
     }
+}
+
+/// What was rounded when it was accepted never changes again.
+#[test]
+fn rounded_vectors_are_the_same_in_memory_and_in_segments() {
+    for storage in [VectorStorage::F16, VectorStorage::Bf16, VectorStorage::Int8] {
+        let shape = IndexShape::dense(3, Metric::Euclidean).stored_as(storage);
+        let given = [0.1_f32, -0.7, 0.33];
+        let mut expected = given.to_vec();
+        storage.round(&mut expected);
+        assert_ne!(expected, given);
+        let fill = |index: &Index| {
+            let records = vec![record("a", &given, ""), record("b", &[9.0, 9.0, 9.0], "")];
+            index.upsert(&namespace(""), records).unwrap();
+            let values = Some(given.to_vec());
+            let update = Update { id: "b".into(), values, sparse: None, set_metadata: None };
+            index.update(&namespace(""), update).unwrap();
+        };
+        everywhere(shape, fill, |index| {
+            let found = index.fetch(&namespace(""), &["a".into(), "b".into()]).unwrap();
+            assert_eq!(
+                found.iter().map(|record| &record.values).collect::<Vec<_>>(),
+                [&expected, &expected]
+            );
+            let query = Query { include_values: true, ..by_vector(&expected, 2) };
+            let answer = index.query(&namespace(""), &query).unwrap();
+            assert_eq!(answer.matches[0].values.as_ref(), Some(&expected));
+            assert_eq!(answer.matches[0].score, 0.0);
+            // Rewritten with what is stored.
+            let set_metadata = Some(Metadata::from_json(r#"{"x":1}"#).unwrap());
+            let update = Update { id: "a".into(), values: None, sparse: None, set_metadata };
+            index.update(&namespace(""), update).unwrap();
+        });
+    }
+}
+
+#[test]
+fn vectors_larger_than_the_index_can_keep_are_refused() {
+    let place = Place::new();
+    let database = place.open();
+    let shape = plane().stored_as(VectorStorage::F16);
+    let index = index(&database, shape);
+    let error = index.upsert(&namespace(""), vec![record("a", &[1e6, 0.0], "")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.message().contains("record \"a\": component 0 is 1000000"), "{error}");
 }
 
 #[test]

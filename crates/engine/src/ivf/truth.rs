@@ -116,7 +116,7 @@ impl RowScores for SourceScores<'_> {
             *failure = Err(error);
             return f32::NAN;
         }
-        exact::score(self.metric, &self.query, self.query_norm, vector)
+        exact::score(self.metric, &self.query, self.query_norm, vector.as_slice())
     }
 
     fn prefetch(&self, _: u32) {}

@@ -12,12 +12,16 @@
 mod avx2;
 mod products;
 mod scalar;
+mod stored;
+#[cfg(target_arch = "x86_64")]
+mod stored_avx2;
 #[cfg(test)]
 mod tests;
 
 use std::sync::OnceLock;
 
 pub(crate) use products::products;
+pub use stored::{StoredRow, StoredScorer};
 
 /// Codes of one block of the scan.
 pub(crate) const BLOCK_ROWS: usize = 32;

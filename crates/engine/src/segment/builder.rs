@@ -9,8 +9,8 @@ use std::io;
 
 use crossbill_core::limits::SEGMENT_ROWS_MAX;
 use crossbill_core::{
-    IndexShape, MetadataValue, RecordBatch, ScratchFile, ScratchSpace, StringColumn, VectorType,
-    check_record_id,
+    IndexShape, MetadataValue, RecordBatch, ScratchFile, ScratchSpace, StringColumn, VectorStorage,
+    VectorType, check_record_id,
 };
 use roaring::RoaringBitmap;
 
@@ -26,6 +26,8 @@ use crate::{RowSource, build_ivf, index_bytes_per_row};
 
 /// Bytes copied at a time from the metadata's scratch file.
 const COPY_BYTES: usize = 1 << 20;
+/// Values of vectors that are encoded at a time.
+const ENCODE_VALUES: usize = 1 << 18;
 /// What a row takes at the end: 16 bytes to sort it by id, 4 in the order, 12
 /// in the table of ids.
 const ORDER_BYTES_PER_ROW: usize = 32;
@@ -64,9 +66,7 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
     /// which a later one of the same id wins.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), BuildError> {
         self.check(batch)?;
-        if !batch.values.is_empty() {
-            self.vectors.append(&mut self.file, bytemuck::cast_slice(&batch.values))?;
-        }
+        self.push_vectors(&batch.values)?;
         for (at, id) in batch.ids.iter().enumerate() {
             let row = self.rows();
             self.ids.push(id);
@@ -76,6 +76,24 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             if let Some(metadata) = metadata {
                 self.index.push(row, metadata);
             }
+        }
+        Ok(())
+    }
+
+    /// Appends vectors, which were rounded to what their encoding keeps.
+    fn push_vectors(&mut self, values: &[f32]) -> io::Result<()> {
+        if values.is_empty() || self.shape.storage == VectorStorage::F32 {
+            return self.vectors.append(&mut self.file, bytemuck::cast_slice(values));
+        }
+        let (dimension, row_bytes) = (self.shape.dimension as usize, self.shape.row_bytes());
+        let mut encoded = Vec::new();
+        for values in values.chunks((ENCODE_VALUES / dimension).max(1) * dimension) {
+            encoded.resize(values.len() / dimension * row_bytes, 0);
+            let rows = encoded.chunks_exact_mut(row_bytes);
+            for (values, row) in values.chunks_exact(dimension).zip(rows) {
+                self.shape.storage.encode(values, row);
+            }
+            self.vectors.append(&mut self.file, &encoded)?;
         }
         Ok(())
     }
@@ -256,13 +274,13 @@ fn write_ids<F: ScratchFile>(
 /// from an offset.
 struct ScratchRows<R> {
     rows: u32,
-    dimension: u32,
+    shape: IndexShape,
     read: R,
 }
 
 impl<R> ScratchRows<R> {
     fn new(facts: &Facts, read: R) -> Self {
-        Self { rows: facts.rows, dimension: facts.shape.dimension, read }
+        Self { rows: facts.rows, shape: facts.shape, read }
     }
 }
 
@@ -272,9 +290,19 @@ impl<R: Fn(u64, &mut [u8]) -> io::Result<()> + Sync> RowSource for ScratchRows<R
     }
 
     fn read(&self, first: u32, out: &mut [f32]) -> io::Result<()> {
-        let row_bytes = u64::from(self.dimension) * size_of::<f32>() as u64;
-        let offset = HEADER_BYTES as u64 + u64::from(first) * row_bytes;
-        (self.read)(offset, bytemuck::cast_slice_mut(out))
+        let row_bytes = self.shape.row_bytes();
+        let offset = HEADER_BYTES as u64 + u64::from(first) * row_bytes as u64;
+        if self.shape.storage == VectorStorage::F32 {
+            return (self.read)(offset, bytemuck::cast_slice_mut(out));
+        }
+        let dimension = self.shape.dimension as usize;
+        let mut encoded = vec![0; out.len() / dimension * row_bytes];
+        (self.read)(offset, &mut encoded)?;
+        let rows = encoded.chunks_exact(row_bytes);
+        for (values, row) in out.chunks_exact_mut(dimension).zip(rows) {
+            self.shape.storage.decode(row, values);
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! little-endian, and so is every machine this is built for.
 
 use bytemuck::Pod;
+use crossbill_core::StoredBytes;
 
 use crate::FormatError;
 
@@ -84,6 +85,8 @@ impl AlignedBytes {
         Self { words, length: bytes.len() }
     }
 }
+
+impl StoredBytes for AlignedBytes {}
 
 impl AsRef<[u8]> for AlignedBytes {
     fn as_ref(&self) -> &[u8] {

@@ -2,7 +2,7 @@
 //! has, what it was built with. Bytes in and out, no more.
 
 use crossbill_core::limits::DIMENSION_MAX;
-use crossbill_core::{IndexShape, Metric, Seed, VectorType};
+use crossbill_core::{IndexShape, Metric, Seed, VectorStorage, VectorType};
 
 use super::SegmentOptions;
 use super::layout::{u32_at, u64_at};
@@ -38,6 +38,12 @@ impl Facts {
             Metric::Euclidean => 1,
             Metric::DotProduct => 2,
         };
+        bytes[2] = match self.shape.storage {
+            VectorStorage::F32 => 0,
+            VectorStorage::F16 => 1,
+            VectorStorage::Bf16 => 2,
+            VectorStorage::Int8 => 3,
+        };
         bytes[4..8].copy_from_slice(&self.shape.dimension.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.rows.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.live_rows.to_le_bytes());
@@ -60,13 +66,26 @@ impl Facts {
             2 => Metric::DotProduct,
             other => return wrong(format!("metric {other}"), "0, 1 or 2"),
         };
+        let storage = match bytes[2] {
+            0 => VectorStorage::F32,
+            1 => VectorStorage::F16,
+            2 => VectorStorage::Bf16,
+            3 => VectorStorage::Int8,
+            other => return wrong(format!("vector storage {other}"), "0 to 3"),
+        };
         let dimension = u32_at(bytes, 4);
+        let is_sparse =
+            dimension == 0 && metric == Metric::DotProduct && storage == VectorStorage::F32;
         let shape = match bytes[0] {
-            0 if (1..=DIMENSION_MAX).contains(&dimension) => IndexShape::dense(dimension, metric),
-            1 if dimension == 0 && metric == Metric::DotProduct => IndexShape::sparse(),
+            0 if (1..=DIMENSION_MAX).contains(&dimension) => {
+                IndexShape::dense(dimension, metric).stored_as(storage)
+            }
+            1 if is_sparse => IndexShape::sparse(),
             kind => {
-                let found =
-                    format!("vector type {kind}, metric {}, dimension {dimension}", bytes[1]);
+                let found = format!(
+                    "vector type {kind}, metric {}, storage {}, dimension {dimension}",
+                    bytes[1], bytes[2]
+                );
                 return wrong(found, "a shape that an index can have");
             }
         };

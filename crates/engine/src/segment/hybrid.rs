@@ -11,10 +11,9 @@
 use crossbill_core::{Metric, SparseVector};
 
 use super::Segment;
-use super::reader::Vectors;
 use super::search::{Allowed, SegmentQuery};
 use super::sparse::{Collect, Lookup, Sparse};
-use crate::{SearchStats, TopK, kernels};
+use crate::{RowScores, SearchStats, TopK};
 
 /// Rows the dense side gives first, for each row wanted, and at least.
 const DENSE_FACTOR: usize = 4;
@@ -28,15 +27,16 @@ const SPARSE_PER_DENSE: usize = 16;
 /// A dense and a sparse query over both parts of the rows.
 pub(super) struct Hybrid<'a> {
     pub(super) dense: &'a [f32],
+    /// The dense products.
+    pub(super) products: &'a dyn RowScores,
     pub(super) sparse: &'a SparseVector,
     pub(super) lookup: Lookup,
-    pub(super) vectors: Vectors<'a>,
     pub(super) index: Sparse<'a>,
 }
 
 impl Hybrid<'_> {
     fn dense(&self, row: u32) -> f32 {
-        kernels::dot(self.dense, self.vectors.get(row))
+        self.products.score(row)
     }
 
     /// The score of `row`, whose dense product is given.
@@ -54,13 +54,14 @@ impl Segment {
         top: &mut TopK,
         stats: &mut SearchStats,
     ) {
-        self.check_dimension(hybrid.dense);
         let bounded = hybrid.index.bounded(hybrid.sparse);
         stats.codes_scanned = stats.codes_scanned.saturating_add(bounded.len() as u32);
         let mut depth = query.top_k.saturating_mul(DENSE_FACTOR).max(DENSE_MIN);
         while let Some(ivf) = self.index_for(depth, query.effort, allowed) {
             let mut by_dense = TopK::new(Metric::DotProduct, depth);
-            *stats += self.search_index(ivf, hybrid.dense, query.effort, allowed, &mut by_dense);
+            let Hybrid { dense, products, .. } = *hybrid;
+            let (effort, list) = (query.effort, &mut by_dense);
+            *stats += self.search_index(ivf, dense, products, effort, allowed, list);
             let floor = by_dense.worst();
             let mut rest = Rest::new(hybrid, allowed, by_dense, query.top_k);
             stats.reranked = stats.reranked.saturating_add(rest.listed.len() as u32);

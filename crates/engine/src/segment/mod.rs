@@ -19,13 +19,12 @@ mod metadata_index;
 mod reader;
 mod search;
 mod sparse;
+mod vectors;
 mod verify;
 mod writer;
 
 #[cfg(test)]
 mod tests;
-
-use std::sync::Arc;
 
 use crossbill_core::Seed;
 
@@ -34,10 +33,6 @@ pub use bytes_view::AlignedBytes;
 pub use matching::Matching;
 pub use reader::Segment;
 pub use search::SegmentQuery;
-
-/// A segment file's bytes: a memory map, or a buffer that stands at a
-/// multiple of 8. They must stay the same while a segment is open on them.
-pub type PartBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// What a segment is built with, beside its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

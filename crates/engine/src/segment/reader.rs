@@ -6,10 +6,9 @@
 
 use std::sync::Arc;
 
-use crossbill_core::{Filter, IndexShape, Metadata, Record, SparseVector, VectorType};
+use crossbill_core::{Filter, IndexShape, Metadata, PartBytes, Record, SparseVector, VectorType};
 use roaring::RoaringBitmap;
 
-use super::PartBytes;
 use super::bytes_view::{check_starts, checked, view};
 use super::facts::Facts;
 use super::ids::{IdBytes, Ids};
@@ -17,7 +16,7 @@ use super::layout::{Kind, read_footer};
 use super::matching::{Matching, MatchingCache};
 use super::metadata_index::MetadataIndex;
 use super::sparse::{Sparse, SparseBytes};
-use super::writer::BLOCK_BYTES;
+use super::vectors::{Vectors, check_vectors};
 use crate::{FormatError, Ivf};
 
 /// An open segment; cheap to share behind an `Arc`. Calls that take a row
@@ -30,6 +29,8 @@ pub struct Segment {
     pub(super) ivf: Option<Ivf>,
     checksum: u32,
     pub(super) matching: MatchingCache,
+    /// Rows whose vectors are read where they are mapped.
+    resident_rows: u32,
 }
 
 /// Where each section stands; (0, 0) for one that is not there.
@@ -70,6 +71,11 @@ impl Sections {
         self.0[kind as usize].0 != 0
     }
 
+    /// Offset and length of a section.
+    pub(super) fn place(&self, kind: Kind) -> (usize, usize) {
+        self.0[kind as usize]
+    }
+
     pub(super) fn of<'a>(&self, file: &'a [u8], kind: Kind) -> &'a [u8] {
         let (offset, length) = self.0[kind as usize];
         &file[offset..offset + length]
@@ -108,7 +114,10 @@ impl Segment {
         let (sections, checksum) = Sections::read(file)?;
         sections.check_presence(&[Kind::Facts], true)?;
         let facts = Facts::from_bytes(sections.of(file, Kind::Facts))?;
-        check_vectors(file, &sections, &facts)?;
+        let dense = facts.shape.vector_type == VectorType::Dense;
+        sections.check_presence(&[Kind::Vectors, Kind::VectorBlocks], dense)?;
+        let blocks = sections.of(file, Kind::VectorBlocks);
+        check_vectors(&facts, sections.of(file, Kind::Vectors), blocks)?;
         let superseded = check_ids(file, &sections, &facts)?;
         let sparse =
             [Kind::SparseOffsets, Kind::SparseEntries, Kind::SparseTerms, Kind::SparseBounds];
@@ -117,8 +126,18 @@ impl Segment {
         }
         check_metadata(file, &sections, facts.rows)?;
         let ivf = open_ivf(file, &sections, &facts)?;
+        let resident_rows = facts.rows;
         let matching = MatchingCache::new(facts.rows);
-        Ok(Segment { bytes, sections, facts, superseded, ivf, checksum, matching })
+        Ok(Segment { bytes, sections, facts, superseded, ivf, checksum, matching, resident_rows })
+    }
+
+    /// Sets how many bytes of the full vectors may become part of the
+    /// process's memory; the others are copied each time they are needed.
+    /// Without this, all may.
+    pub fn set_resident_vectors(&mut self, bytes: u64) {
+        let row_bytes = self.facts.shape.row_bytes().max(1) as u64;
+        let rows = u32::try_from(bytes / row_bytes).unwrap_or(u32::MAX);
+        self.resident_rows = rows.min(self.facts.rows);
     }
 
     /// The index's shape.
@@ -147,9 +166,9 @@ impl Segment {
     }
 
     /// The dense vector of `row`; empty in a sparse index.
-    pub fn vector(&self, row: u32) -> &[f32] {
+    pub fn vector(&self, row: u32) -> Vec<f32> {
         assert!(row < self.rows(), "row {row} of a segment of {} rows", self.rows());
-        self.vectors().get(row)
+        self.vectors().decoded(row)
     }
 
     /// The sparse vector of `row`, where it has one.
@@ -174,7 +193,7 @@ impl Segment {
     pub fn record(&self, row: u32) -> Record {
         Record {
             id: self.id(row).to_owned(),
-            values: self.vector(row).to_vec(),
+            values: self.vector(row),
             sparse: self.sparse(row),
             metadata: self
                 .metadata_json(row)
@@ -220,8 +239,13 @@ impl Segment {
     }
 
     pub(super) fn vectors(&self) -> Vectors<'_> {
-        let dimension = self.facts.shape.dimension as usize;
-        Vectors { values: view(self.section(Kind::Vectors)), dimension }
+        Vectors {
+            shape: &self.facts.shape,
+            part: &*self.bytes,
+            place: self.sections.place(Kind::Vectors),
+            resident_rows: self.resident_rows,
+            rows: self.rows(),
+        }
     }
 
     pub(super) fn sparse_part(&self) -> Option<Sparse<'_>> {
@@ -242,37 +266,6 @@ impl std::fmt::Debug for Segment {
             .field("checksum", &self.checksum)
             .finish_non_exhaustive()
     }
-}
-
-/// The dense vectors of a segment.
-#[derive(Clone, Copy)]
-pub(super) struct Vectors<'a> {
-    values: &'a [f32],
-    dimension: usize,
-}
-
-impl<'a> Vectors<'a> {
-    pub(super) fn get(&self, row: u32) -> &'a [f32] {
-        &self.values[row as usize * self.dimension..][..self.dimension]
-    }
-}
-
-fn check_vectors(file: &[u8], sections: &Sections, facts: &Facts) -> Result<(), FormatError> {
-    let dense = facts.shape.vector_type == VectorType::Dense;
-    sections.check_presence(&[Kind::Vectors, Kind::VectorBlocks], dense)?;
-    let vectors: &[f32] = checked("vectors", sections.of(file, Kind::Vectors))?;
-    let blocks: &[u32] = checked("vector blocks", sections.of(file, Kind::VectorBlocks))?;
-    let expected = u64::from(facts.rows) * u64::from(facts.shape.dimension);
-    if vectors.len() as u64 != expected {
-        let found = format!("{} values", vectors.len());
-        return Err(FormatError::damaged("vectors", found, expected.to_string()));
-    }
-    let expected = size_of_val(vectors).div_ceil(BLOCK_BYTES);
-    if blocks.len() != expected {
-        let found = format!("{} blocks", blocks.len());
-        return Err(FormatError::damaged("vector blocks", found, expected.to_string()));
-    }
-    Ok(())
 }
 
 fn check_ids(

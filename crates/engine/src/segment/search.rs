@@ -10,9 +10,8 @@ use super::hybrid::Hybrid;
 use super::layout::Kind;
 use super::matching::Matching;
 use super::sparse::{Collect, Lookup, Sparse};
-use crate::exact::VectorScores;
 use crate::ivf::is_worth_listing;
-use crate::{Accept, Effort, Ivf, Scored, SearchStats, TopK, exact};
+use crate::{Accept, Effort, Ivf, RowScores, Scored, SearchStats, TopK};
 
 /// Up to this many rows let through by a filter are scored one by one by their
 /// sparse vectors.
@@ -104,9 +103,12 @@ impl Segment {
         }
         match (dense, query.sparse, self.sparse_part()) {
             (Some(dense), Some(vector), Some(index)) => {
-                let (vectors, lookup) = (self.vectors(), Lookup::new(vector));
-                let hybrid = Hybrid { dense, sparse: vector, lookup, vectors, index };
-                self.search_hybrid(&hybrid, query, allowed, &mut top, &mut stats);
+                self.check_dimension(dense);
+                self.vectors().with_scores(dense, |products| {
+                    let lookup = Lookup::new(vector);
+                    let hybrid = Hybrid { dense, products, sparse: vector, lookup, index };
+                    self.search_hybrid(&hybrid, query, allowed, &mut top, &mut stats);
+                });
             }
             // No row has a sparse vector: its part of every sum is 0.
             (Some(dense), _, _) => self.search_dense(dense, query, allowed, &mut top, &mut stats),
@@ -148,13 +150,13 @@ impl Segment {
     ) {
         self.check_dimension(dense);
         if let Some(ivf) = self.index_for(query.top_k, query.effort, allowed) {
-            *stats += self.search_index(ivf, dense, query.effort, allowed, top);
+            *stats += self.vectors().with_scores(dense, |scores| {
+                self.search_index(ivf, dense, scores, query.effort, allowed, top)
+            });
             return;
         }
-        let vectors = self.vectors();
         let mut scored = 0_u32;
-        let rows = allowed.iter().inspect(|_| scored += 1).map(|row| (row, vectors.get(row)));
-        exact::scan(self.facts.shape.metric, dense, rows, top);
+        self.vectors().scan(dense, allowed.iter().inspect(|_| scored += 1), top);
         stats.reranked = stats.reranked.saturating_add(scored);
     }
 
@@ -187,13 +189,12 @@ impl Segment {
         &self,
         ivf: &Ivf,
         dense: &[f32],
+        scores: &dyn RowScores,
         effort: Effort,
         allowed: Allowed<'_>,
         top: &mut TopK,
     ) -> SearchStats {
         let postings = self.section(Kind::IvfPostings);
-        let vectors = self.vectors();
-        let scores = VectorScores::new(self.facts.shape.metric, dense, |row| vectors.get(row));
         let contains = |row| allowed.contains(row);
         let lists = allowed.only.filter(|only| is_worth_listing(only.len(), allowed.rows));
         let accept = (!allowed.is_all()).then(|| Accept {
@@ -201,7 +202,7 @@ impl Segment {
             part: allowed.count_max() as f32 / allowed.rows as f32,
             lists: lists.map(|only| only.lists(ivf, postings)),
         });
-        let found = ivf.search(postings, dense, effort, accept, &scores, top);
+        let found = ivf.search(postings, dense, effort, accept, scores, top);
         SearchStats { segments: 0, ..found }
     }
 

@@ -24,11 +24,7 @@ use crate::testing::{
     Memory, SMALL, decode_all, ids, parquet, plain, some_vectors, sparse, strings, vectors,
 };
 
-const SHAPE: IndexShape = IndexShape {
-    vector_type: crossbill_core::VectorType::Dense,
-    metric: Metric::DotProduct,
-    dimension: 4,
-};
+const SHAPE: IndexShape = IndexShape::dense(4, Metric::DotProduct);
 
 /// Everything a file holds, as plain values.
 #[derive(Debug, Default, PartialEq)]

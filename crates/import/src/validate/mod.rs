@@ -8,8 +8,8 @@ use std::ops::Range;
 use arrow_buffer::ScalarBuffer;
 use crossbill_core::limits::{QUOTED_CHARS_MAX, RECORD_ID_CHARS_MAX};
 use crossbill_core::{
-    IndexShape, Metadata, MetadataError, RecordBatch, SparseVector, VectorError, VectorType,
-    check_dense, check_record_id,
+    IndexShape, Metadata, MetadataError, RecordBatch, SparseVector, VectorError, VectorStorage,
+    VectorType, check_record_id, check_stored,
 };
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -21,6 +21,8 @@ use crate::reject::{Reject, codes};
 
 /// Below this many rows metadata is read on the calling thread.
 const PARALLEL_ROWS_MIN: usize = 512;
+/// Vectors that one task rounds.
+const ROUND_ROWS: usize = 64;
 
 /// Records that keep every rule.
 pub(crate) struct ValidBatch {
@@ -95,6 +97,7 @@ pub(crate) fn validate(
     }
     if let Some(column) = batch.values {
         records.values = gather(column.values, &kept);
+        round(shape, &mut records.values, pool);
     }
     (ValidBatch { records }, rejects)
 }
@@ -162,7 +165,7 @@ fn check_values(
         let text = format!("component {position} is null, expected a finite number");
         return Err(Reason::new(codes::VALUES_NULL, VALUES, text));
     }
-    check_dense(shape, &column.values[range.clone()])
+    check_stored(shape, &column.values[range.clone()])
         .map_err(|error| Reason::vector(VALUES, &error))?;
     Ok(range)
 }
@@ -221,6 +224,17 @@ fn read_metadata(batch: &RowBatch, pool: &ThreadPool) -> Vec<Result<Option<Metad
         return (0..batch.rows).map(read).collect();
     }
     pool.install(|| (0..batch.rows).into_par_iter().map(read).collect())
+}
+
+/// Rounds vectors to what the index keeps of them.
+fn round(shape: &IndexShape, values: &mut [f32], pool: &ThreadPool) {
+    if shape.storage == VectorStorage::F32 {
+        return;
+    }
+    pool.install(|| {
+        let rows = values.par_chunks_mut(shape.dimension as usize);
+        rows.with_min_len(ROUND_ROWS).for_each(|row| shape.storage.round(row));
+    });
 }
 
 /// The vectors at `kept` (ascending, apart) end to end, moved within `values`.

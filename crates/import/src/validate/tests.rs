@@ -8,8 +8,8 @@ use arrow_array::builder::{Float64Builder, StructBuilder};
 use arrow_array::{Array, ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, StructArray};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields};
-use crossbill_core::Metric;
 use crossbill_core::limits::{METADATA_BYTES_MAX, REJECT_RECORD_BYTES_MAX, SPARSE_ENTRIES_MAX};
+use crossbill_core::{Metric, VectorStorage};
 
 use super::*;
 use crate::testing::{
@@ -58,6 +58,33 @@ fn vector_case(middle: Option<Vec<Option<f32>>>, code: &'static str, message: &s
     let columns = vec![("id", ids("p-", 3)), ("values", vectors(&[good(), middle, good()]))];
     let message = format!("row 1, id \"p-1\": column \"values\": {message}");
     Case { shape: dense(), columns, code, message }
+}
+
+/// What an index of f16 cannot keep, and what it makes of the rest.
+#[test]
+fn vectors_are_rounded_to_what_the_index_keeps() {
+    let shape = dense().stored_as(VectorStorage::F16);
+    let values = vectors(&[
+        Some(vec![Some(0.1), Some(1.0)]),
+        Some(vec![Some(1.0), Some(70_000.0)]),
+        Some(vec![Some(1e-9), Some(0.0)]),
+        Some(vec![Some(-0.2), Some(3.0)]),
+    ]);
+    let (batches, rejects) = check(&[("id", ids("p-", 4)), ("values", values)], &shape);
+    let mut expected = [0.1, 1.0, -0.2, 3.0];
+    expected.chunks_mut(2).for_each(|row| VectorStorage::F16.round(row));
+    assert_eq!(batches[0].values, expected);
+    assert_ne!(expected[0], 0.1);
+    let codes: Vec<&str> = rejects.iter().map(|reject| reject.code.as_str()).collect();
+    assert_eq!(codes, ["E_VALUE_RANGE", "E_ZERO_VECTOR"]);
+    let message = &rejects[0].message;
+    assert!(
+        message.contains(
+            "row 1, id \"p-1\": column \"values\": component 1 is 70000, expected a magnitude \
+             of at most 65504 (the index keeps vectors as f16)"
+        ),
+        "{message}"
+    );
 }
 
 fn metadata_case(middle: &str, code: &'static str, message: &str) -> Case {

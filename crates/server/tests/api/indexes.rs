@@ -33,6 +33,29 @@ async fn an_index_lives_and_dies() {
 }
 
 #[tokio::test]
+async fn vectors_are_kept_as_the_index_was_made() {
+    let server = Server::start().await;
+    server.dense("plain", 3, "cosine").await;
+    assert_eq!(server.get("/indexes/plain").await.ok(200)["vector_storage"], "f32");
+    let body = json!({
+        "name": "small", "dimension": 3, "metric": "cosine", "vector_storage": "int8",
+        "spec": {"serverless": {"cloud": "aws", "region": "us-east-1"}},
+    });
+    let made = server.post("/indexes", body.clone()).await.ok(201);
+    assert_eq!(made["vector_storage"], "int8");
+    let host = made["host"].as_str().unwrap();
+    let vectors = json!({"vectors": [{"id": "a", "values": [0.1, 0.25, -127.0]}]});
+    server.post(&format!("{host}/vectors/upsert"), vectors).await.ok(200);
+    let fetched = server.get(&format!("{host}/vectors/fetch?ids=a")).await.ok(200);
+    // Steps of 1, the largest component's 127th part.
+    assert_eq!(fetched["vectors"]["a"]["values"], json!([0.0, 0.0, -127.0]));
+    let mut wrong = body;
+    wrong["vector_storage"] = json!("int4");
+    let message = server.post("/indexes", wrong).await.control_error(400, "INVALID_ARGUMENT");
+    assert_eq!(message, "vector_storage is \"int4\", expected f32, f16, bf16 or int8");
+}
+
+#[tokio::test]
 async fn the_newer_dialect_makes_the_same_index_and_may_leave_the_name_out() {
     let server = Server::start().await;
     let body = json!({

@@ -29,6 +29,7 @@ fn open(data: &std::path::Path, shape: IndexShape) -> (Arc<Database>, Arc<Index>
         memory_bytes: 64 << 20,
         threads: 2,
         memtable_rows: 30,
+        resident_vectors_percent: 100,
         merges_at_once: 1,
         merge_rate: MERGE_RATE_BYTES,
         source_policy: SourcePolicy::default(),

@@ -102,6 +102,7 @@ impl History {
             // What happens when is for the history alone to say: it asks for
             // flushes, which merge too.
             memtable_rows: usize::MAX,
+            resident_vectors_percent: 100,
             merges_at_once: 0,
             merge_rate: MERGE_RATE_BYTES,
             source_policy,

@@ -4,7 +4,9 @@ use super::*;
 
 fn plan(version: &str, json: &str) -> std::result::Result<IndexPlan, String> {
     let request: CreateIndex = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    request.into_plan(ApiVersion::of(Some(version))).map_err(|error| error.to_string())
+    request
+        .into_plan(ApiVersion::of(Some(version)), VectorStorage::F16)
+        .map_err(|error| error.to_string())
 }
 
 fn answer(plan: &IndexPlan) -> serde_json::Value {
@@ -40,6 +42,7 @@ fn both_dialects_make_the_same_index() {
         answer(&classic),
         serde_json::json!({
             "name": "a", "metric": "cosine", "dimension": 3, "vector_type": "dense",
+            "vector_storage": "f16",
             "host": "http://127.0.0.1:5081",
             "status": {"ready": true, "state": "Ready"},
             "deletion_protection": "disabled",
@@ -83,6 +86,24 @@ fn pods_are_equivalent_until_the_version_that_refuses_them() {
 }
 
 #[test]
+fn vectors_are_kept_as_asked_or_as_the_server_says() {
+    let spec = r#""spec":{"serverless":{"cloud":"aws","region":"x"}}"#;
+    let schema = r#""schema":{"fields":{"_values":{"type":"dense_vector","dimension":3,
+        "metric":"cosine"}}}"#;
+    for (version, fields) in
+        [("2025-10", format!(r#""dimension":3,{spec}"#)), ("2026-07", schema.to_owned())]
+    {
+        for (given, expected) in [("", "f16"), (r#","vector_storage":"int8""#, "int8")] {
+            let plan = plan(version, &format!(r#"{{"name":"a",{fields}{given}}}"#)).unwrap();
+            assert_eq!(plan.shape.storage.as_str(), expected);
+            assert_eq!(answer(&plan)["vector_storage"], expected);
+        }
+    }
+    let sparse = plan("2025-10", &format!(r#"{{"name":"a","vector_type":"sparse",{spec}}}"#));
+    assert_eq!(answer(&sparse.unwrap()).get("vector_storage"), None);
+}
+
+#[test]
 fn bad_requests_say_what_was_expected() {
     let spec = r#""spec":{"serverless":{"cloud":"aws","region":"x"}}"#;
     for (fields, expected) in [
@@ -99,6 +120,11 @@ fn bad_requests_say_what_was_expected() {
         (format!(r#""name":"a","dimension":3,"deletion_protection":"on",{spec}"#), "\"on\""),
         (format!(r#""name":"a","dimension":3,"source_collection":"c",{spec}"#), "not yet"),
         (format!(r#""name":"a","dimension":3,"cmek_id":"k",{spec}"#), "does not encrypt"),
+        (format!(r#""name":"a","dimension":3,"vector_storage":"f8",{spec}"#), "f32, f16, bf16"),
+        (
+            format!(r#""name":"a","vector_type":"sparse","vector_storage":"f32",{spec}"#),
+            "expected none: the index is sparse",
+        ),
         (format!(r#""name":"a","dimension":3,"schema":{{}},{spec}"#), "schema alone"),
     ] {
         let error = plan("2025-10", &format!("{{{fields}}}")).unwrap_err();

@@ -22,7 +22,7 @@ proptest! {
             for (record, row) in records.iter().zip(0..) {
                 prop_assert_eq!(&segment.record(row), record);
                 prop_assert_eq!(segment.id(row), &record.id);
-                prop_assert_eq!(segment.vector(row), &record.values);
+                prop_assert_eq!(&segment.vector(row), &record.values);
                 prop_assert_eq!(segment.find(&record.id), Some(live[record.id.as_str()]));
                 let superseded = live[record.id.as_str()] != row;
                 prop_assert_eq!(segment.superseded().contains(row), superseded);
@@ -119,7 +119,7 @@ fn check_listing(segment: &Segment, live: &HashMap<&str, u32>) {
 }
 
 /// The answer of the model.
-fn nearest(
+pub(super) fn nearest(
     shape: &IndexShape,
     records: &[Record],
     query: &SegmentQuery<'_>,
@@ -133,8 +133,9 @@ fn nearest(
         let allowed = live[record.id.as_str()] == row
             && !skip.contains(row)
             && only.is_none_or(|only| only.contains(row));
-        let dense = query_dense
-            .map(|dense| exact::score(shape.metric, dense, kernels::norm(dense), &record.values));
+        let dense = query_dense.map(|dense| {
+            exact::score(shape.metric, dense, kernels::norm(dense), &record.values[..])
+        });
         let sparse = query.sparse.zip(record.sparse.as_ref()).and_then(|(query, vector)| {
             let shares = vector.indices().iter().any(|term| query.indices().contains(term));
             shares.then(|| query.dot(vector))
@@ -151,7 +152,11 @@ fn nearest(
 }
 
 /// `rows` records around a few centres, so that cells have something to find.
-fn clustered(rng: &mut crossbill_core::Rng, shape: &IndexShape, rows: usize) -> Vec<Record> {
+pub(super) fn clustered(
+    rng: &mut crossbill_core::Rng,
+    shape: &IndexShape,
+    rows: usize,
+) -> Vec<Record> {
     let centres: Vec<Vec<f32>> = (0..30).map(|_| random_dense(rng, shape.dimension)).collect();
     let mut records = random_records(rng, shape, rows);
     for record in &mut records {

@@ -20,7 +20,12 @@ fn make_segments() -> Vec<Vec<u8>> {
     let mut rng = Seed(11).rng();
     let indexed = shapes().map(|shape| (shape, 20));
     let scanned = shapes().map(|shape| (shape, u32::MAX));
-    [&scanned[..], &indexed[..3]]
+    let [cosine, euclidean, ..] = shapes();
+    let encoded = [
+        (cosine.stored_as(VectorStorage::Int8), 20),
+        (euclidean.stored_as(VectorStorage::F16), 20),
+    ];
+    [&scanned[..], &indexed[..3], &encoded[..]]
         .concat()
         .into_iter()
         .map(|(shape, exact_rows_max)| {
@@ -149,6 +154,7 @@ fn a_later_format_is_refused_with_both_numbers() {
 #[test]
 fn unaligned_bytes_are_refused() {
     struct Shifted(AlignedBytes);
+    impl StoredBytes for Shifted {}
     impl AsRef<[u8]> for Shifted {
         fn as_ref(&self) -> &[u8] {
             &self.0.as_ref()[1..]

@@ -7,6 +7,7 @@ mod damage;
 mod filtered;
 mod hybrid;
 mod layout;
+mod storage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 
 use crossbill_core::{
     Comparison, Filter, FilterValue, IndexShape, Metadata, MetadataValue, Metric, Record,
-    RecordBatch, Rng, ScratchBytes, ScratchFile, ScratchSpace, Seed, SparseVector, VectorType,
+    RecordBatch, Rng, ScratchBytes, ScratchFile, ScratchSpace, Seed, SparseVector, StoredBytes,
+    VectorStorage, VectorType,
 };
 use roaring::RoaringBitmap;
 
