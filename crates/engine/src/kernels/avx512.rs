@@ -3,10 +3,10 @@
 //! `avx2`, which nothing here would make faster. The functions are safe to
 //! call from one another; from elsewhere the caller vouches for the processor.
 //!
-//! VNNI sums up bytes in the scan over one-bit codes, in the lookup table and
-//! in the products of small integers. VPOPCNTDQ has no use here: a query is
-//! quantised to seven bits, so the scan looks sums up instead of counting the
-//! bits of a conjunction.
+//! VBMI and VNNI carry the scan over one-bit codes; VNNI also makes the lookup
+//! table and the products of small integers. VPOPCNTDQ has no use here: a
+//! query is quantised to seven bits, so the scan looks sums up where it would
+//! otherwise count the bits of a conjunction.
 
 use std::arch::x86_64::*;
 
@@ -181,19 +181,25 @@ fn hadamard_sixteen(v: __m512) -> __m512 {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) fn encode_signs(residual: &[f32], centre: &[f32], signs: &mut [u8]) -> SignSums {
+    let (residual16, residual_rest) = residual.as_chunks::<16>();
+    let (centre16, centre_rest) = centre.as_chunks::<16>();
+    let (signs, signs_rest) = signs.as_chunks_mut::<2>();
     let sign_bit = _mm512_set1_ps(-0.0);
     let mut magnitude = _mm512_setzero_ps();
     let mut square = _mm512_setzero_ps();
     let mut product = _mm512_setzero_ps();
-    let parts = residual.chunks(16).zip(centre.chunks(16)).zip(signs.chunks_mut(2));
-    for ((residual, centre), signs) in parts {
-        let value = load_rest(residual);
-        let positive = !_mm512_movepi32_mask(_mm512_castps_si512(value));
-        signs.copy_from_slice(&positive.to_le_bytes()[..signs.len()]);
+    let mut step = |value: __m512, centre: __m512| {
         magnitude = _mm512_add_ps(magnitude, _mm512_abs_ps(value));
         square = _mm512_fmadd_ps(value, value, square);
-        let flipped = _mm512_xor_ps(load_rest(centre), _mm512_and_ps(sign_bit, value));
+        let flipped = _mm512_xor_ps(centre, _mm512_and_ps(sign_bit, value));
         product = _mm512_add_ps(product, flipped);
+        !_mm512_movepi32_mask(_mm512_castps_si512(value))
+    };
+    for ((residual, centre), signs) in residual16.iter().zip(centre16).zip(signs) {
+        *signs = step(load(residual), load(centre)).to_le_bytes();
+    }
+    if let [signs] = signs_rest {
+        *signs = step(load_rest(residual_rest), load_rest(centre_rest)) as u8;
     }
     SignSums {
         magnitude: _mm512_reduce_add_ps(magnitude),
