@@ -82,11 +82,6 @@ impl ScratchFile for MemoryFile {
         Ok(())
     }
 
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0[offset as usize..][..bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-
     fn len(&self) -> u64 {
         self.0.len() as u64
     }
@@ -94,7 +89,7 @@ impl ScratchFile for MemoryFile {
 
 /// What a number says about nearness: more is farther.
 fn distance(metric: Metric, query: &[f32], vector: &[f32]) -> f32 {
-    let score = exact::score(metric, query, kernels::norm(query), vector);
+    let score = exact::score(metric, query, kernels::norm(query), &vector[..]);
     if metric.larger_is_nearer() { -score } else { score }
 }
 
@@ -122,7 +117,7 @@ fn build(metric: Metric, rows: &mut Rows, pivots: &[Vec<f32>]) -> Vec<u8> {
         }
     }
     let pool = rayon::ThreadPoolBuilder::new().build().unwrap();
-    builder.finish(&pool).unwrap().file.0
+    builder.finish(&pool, 0).unwrap().file.0
 }
 
 /// The filters of a query near pivot `near`; `round` changes how they are
@@ -176,7 +171,7 @@ fn truth(
     for row in 0..segment.rows() {
         let vector = segment.vector(row);
         for ((query, sets), tops) in queries.iter().zip(&sets).zip(&mut tops) {
-            let score = exact::score(metric, query, kernels::norm(query), vector);
+            let score = exact::score(metric, query, kernels::norm(query), &vector[..]);
             for (set, top) in sets.iter().zip(tops) {
                 let farther = |worst: f32| {
                     if metric.larger_is_nearer() { score < worst } else { score > worst }

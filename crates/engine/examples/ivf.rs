@@ -142,6 +142,7 @@ fn main() {
     let began = cpu_seconds();
     let sections = build_ivf(&shape, Seed(7), &source, &RoaringBitmap::new(), &pool).unwrap();
     let seconds = cpu_seconds() - began;
+    println!("kernels for {}", crossbill_engine::kernels::instructions());
     println!("{} rows of {dimension}: {seconds:.2} CPU seconds", source.rows());
     let (centroids, postings) = (&sections.centroids, &sections.postings);
     println!("centroids {} postings {} bytes", centroids.len(), postings.len());

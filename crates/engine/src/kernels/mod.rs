@@ -3,25 +3,37 @@
 //!
 //! Each kernel has a scalar twin in `scalar` that says what it computes;
 //! a faster one for the processor at hand is chosen once, at the first call.
-//! A new instruction set is one more module and one more `Kernels` table.
+//! A new instruction set is one more module and one more table in `tables`.
 //! The only module of this crate with `unsafe` code; it knows nothing of
 //! records, cells or segments.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod products;
 mod scalar;
+<<<<<<< HEAD
 mod stored;
 #[cfg(target_arch = "x86_64")]
 mod stored_avx2;
+=======
+mod tables;
+>>>>>>> kernels
 #[cfg(test)]
 mod tests;
 
 use std::sync::OnceLock;
 
 pub(crate) use products::products;
+<<<<<<< HEAD
 pub use stored::{StoredRow, StoredScorer};
+=======
+use tables::Kernels;
+>>>>>>> kernels
 
 /// Codes of one block of the scan.
 pub(crate) const BLOCK_ROWS: usize = 32;
@@ -57,82 +69,26 @@ pub(crate) struct SignSums {
     pub(crate) centre: f32,
 }
 
-/// One implementation of every kernel. The functions are unsafe to call
-/// where the processor lacks what they were compiled for.
-struct Kernels {
-    dot: unsafe fn(&[f32], &[f32]) -> f32,
-    squared_l2: unsafe fn(&[f32], &[f32]) -> f32,
-    dot_and_square: unsafe fn(&[f32], &[f32]) -> (f32, f32),
-    multiply: unsafe fn(&mut [f32], &[f32]),
-    add: unsafe fn(&mut [f32], &[f32]),
-    subtract: unsafe fn(&[f32], &[f32], &mut [f32]),
-    add_scaled_bytes: unsafe fn(&mut [f32], &[u8], f32),
-    butterfly: unsafe fn(&mut [f32], &mut [f32]),
-    hadamard: unsafe fn(&mut [f32]),
-    encode_signs: unsafe fn(&[f32], &[f32], &mut [u8]) -> SignSums,
-    quantize: unsafe fn(&[f32], &mut [i8]) -> (f32, u32),
-    lookup_table: unsafe fn(&[i8], &mut [u8]),
-    block_bounds: BlockBounds,
-    products_i8: unsafe fn(&[i8], &[i8], &mut [i32]),
-}
-
-type BlockBounds =
-    unsafe fn(&[u8], &[u8], &[u8; FACTOR_BYTES], &BoundTerms, &mut [f32; BLOCK_ROWS]) -> u32;
-
-static SCALAR: Kernels = Kernels {
-    dot: scalar::dot,
-    squared_l2: scalar::squared_l2,
-    dot_and_square: scalar::dot_and_square,
-    multiply: scalar::multiply,
-    add: scalar::add,
-    subtract: scalar::subtract,
-    add_scaled_bytes: scalar::add_scaled_bytes,
-    butterfly: scalar::butterfly,
-    hadamard: scalar::hadamard,
-    encode_signs: scalar::encode_signs,
-    quantize: scalar::quantize,
-    lookup_table: scalar::lookup_table,
-    block_bounds: scalar::block_bounds,
-    products_i8: scalar::products_i8,
-};
-
-#[cfg(target_arch = "x86_64")]
-static AVX2: Kernels = Kernels {
-    dot: avx2::dot,
-    squared_l2: avx2::squared_l2,
-    dot_and_square: avx2::dot_and_square,
-    multiply: avx2::multiply,
-    add: avx2::add,
-    subtract: avx2::subtract,
-    add_scaled_bytes: avx2::add_scaled_bytes,
-    butterfly: avx2::butterfly,
-    hadamard: avx2::hadamard,
-    encode_signs: avx2::encode_signs,
-    quantize: avx2::quantize,
-    lookup_table: avx2::lookup_table,
-    block_bounds: avx2::block_bounds,
-    products_i8: avx2::products_i8,
-};
-
 /// The best table this processor can run.
-fn detect() -> &'static Kernels {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        return &AVX2;
+fn kernels() -> &'static Kernels {
+    #[cfg(test)]
+    if let Some(table) = tests::TABLE.get() {
+        return table;
     }
-    &SCALAR
+    static CHOSEN: OnceLock<&'static Kernels> = OnceLock::new();
+    CHOSEN.get_or_init(|| tables::runnable().next().expect("every processor runs the scalar table"))
 }
 
-fn kernels() -> &'static Kernels {
-    static CHOSEN: OnceLock<&'static Kernels> = OnceLock::new();
-    CHOSEN.get_or_init(detect)
+/// The instructions that the kernels chosen for this processor are made of.
+pub fn instructions() -> &'static str {
+    kernels().name
 }
 
 /// The dot product. Panics where the lengths differ.
 #[inline]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "vectors of one index have one dimension");
-    // SAFETY: `detect` chose a table whose instructions this processor has.
+    // SAFETY: `kernels` answers a table whose instructions this processor has.
     unsafe { (kernels().dot)(a, b) }
 }
 
