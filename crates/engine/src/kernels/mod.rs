@@ -16,24 +16,18 @@ mod avx512;
 mod neon;
 mod products;
 mod scalar;
-<<<<<<< HEAD
 mod stored;
 #[cfg(target_arch = "x86_64")]
 mod stored_avx2;
-=======
 mod tables;
->>>>>>> kernels
 #[cfg(test)]
 mod tests;
 
 use std::sync::OnceLock;
 
 pub(crate) use products::products;
-<<<<<<< HEAD
 pub use stored::{StoredRow, StoredScorer};
-=======
 use tables::Kernels;
->>>>>>> kernels
 
 /// Codes of one block of the scan.
 pub(crate) const BLOCK_ROWS: usize = 32;
