@@ -33,6 +33,8 @@ pub(crate) struct Env {
     pub(crate) ids: Arc<dyn IdSource>,
     /// Searches run here.
     pub(crate) query_pool: ThreadPool,
+    /// Searches that run now.
+    pub(crate) searches: AtomicUsize,
     /// Segments are built here, so that searches do not wait for them; they
     /// step back where searches need the processors.
     pub(crate) build_pool: Arc<ThreadPool>,
@@ -83,6 +85,7 @@ impl Env {
             clock: Arc::clone(&options.clock),
             ids: Arc::clone(&options.ids),
             query_pool: pool("crossbill-query", threads, || {})?,
+            searches: AtomicUsize::new(0),
             build_pool: Arc::new(pool("crossbill-build", threads, step_back)?),
             commit_pool: pool("crossbill-commit", threads, || {})?,
             merge_pace: Arc::new(Pace::new(Arc::clone(&options.clock), options.merge_rate)),

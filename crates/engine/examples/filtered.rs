@@ -169,7 +169,7 @@ fn truth(
     let new = |sets: &Vec<_>| -> Vec<TopK> { sets.iter().map(|_| TopK::new(metric, K)).collect() };
     let mut tops: Vec<Vec<TopK>> = sets.iter().map(new).collect();
     for row in 0..segment.rows() {
-        let vector = segment.vector(row);
+        let vector = &segment.vector(row)[..];
         for ((query, sets), tops) in queries.iter().zip(&sets).zip(&mut tops) {
             let score = exact::score(metric, query, kernels::norm(query), &vector[..]);
             for (set, top) in sets.iter().zip(tops) {

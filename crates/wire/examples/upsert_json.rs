@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --release -p crossbill-wire --example upsert_json
 //! ```
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -14,6 +15,9 @@ use serde::Deserialize;
 const RECORDS: usize = 1_000;
 const DIMENSION: usize = 1_536;
 const ROUNDS: usize = 7;
+
+/// How a client writes a number.
+type Spell = fn(f64) -> String;
 
 /// What the JSON library reads by itself.
 #[derive(Deserialize)]
@@ -57,7 +61,7 @@ fn best<T>(what: &str, bytes: usize, mut run: impl FnMut() -> T) {
 }
 
 fn main() {
-    let spellings: [(&str, fn(f64) -> String); 3] = [
+    let spellings: [(&str, Spell); 3] = [
         ("double precision", |value| value.to_string()),
         ("single precision", |value| (value as f32).to_string()),
         ("six places", |value| format!("{value:.6}")),

@@ -2,7 +2,7 @@
 //! works on it outside. So it sees one manifest version and every write up to
 //! one point of the log, and holds up nobody.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbill_core::{Error, Filter, Record, Result, SparseVector, VectorType};
 use crossbill_engine::{Effort, Scored, SearchStats, SegmentQuery};
@@ -18,6 +18,25 @@ use crate::types::{Lsn, Match, NamespaceInfo, Query, QueryAnswer, QueryBy, Store
 const DEFAULT_EFFORT: Effort = Effort::Recall(0.95);
 /// Records of a page, and the id to go on after where there are more.
 pub(crate) type Found = (Vec<StoredRecord>, Option<String>);
+
+/// A search while it runs.
+struct Running<'a> {
+    searches: &'a AtomicUsize,
+    /// Those that ran when it began, itself included.
+    count: usize,
+}
+
+impl<'a> Running<'a> {
+    fn begin(searches: &'a AtomicUsize) -> Self {
+        Self { searches, count: searches.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.searches.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Namespace {
     /// The nearest records.
@@ -91,9 +110,14 @@ impl Namespace {
             let only = filter.map(|filter| live.segment.matching(filter));
             live.segment.search(wanted, &live.deleted, only.as_deref())
         };
-        let answers: Vec<(Vec<Scored>, SearchStats)> = match segments {
-            [one] => vec![search(one)],
-            many => self.env().query_pool.install(|| many.par_iter().map(search).collect()),
+        let pool = &self.env().query_pool;
+        let running = Running::begin(&self.env().searches);
+        // One processor for each query where many run: splitting them all would
+        // only make them wait for each other.
+        let is_split = segments.len() > 1 && 2 * running.count <= pool.current_num_threads();
+        let answers: Vec<(Vec<Scored>, SearchStats)> = match is_split {
+            true => pool.install(|| segments.par_iter().map(search).collect()),
+            false => segments.iter().map(search).collect(),
         };
         let mut stats = SearchStats::default();
         let mut found = Vec::new();
