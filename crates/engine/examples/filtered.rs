@@ -89,7 +89,7 @@ impl ScratchFile for MemoryFile {
 
 /// What a number says about nearness: more is farther.
 fn distance(metric: Metric, query: &[f32], vector: &[f32]) -> f32 {
-    let score = exact::score(metric, query, kernels::norm(query), &vector[..]);
+    let score = exact::score(metric, query, kernels::norm(query), vector);
     if metric.larger_is_nearer() { -score } else { score }
 }
 
@@ -169,7 +169,7 @@ fn truth(
     let new = |sets: &Vec<_>| -> Vec<TopK> { sets.iter().map(|_| TopK::new(metric, K)).collect() };
     let mut tops: Vec<Vec<TopK>> = sets.iter().map(new).collect();
     for row in 0..segment.rows() {
-        let vector = &segment.vector(row)[..];
+        let vector = segment.vector(row);
         for ((query, sets), tops) in queries.iter().zip(&sets).zip(&mut tops) {
             let score = exact::score(metric, query, kernels::norm(query), &vector[..]);
             for (set, top) in sets.iter().zip(tops) {
@@ -207,9 +207,24 @@ fn main() {
     let segment = Segment::open(Arc::new(bytes)).unwrap();
     let near: Vec<usize> =
         queries.iter().map(|query| nearest_pivot(metric, &pivots, query)).collect();
-    let expected = truth(metric, &segment, &queries, &near);
-
     let effort = Effort::Recall(arguments.get(4).map_or(0.95, |recall| recall.parse().unwrap()));
+    let asked = Asked { metric, queries, near, effort };
+    measure(&segment, &asked);
+}
+
+/// The queries, the pivot that is nearest to each, and how hard to look.
+struct Asked {
+    metric: Metric,
+    queries: Vec<Vec<f32>>,
+    near: Vec<usize>,
+    effort: Effort,
+}
+
+/// Prints a line for each kind of filter.
+fn measure(segment: &Segment, asked: &Asked) {
+    let Asked { metric, queries, near, effort } = asked;
+    let (metric, effort) = (*metric, *effort);
+    let expected = truth(metric, segment, queries, near);
     let wanted = |query| SegmentQuery { dense: Some(query), sparse: None, top_k: K, effort };
     let none = RoaringBitmap::new();
     let time = |work: &mut dyn FnMut(usize)| {

@@ -15,7 +15,7 @@ pub trait FullVector: Copy {
     fn squared_l2(self, query: &[f32]) -> f32;
     /// The dot product with `query`, and of the vector with itself.
     fn dot_and_square(self, query: &[f32]) -> (f32, f32);
-    /// [`cosine_f64`] of `query` and the vector.
+    /// Cosine in double precision; 0 where a vector is all zero.
     fn cosine_f64(self, query: &[f32]) -> f32;
     /// Brings the vector near; a hint only.
     fn prefetch(self);

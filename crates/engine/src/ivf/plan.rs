@@ -19,7 +19,9 @@ const ROW_LATENCY_BYTES: f32 = 128.0;
 const CENTROID_BYTES: f32 = 7.0;
 /// Rows that are scored for each one wanted where codes are read.
 const SCORED_PER_WANTED: f32 = 4.0;
-
+/// So few bytes of vectors take about a tenth of a millisecond to score: an
+/// exact answer is worth that.
+const EXACT_BYTES_MAX: f32 = 0.75e6;
 /// Where at most one row in so many may be found, rows by cell are worth making.
 const LISTED_ROWS_SHARE: u64 = 16;
 
@@ -56,6 +58,9 @@ impl Ivf {
     ) -> bool {
         let cells = self.cells.len() as f32;
         let (all, matched) = (rows as f32, matching as f32);
+        if matched * self.vector_bytes() <= EXACT_BYTES_MAX {
+            return false;
+        }
         let reach = self.reach(effort, wanted as f32 * all / matched.max(1.0));
         let probes = (reach.probes as f32).min(cells);
         let part = probes / cells.max(1.0);
