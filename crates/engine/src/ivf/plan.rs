@@ -21,7 +21,7 @@ const CENTROID_BYTES: f32 = 7.0;
 const SCORED_PER_WANTED: f32 = 4.0;
 /// So few bytes of vectors take about a tenth of a millisecond to score: an
 /// exact answer is worth that.
-const EXACT_BYTES_MAX: f32 = 0.75e6;
+const EXACT_BYTES_MAX: f32 = 1e6;
 /// Where at most one row in so many may be found, rows by cell are worth making.
 const LISTED_ROWS_SHARE: u64 = 16;
 

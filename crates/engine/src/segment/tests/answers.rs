@@ -172,15 +172,15 @@ pub(super) fn clustered(
 fn recall(metric: Metric, hybrid: bool, filtered: bool) -> f64 {
     let shape = IndexShape::dense(16, metric);
     let mut rng = Seed(31).rng();
-    let records = clustered(&mut rng, &shape, 6000);
+    let records = clustered(&mut rng, &shape, 9000);
     let segment = open(&build(shape, 500, &records, 999, 2)).unwrap();
     segment.verify().unwrap();
-    let skip: RoaringBitmap = (0..6000).filter(|row| row % 7 == 0).collect();
-    let only: RoaringBitmap = (0..6000).filter(|row| row % 6 != 0).collect();
+    let skip: RoaringBitmap = (0..9000).filter(|row| row % 7 == 0).collect();
+    let only: RoaringBitmap = (0..9000).filter(|row| row % 6 != 0).collect();
     let only = filtered.then_some(&only);
     let (mut found_count, mut wanted_count) = (0, 0);
     for _ in 0..40 {
-        let mut dense = records[rng.below(6000) as usize].values.clone();
+        let mut dense = records[rng.below(9000) as usize].values.clone();
         dense.iter_mut().for_each(|value| *value += 0.3 * rng.normal_f32());
         let sparse = random_sparse(&mut rng);
         let query = SegmentQuery {
@@ -191,7 +191,7 @@ fn recall(metric: Metric, hybrid: bool, filtered: bool) -> f64 {
         };
         let (found, stats) = search(&segment, &query, &skip, only);
         assert!(stats.cells_probed > 0 && stats.segments == 1);
-        let all = SegmentQuery { top_k: 6000, ..query };
+        let all = SegmentQuery { top_k: 9000, ..query };
         let expected = nearest(&shape, &records, &all, &skip, only);
         assert!(found.iter().all(|scored| expected.contains(scored)));
         found_count += found.iter().filter(|scored| expected[..10].contains(scored)).count();
