@@ -17,8 +17,8 @@ import numpy as np
 import segments
 from harness import BasePeer
 
-RECALLS = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995]
-RECALLS += [0.998, 0.999]
+RECALLS = [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.88, 0.9, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96]
+RECALLS += [0.97, 0.975, 0.98, 0.985, 0.99, 0.995, 0.998, 0.999]
 # The server's own default is a quarter of the machine's memory.
 MEMORY_PART = 4
 
