@@ -37,3 +37,53 @@ pub trait ScratchSpace: Send + Sync {
     /// A new empty file; `label` is only for people who look at the disk.
     fn create(&self, label: &str) -> io::Result<Self::File>;
 }
+
+/// Files that are vectors: for tests and measurements that need no disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MemoryScratch;
+
+/// A file in memory.
+#[derive(Debug, Default)]
+pub struct MemoryScratchFile(Vec<u8>);
+
+impl MemoryScratchFile {
+    /// What was appended so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What was appended.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl ScratchSpace for MemoryScratch {
+    type File = MemoryScratchFile;
+
+    fn create(&self, _label: &str) -> io::Result<MemoryScratchFile> {
+        Ok(MemoryScratchFile::default())
+    }
+}
+
+impl ScratchFile for MemoryScratchFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..));
+        let bytes = rest.and_then(|rest| rest.get(..buffer.len()));
+        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn map(&self) -> io::Result<Option<ScratchBytes>> {
+        Ok(Some(Box::new(self.0.clone())))
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+}

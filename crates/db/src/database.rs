@@ -158,7 +158,7 @@ impl Database {
         if let Some(background) = Background::new().map(Arc::new) {
             let reserve = Arc::clone(&env.reserve);
             let keep = move |()| reserve.keep(&background);
-            self.workers.start("crossbill-reserve", 1, &env.wakes, || {}, keep)?;
+            self.workers.start("crossbill-reserve", 1, env.reserve.wakes(), || {}, keep)?;
         }
         let own = Arc::clone(env);
         let work = move |waiting: Waiting| run(&own, &waiting);
@@ -280,7 +280,7 @@ impl Database {
         self.env.imports.close();
         self.env.merges.close();
         self.env.flushes.close();
-        self.env.wakes.close();
+        self.env.reserve.wakes().close();
         let indexes: Vec<Arc<Index>> = self.indexes.read().values().cloned().collect();
         for job in indexes.iter().flat_map(|index| index.imports().all()) {
             job.interrupt();

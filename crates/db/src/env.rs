@@ -50,8 +50,6 @@ pub(crate) struct Env {
     pub(crate) merges: Arc<Queue<Weak<Namespace>>>,
     /// Imports that wait for their turn.
     pub(crate) imports: Arc<Queue<Waiting>>,
-    /// Calls to keep processors free for queries.
-    pub(crate) wakes: Arc<Queue<()>>,
     /// Keeps processors free for queries.
     pub(crate) reserve: Arc<Reserve>,
     /// Where imports may read from.
@@ -79,7 +77,6 @@ impl Env {
         let share = usize::try_from(options.memory_bytes / 32).unwrap_or(usize::MAX);
         let policy =
             SourcePolicy { data_dir: Some(options.data.clone()), ..options.source_policy.clone() };
-        let wakes = Arc::new(Queue::new());
         Ok(Self {
             root,
             clock: Arc::clone(&options.clock),
@@ -94,8 +91,7 @@ impl Env {
             flushes: Arc::new(Queue::new()),
             merges: Arc::new(Queue::new()),
             imports: Arc::new(Queue::new()),
-            reserve: Arc::new(Reserve::new(Arc::clone(&wakes))),
-            wakes,
+            reserve: Arc::new(Reserve::new()),
             policy: Arc::new(policy),
             import: options.import.clone(),
             resident_vectors_percent: options.resident_vectors_percent,

@@ -32,9 +32,15 @@ pub(crate) struct Reserve {
 }
 
 impl Reserve {
-    /// Nothing is kept free yet. Whoever drains `wakes` calls [`Self::keep`].
-    pub(crate) fn new(wakes: Arc<Queue<()>>) -> Self {
+    /// Nothing is kept free yet.
+    pub(crate) fn new() -> Self {
+        let wakes = Arc::new(Queue::new());
         Self { queries: AtomicU64::new(0), is_counting: AtomicBool::new(false), wakes }
+    }
+
+    /// Calls for [`Self::keep`], to be drained; to be closed at the end.
+    pub(crate) fn wakes(&self) -> &Arc<Queue<()>> {
+        &self.wakes
     }
 
     /// Notes that a query begins.
@@ -75,14 +81,13 @@ mod tests {
 
     #[test]
     fn the_first_query_wakes_who_keeps_and_the_others_do_not() {
-        let wakes = Arc::new(Queue::new());
-        let reserve = Reserve::new(Arc::clone(&wakes));
+        let reserve = Reserve::new();
         for _ in 0..3 {
             reserve.query_begins();
         }
-        assert_eq!(wakes.len(), 1);
+        assert_eq!(reserve.wakes().len(), 1);
         // Closed: whoever keeps lets go at once, and can be woken again.
-        wakes.close();
+        reserve.wakes().close();
         if let Some(background) = Background::new() {
             reserve.keep(&background);
             assert!(!reserve.is_counting.load(Ordering::Relaxed));

@@ -8,22 +8,25 @@
 //! `near` the one of 64 records that is nearest to them.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
+mod shared;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
 use crossbill_core::{
-    Comparison, Filter, FilterValue, IndexShape, Metadata, MetadataValue, Metric, Record,
-    RecordBatch, ScratchFile, ScratchSpace, Seed,
+    Comparison, Filter, FilterValue, IndexShape, MemoryScratch, Metadata, MetadataValue, Metric,
+    Record, RecordBatch, Seed,
 };
 use crossbill_engine::{
     AlignedBytes, Effort, Segment, SegmentBuilder, SegmentOptions, SegmentQuery, TopK, exact,
     kernels,
 };
 use roaring::RoaringBitmap;
+use shared::{floats, metric, npy_shape};
 
 const PIVOTS: usize = 64;
 const QUERIES: usize = 200;
@@ -40,50 +43,14 @@ struct Rows {
 impl Rows {
     fn open(path: &str) -> Rows {
         let mut file = File::open(path).unwrap();
-        let mut head = [0; 10];
-        file.read_exact(&mut head).unwrap();
-        let mut text = vec![0; usize::from(u16::from_le_bytes([head[8], head[9]]))];
-        file.read_exact(&mut text).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        let shape = text.split("'shape': (").nth(1).unwrap().split(')').next().unwrap();
-        let mut sizes = shape.split(',').map(|size| size.trim().parse().unwrap());
-        Rows { file, rows: sizes.next().unwrap(), dimension: sizes.next().unwrap() }
+        let (rows, dimension) = npy_shape(&mut file);
+        Rows { file, rows, dimension }
     }
 
     fn next(&mut self) -> Vec<f32> {
         let mut bytes = vec![0; self.dimension * 4];
         self.file.read_exact(&mut bytes).unwrap();
-        bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-    }
-}
-
-/// Scratch files that are vectors.
-struct Memory;
-
-#[derive(Debug, Default)]
-struct MemoryFile(Vec<u8>);
-
-impl ScratchSpace for Memory {
-    type File = MemoryFile;
-
-    fn create(&self, _label: &str) -> io::Result<MemoryFile> {
-        Ok(MemoryFile::default())
-    }
-}
-
-impl ScratchFile for MemoryFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        buffer.copy_from_slice(&self.0[offset as usize..][..buffer.len()]);
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.0.len() as u64
+        floats(&bytes)
     }
 }
 
@@ -102,7 +69,7 @@ fn nearest_pivot(metric: Metric, pivots: &[Vec<f32>], vector: &[f32]) -> usize {
 fn build(metric: Metric, rows: &mut Rows, pivots: &[Vec<f32>]) -> Vec<u8> {
     let shape = IndexShape::dense(rows.dimension as u32, metric);
     let options = SegmentOptions { seed: Seed(7), exact_rows_max: 20_000 };
-    let mut builder = SegmentBuilder::new(shape, options, &Memory).unwrap();
+    let mut builder = SegmentBuilder::new(shape, options, &MemoryScratch).unwrap();
     let mut rng = Seed(3).rng();
     let mut batch = RecordBatch::default();
     for row in 0..rows.rows {
@@ -117,7 +84,7 @@ fn build(metric: Metric, rows: &mut Rows, pivots: &[Vec<f32>]) -> Vec<u8> {
         }
     }
     let pool = rayon::ThreadPoolBuilder::new().build().unwrap();
-    builder.finish(&pool, 0).unwrap().file.0
+    builder.finish(&pool, 0).unwrap().file.into_bytes()
 }
 
 /// The filters of a query near pivot `near`; `round` changes how they are
@@ -188,11 +155,7 @@ fn truth(
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let metric = match arguments[0].as_str() {
-        "cosine" => Metric::Cosine,
-        "dotproduct" => Metric::DotProduct,
-        _ => Metric::Euclidean,
-    };
+    let metric = metric(&arguments[0]);
     let mut base = Rows::open(&arguments[1]);
     let mut asked = Rows::open(&arguments[2]);
     let queries: Vec<Vec<f32>> = (0..asked.rows.min(QUERIES)).map(|_| asked.next()).collect();

@@ -7,14 +7,19 @@
 //! The truth is that of the vectors as they came, however they are stored.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
+mod shared;
+
 use std::collections::HashSet;
+use std::fs::File;
 use std::hint::black_box;
+use std::io::Read;
 
 use crossbill_core::{IndexShape, Metric, Seed, VectorStorage};
 use crossbill_engine::exact::{FullVector, VectorScores};
 use crossbill_engine::kernels::StoredScorer;
 use crossbill_engine::{Effort, Ivf, RowSource, SearchStats, TopK, build_ivf};
 use roaring::RoaringBitmap;
+use shared::{floats, metric, npy_shape};
 
 /// Two-dimensional values of 4 or 8 bytes, row after row.
 struct Array {
@@ -23,18 +28,16 @@ struct Array {
 }
 
 impl Array {
-    /// Reads version 1 of the format: a magic, a dictionary as text, values.
     fn read(path: &str) -> Array {
-        let bytes = std::fs::read(path).unwrap();
-        let head = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-        let text = std::str::from_utf8(&bytes[10..10 + head]).unwrap();
-        let shape = text.split("'shape': (").nth(1).unwrap().split(')').next().unwrap();
-        let columns = shape.split(',').nth(1).unwrap().trim().parse().unwrap();
-        Array { columns, bytes: bytes[10 + head..].to_vec() }
+        let mut file = File::open(path).unwrap();
+        let (_, columns) = npy_shape(&mut file);
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        Array { columns, bytes }
     }
 
     fn floats(&self) -> Vec<f32> {
-        self.bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        floats(&self.bytes)
     }
 
     fn numbers(&self) -> Vec<i64> {
@@ -116,11 +119,7 @@ fn cpu_seconds() -> f64 {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let metric = match arguments[0].as_str() {
-        "cosine" => Metric::Cosine,
-        "dotproduct" => Metric::DotProduct,
-        _ => Metric::Euclidean,
-    };
+    let metric = metric(&arguments[0]);
     let (base, queries) = (Array::read(&arguments[1]), Array::read(&arguments[2]));
     let truth = Array::read(&arguments[3]);
     let number = |at: usize, or: usize| arguments.get(at).map_or(or, |a| a.parse().unwrap());

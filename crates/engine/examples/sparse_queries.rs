@@ -15,9 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbill_core::{
-    IndexShape, Record, RecordBatch, ScratchFile, ScratchSpace, Seed, SparseVector,
-};
+use crossbill_core::{IndexShape, MemoryScratch, Record, RecordBatch, Seed, SparseVector};
 use crossbill_engine::{
     AlignedBytes, Effort, Scored, Segment, SegmentBuilder, SegmentOptions, SegmentQuery,
 };
@@ -90,7 +88,7 @@ fn search(segment: &Segment, query: &SparseVector, top_k: usize) -> Vec<Scored> 
 
 fn build(records: &[SparseVector]) -> Result<Vec<u8>, Box<dyn Error>> {
     let options = SegmentOptions { seed: Seed(1), exact_rows_max: u32::MAX };
-    let mut builder = SegmentBuilder::new(IndexShape::sparse(), options, &Memory)?;
+    let mut builder = SegmentBuilder::new(IndexShape::sparse(), options, &MemoryScratch)?;
     for (number, vectors) in records.chunks(BATCH).enumerate() {
         let mut batch = RecordBatch::default();
         for (at, vector) in vectors.iter().enumerate() {
@@ -104,7 +102,7 @@ fn build(records: &[SparseVector]) -> Result<Vec<u8>, Box<dyn Error>> {
         builder.push(&batch)?;
     }
     let pool = rayon::ThreadPoolBuilder::new().build()?;
-    Ok(builder.finish(&pool, 0)?.file.0)
+    Ok(builder.finish(&pool, 0)?.file.into_bytes())
 }
 
 /// The vectors of a file.
@@ -123,35 +121,4 @@ fn read(path: &Path) -> Result<Vec<SparseVector>, Box<dyn Error>> {
         SparseVector::new(indices.collect(), values.collect())
     };
     Ok(starts.windows(2).map(vector).collect::<Result<_, _>>()?)
-}
-
-/// Scratch files that are vectors.
-struct Memory;
-
-/// One of them.
-#[derive(Default)]
-struct MemoryFile(Vec<u8>);
-
-impl ScratchSpace for Memory {
-    type File = MemoryFile;
-
-    fn create(&self, _label: &str) -> io::Result<MemoryFile> {
-        Ok(MemoryFile::default())
-    }
-}
-
-impl ScratchFile for MemoryFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        buffer.copy_from_slice(&self.0[offset as usize..][..buffer.len()]);
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
 }

@@ -2,8 +2,7 @@
 //! know of a filter.
 
 use super::Ivf;
-use crate::kernels::BLOCK_ROWS;
-use crate::rabitq::{Block, block_bytes};
+use super::search::rows_of_list;
 
 /// The cell of a row that is in no list.
 const NO_CELL: u32 = u32::MAX;
@@ -65,16 +64,12 @@ impl Ivf {
         let padded = self.space.padded();
         let mut cell_of = Vec::new();
         for (&(start, count), cell) in self.lists.iter().zip(0_u32..) {
-            let blocks = postings[start..].chunks(block_bytes(padded));
-            for (block, first) in blocks.zip((0..count).step_by(BLOCK_ROWS)) {
-                let block = Block::new(padded, block);
-                for place in 0..BLOCK_ROWS.min(count - first) {
-                    let row = block.row(place) as usize;
-                    if row >= cell_of.len() {
-                        cell_of.resize(row + 1, NO_CELL);
-                    }
-                    cell_of[row] = cell;
+            for row in rows_of_list(padded, &postings[start..], count) {
+                let row = row as usize;
+                if row >= cell_of.len() {
+                    cell_of.resize(row + 1, NO_CELL);
                 }
+                cell_of[row] = cell;
             }
         }
         cell_of

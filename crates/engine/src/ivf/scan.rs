@@ -146,13 +146,16 @@ impl<'a> Scan<'a> {
                 wanted &= (1 << left) - 1;
             }
             left = left.saturating_sub(BLOCK_ROWS);
-            // One row of each block tells of those that are taken from no list.
-            self.listed.look_at(self.lower[0] + block.error(0) * terms.width - base);
+            if self.accept.is_some() {
+                // One row of each block tells of those that are taken from no list.
+                self.listed.look_at(self.lower[0] + block.error(0) * terms.width - base);
+            }
             while wanted != 0 {
                 let place = wanted.trailing_zeros() as usize;
                 wanted &= wanted - 1;
                 let lower = self.lower[place];
-                self.offer(lower, lower + block.error(place) * terms.width, block.row(place));
+                let estimate = || lower + block.error(place) * terms.width;
+                self.offer(lower, estimate, block.row(place));
             }
             if self.found.len() >= BATCH && self.is_full() {
                 self.settle();
@@ -169,11 +172,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn offer(&mut self, lower: f32, estimate: f32, row: u32) {
+    fn offer(&mut self, lower: f32, estimate: impl FnOnce() -> f32, row: u32) {
         // A row of which nothing is known comes before all others.
         let key = if lower.is_nan() { 0 } else { to_ordered(lower) };
         if let Some(accept) = self.accept {
             let is_accepted = (accept.contains)(row);
+            let estimate = estimate();
             if estimate <= self.threshold {
                 self.near[usize::from(!is_accepted)].push(estimate);
             }
@@ -215,11 +219,7 @@ impl<'a> Scan<'a> {
 
     fn score_listed(&mut self) {
         let mut rows = std::mem::take(&mut self.listed.rows);
-        rows.iter().take(AHEAD).for_each(|&entry| self.scores.prefetch(entry as u32));
-        for (at, &entry) in rows.iter().enumerate() {
-            if let Some(&next) = rows.get(at + AHEAD) {
-                self.scores.prefetch(next as u32);
-            }
+        for entry in near_first(self.scores, &rows) {
             let (row, cell) = (entry as u32, (entry >> 32) as usize);
             if self.accept.is_some_and(|accept| !(accept.contains)(row)) {
                 continue;
@@ -236,12 +236,8 @@ impl<'a> Scan<'a> {
     }
 
     fn score(&mut self, rows: &[u64]) {
-        rows.iter().take(AHEAD).for_each(|&entry| self.scores.prefetch(entry as u32));
         let mut worst = self.worst();
-        for (at, &entry) in rows.iter().enumerate() {
-            if let Some(&next) = rows.get(at + AHEAD) {
-                self.scores.prefetch(next as u32);
-            }
+        for entry in near_first(self.scores, rows) {
             if from_ordered((entry >> 32) as u32) > worst {
                 continue;
             }
@@ -256,4 +252,16 @@ impl<'a> Scan<'a> {
     fn worst(&self) -> f32 {
         self.top.worst().map_or(f32::INFINITY, |score| distance_of(self.ivf.metric, score))
     }
+}
+
+/// The entries in their order; the rows in their low halves are called near
+/// [`AHEAD`] entries before.
+fn near_first<'a>(scores: &'a dyn RowScores, rows: &'a [u64]) -> impl Iterator<Item = u64> + 'a {
+    rows.iter().take(AHEAD).for_each(|&entry| scores.prefetch(entry as u32));
+    rows.iter().enumerate().map(move |(at, &entry)| {
+        if let Some(&next) = rows.get(at + AHEAD) {
+            scores.prefetch(next as u32);
+        }
+        entry
+    })
 }

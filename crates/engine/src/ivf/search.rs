@@ -227,9 +227,7 @@ fn read_lists(
 /// The `count` rows of a list must ascend and be below `rows`.
 fn check_rows(padded: usize, blocks: &[u8], count: usize, rows: u32) -> Result<(), FormatError> {
     let mut next = 0;
-    for at in 0..count {
-        let block = &blocks[at / BLOCK_ROWS * block_bytes(padded)..][..block_bytes(padded)];
-        let row = Block::new(padded, block).row(at % BLOCK_ROWS);
+    for row in rows_of_list(padded, blocks, count) {
         if row < next || row >= rows {
             return Err(FormatError::damaged(
                 POSTINGS,
@@ -240,4 +238,14 @@ fn check_rows(padded: usize, blocks: &[u8], count: usize, rows: u32) -> Result<(
         next = row + 1;
     }
     Ok(())
+}
+
+/// The `count` rows of a list that begins with `blocks`, in its order.
+pub(super) fn rows_of_list(
+    padded: usize,
+    blocks: &[u8],
+    count: usize,
+) -> impl Iterator<Item = u32> + '_ {
+    let blocks = blocks.chunks_exact(block_bytes(padded)).map(move |b| Block::new(padded, b));
+    blocks.flat_map(|block| (0..BLOCK_ROWS).map(move |place| block.row(place))).take(count)
 }

@@ -3,16 +3,14 @@
 //! and over many terms, in ranges of few blocks, against scoring every row;
 //! then the same on damaged bytes.
 
-use crossbill_core::{Metric, Rng, Seed};
+use crossbill_core::{MemoryScratch, Metric, Rng, ScratchSpace, Seed};
 use proptest::prelude::*;
 
 use super::super::AlignedBytes;
 use super::super::layout::{Kind, read_footer};
-use super::super::tests::Memory;
 use super::super::writer::FileWriter;
 use super::*;
 use crate::{Scored, TopK};
-use crossbill_core::ScratchSpace;
 
 /// The four sections, each where numbers may be read in place.
 #[derive(Clone)]
@@ -49,7 +47,7 @@ fn build(
     let mut builder = SparseBuilder::with_ranges(range_rows);
     vectors.iter().for_each(|vector| builder.push(vector.as_ref()));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    let mut file = Memory.create("test").unwrap();
+    let mut file = MemoryScratch.create("test").unwrap();
     FileWriter::write_header(&mut file).unwrap();
     let mut out = FileWriter::after(file, None);
     builder.write(&mut out, superseded, &pool).unwrap();

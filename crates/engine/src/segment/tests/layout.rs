@@ -92,7 +92,7 @@ fn batches_that_do_not_fit_are_refused() {
     let refused = |record: Record| {
         let mut batch = RecordBatch::default();
         batch.push(record);
-        let mut builder = SegmentBuilder::new(shape, options, &Memory).unwrap();
+        let mut builder = SegmentBuilder::new(shape, options, &MemoryScratch).unwrap();
         builder.push(&batch).unwrap_err().to_string()
     };
     let record = |id: &str, values: Vec<f32>, sparse: Option<SparseVector>| Record {
@@ -115,7 +115,7 @@ fn batches_that_do_not_fit_are_refused() {
 fn memory_held_is_counted() {
     let shape = IndexShape::dense(4, Metric::DotProduct);
     let options = SegmentOptions { seed: Seed(1), exact_rows_max: u32::MAX };
-    let mut builder = SegmentBuilder::new(shape, options, &Memory).unwrap();
+    let mut builder = SegmentBuilder::new(shape, options, &MemoryScratch).unwrap();
     let records = random_records(&mut Seed(2).rng(), &shape, 1000);
     let mut batch = RecordBatch::default();
     records.iter().for_each(|record| batch.push(record.clone()));

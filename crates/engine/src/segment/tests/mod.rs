@@ -1,6 +1,6 @@
 //! Segments against a plain model: the records in a list, every question
-//! answered by walking over it. Here is what the tests share: scratch files in
-//! memory, random records and filters, the model.
+//! answered by walking over it. Here is what the tests share: random records
+//! and filters, the model.
 
 mod answers;
 mod damage;
@@ -10,60 +10,17 @@ mod layout;
 mod storage;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
 use std::sync::Arc;
 
 use crossbill_core::{
-    Comparison, Filter, FilterValue, IndexShape, Metadata, MetadataValue, Metric, Record,
-    RecordBatch, Rng, ScratchBytes, ScratchFile, ScratchSpace, Seed, SparseVector, StoredBytes,
-    VectorStorage, VectorType,
+    Comparison, Filter, FilterValue, IndexShape, MemoryScratch, Metadata, MetadataValue, Metric,
+    Record, RecordBatch, Rng, ScratchFile, Seed, SparseVector, StoredBytes, VectorStorage,
+    VectorType,
 };
 use roaring::RoaringBitmap;
 
 use super::{AlignedBytes, Matching, Segment, SegmentBuilder, SegmentOptions, SegmentQuery};
 use crate::{Scored, SearchStats};
-
-/// Scratch files that are vectors.
-pub(super) struct Memory;
-
-/// One of them.
-#[derive(Debug, Default)]
-pub(super) struct MemoryFile(Vec<u8>);
-
-impl MemoryFile {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl ScratchSpace for Memory {
-    type File = MemoryFile;
-
-    fn create(&self, _label: &str) -> io::Result<MemoryFile> {
-        Ok(MemoryFile::default())
-    }
-}
-
-impl ScratchFile for MemoryFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let bytes = self.0.get(offset as usize..).and_then(|rest| rest.get(..buffer.len()));
-        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn map(&self) -> io::Result<Option<ScratchBytes>> {
-        Ok(Some(Box::new(self.0.clone())))
-    }
-
-    fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
-}
 
 fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
@@ -78,7 +35,7 @@ fn build(
     threads: usize,
 ) -> Vec<u8> {
     let options = SegmentOptions { seed: Seed(5), exact_rows_max };
-    let mut builder = SegmentBuilder::new(shape, options, &Memory).unwrap();
+    let mut builder = SegmentBuilder::new(shape, options, &MemoryScratch).unwrap();
     for records in records.chunks(batch) {
         let mut batch = RecordBatch::default();
         records.iter().for_each(|record| batch.push(record.clone()));
@@ -91,10 +48,10 @@ fn build(
     let built = builder.finish(&pool(threads), mapped_max).unwrap();
     assert_eq!(built.rows as usize, records.len());
     assert_eq!(built.bytes, built.file.len());
-    let segment = open(&built.file.0).unwrap();
+    let segment = open(built.file.bytes()).unwrap();
     assert_eq!(built.live_rows as u64, u64::from(built.rows) - segment.superseded().len());
     assert_eq!(built.checksum, segment.checksum());
-    built.file.0
+    built.file.into_bytes()
 }
 
 fn open(bytes: &[u8]) -> Result<Segment, crate::FormatError> {
