@@ -9,8 +9,9 @@ use std::time::Duration;
 use crossbill_core::{Error, NamespaceName, Result, Seed, VectorType};
 use crossbill_import::{
     ErrorMode, ImportError, LocalRunner, Phase, Plan, PlanRequest, Reject, RejectLog, RunnerParts,
-    execute, first_reason, plan, rejects_key,
+    TaskSpec, execute, first_reason, plan, rejects_key,
 };
+use crossbill_store::ImportProgress;
 use crossbill_store::killpoint::reach;
 use parking_lot::Mutex;
 
@@ -313,14 +314,23 @@ fn try_clean_up(index: &Index, job: &Job) -> Result<()> {
     let env = &index.context().env;
     let name = job.name();
     let namespaces = index.all_namespaces();
-    let committed: BTreeSet<u32> = namespaces
+    let progress: HashMap<&str, ImportProgress> = namespaces
         .iter()
-        .flat_map(|namespace| {
-            namespace.import_progress(&name).unwrap_or_default().tasks.into_keys()
+        .filter_map(|namespace| {
+            Some((namespace.name().as_str(), namespace.import_progress(&name)?))
         })
         .collect();
+    // A namespace that has forgotten the import says nothing about its tasks:
+    // their leftovers were removed before it forgot, what is there counts.
+    let is_left_over = |task: &&TaskSpec| {
+        let progress = progress.get(task.namespace.as_str());
+        progress.is_some_and(|progress| !progress.tasks.contains_key(&task.ordinal))
+    };
+    let plan = job.load_plan(&env.root)?;
+    let tasks = plan.iter().flat_map(|plan| &plan.tasks);
+    let left_over: BTreeSet<u32> = tasks.filter(is_left_over).map(|task| task.ordinal).collect();
     for task in tables(env, index, job)? {
-        if !committed.contains(&task) {
+        if left_over.contains(&task) {
             reach("sweep.before_delete");
             env.root.delete(&rejects_key(index.context().dir.as_str(), &name, task)?)?;
         }

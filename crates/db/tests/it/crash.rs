@@ -8,8 +8,8 @@ use crossbill_db::{Database, ErrorMode, FaultPlan, ImportStatus, Selector};
 use crossbill_store::{Fault, FaultOp, FaultRule};
 
 use crate::fixtures::{
-    LongImport, Place, all_ids, index, long_import, namespace, plane, record, start, wait,
-    write_line,
+    LongImport, Place, all_ids, import, index, long_import, namespace, plane, record, start, wait,
+    write_line, write_parquet,
 };
 
 fn plan(rules: Vec<FaultRule>) -> Option<Arc<FaultPlan>> {
@@ -220,4 +220,29 @@ fn shutting_down_interrupts_an_import() {
     let database = place.open();
     let view = wait(&database.index("a").unwrap(), &id);
     assert_eq!((view.status, view.records_imported), (ImportStatus::Completed, 18_000));
+}
+
+#[test]
+fn rejects_stay_where_only_some_namespaces_have_forgotten_their_import() {
+    let place = Place::new();
+    let rows = |id: &'static str| [(id, vec![1.0, 0.0], None), ("bad", vec![f32::NAN, 0.0], None)];
+    write_parquet(&place.source().join("first/a/1.parquet"), &rows("x"));
+    write_parquet(&place.source().join("first/b/1.parquet"), &rows("y"));
+    write_parquet(&place.source().join("second/c/1.parquet"), &rows("z"));
+    let database = place.open();
+    let index = index(&database, plane());
+    let view = import(&index, &format!("{}/first", place.uri()), ErrorMode::Continue);
+    assert_eq!((view.status, view.records_rejected), (ImportStatus::Completed, 2));
+    let expected = index.import_rejects(&view.id, 0, 10).unwrap();
+    assert_eq!(expected.1, 2);
+    // One import at a time: what the first left over is cleaned up now.
+    import(&index, &format!("{}/second", place.uri()), ErrorMode::Continue);
+    // That one namespace forgot the import is stored by its next commit; the
+    // other one has none before the crash.
+    index.upsert(&namespace("a"), vec![record("new", &[0.0, 1.0], "{}")]).unwrap();
+    index.flush(&namespace("a")).unwrap();
+    drop((index, database));
+    let database = place.open();
+    let index = database.index("a").unwrap();
+    assert_eq!(index.import_rejects(&view.id, 0, 10).unwrap(), expected);
 }
