@@ -85,6 +85,6 @@ impl Ivf {
     }
 
     fn vector_bytes(&self) -> f32 {
-        size_of_val(self.space.mean()) as f32 + ROW_LATENCY_BYTES
+        self.row_bytes as f32 + ROW_LATENCY_BYTES
     }
 }

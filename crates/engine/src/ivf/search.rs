@@ -22,6 +22,8 @@ const POSTINGS: &str = "vector postings";
 pub struct Ivf {
     pub(super) metric: Metric,
     pub(super) form: Form,
+    /// Bytes of a full vector as the index keeps it.
+    pub(super) row_bytes: usize,
     pub(super) space: Space,
     pub(super) cells: Cells,
     pub(super) tuning: Tuning,
@@ -60,7 +62,8 @@ impl Ivf {
         let lists = read_lists(&space, &cells, rows, postings)?;
         let (metric, form) = (shape.metric, form_of(shape));
         let (postings_bytes, cell_of) = (postings.len(), OnceLock::new());
-        Ok(Ivf { metric, form, space, cells, tuning, lists, postings_bytes, cell_of })
+        let row_bytes = shape.row_bytes();
+        Ok(Ivf { metric, form, row_bytes, space, cells, tuning, lists, postings_bytes, cell_of })
     }
 
     /// Offers the rows nearest to `query` to `top`, as many as it keeps, each

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use crossbill_core::{IndexShape, Metric, Seed};
+use crossbill_core::{IndexShape, Metric, Seed, VectorStorage};
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
 
@@ -416,4 +416,22 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn smaller_rows_are_scored_where_larger_ones_are_found_by_the_index() {
+    let (rows, index) = (LARGE.rows(), &INDEXES[1]);
+    let IvfSections { centroids, postings, tuning } = &index.sections;
+    let shape = LARGE.shape(index.metric).stored_as(VectorStorage::Int8);
+    let small = Ivf::open(&shape, rows, centroids, postings, tuning).unwrap();
+    let least = |ivf: &Ivf| {
+        (1..u64::from(rows))
+            .find(|&matching| ivf.is_worth_reading(Effort::Recall(0.95), 10, matching, rows))
+            .unwrap()
+    };
+    // A megabyte of vectors is always scored: 512 bytes a row, waiting included,
+    // and 228.
+    assert!(least(&index.ivf) > 1_000_000 / 512);
+    assert!(least(&small) > 1_000_000 / 228);
+    assert!(least(&small) > least(&index.ivf));
 }
