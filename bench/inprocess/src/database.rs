@@ -84,6 +84,8 @@ impl Store {
             source_policy: policy,
             import: ImportSettings::new(threads, memory_bytes / 2 / IMPORTS_AT_ONCE as u64),
             imports_at_once: IMPORTS_AT_ONCE,
+            export_dirs: Vec::new(),
+            exports_at_once: 1,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),
             faults: None,

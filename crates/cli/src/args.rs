@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use crossbill_core::{Metric, VectorStorage};
 
+mod export;
 mod server;
 
+pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use server::{EngineArgs, ServeArgs};
 
 const EXIT_CODES: &str = "\
@@ -52,6 +54,11 @@ pub(crate) enum Command {
     /// List, describe or cancel imports, or show the records they rejected
     #[command(subcommand)]
     Imports(ImportsCommand),
+    /// Write an index, or one namespace, as Parquet files that an import reads
+    Export(Box<ExportArgs>),
+    /// List, describe or cancel exports
+    #[command(subcommand)]
+    Exports(ExportsCommand),
     /// Find the records nearest to a vector or to a record
     Query(Box<QueryArgs>),
     /// Show how many records an index holds, by namespace
@@ -395,6 +402,8 @@ impl Command {
         match self {
             Command::Serve(_) | Command::Completions { .. } => None,
             Command::Import(args) => Some(&args.connect),
+            Command::Export(args) => Some(&args.connect),
+            Command::Exports(command) => Some(command.connect()),
             Command::Query(args) => Some(&args.connect),
             Command::Stats(args) => Some(&args.connect),
             Command::Index(

@@ -54,6 +54,8 @@ pub(crate) fn database(
         source_policy: policy,
         import,
         imports_at_once: IMPORTS_AT_ONCE,
+        export_dirs: Vec::new(),
+        exports_at_once: 1,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),
         faults: None,

@@ -66,6 +66,12 @@ pub const IMPORT_NAMESPACES_MAX: usize = 10_000;
 pub const IMPORT_NAMESPACE_BYTES_MAX: u64 = 500 * 1024 * 1024 * 1024;
 /// Imports that wait or run on one server (ours).
 pub const IMPORT_QUEUE_MAX: usize = 1000;
+/// Exports that wait or run on one server (ours).
+pub const EXPORT_QUEUE_MAX: usize = 100;
+/// Exports of one page (ours).
+pub const EXPORT_PAGE_MAX: usize = 100;
+/// Bytes after which a file of an export is full (ours).
+pub const EXPORT_PART_BYTES: u64 = 256 * 1024 * 1024;
 /// Bytes of a Parquet footer (ours).
 pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a Parquet page, packed or unpacked (ours).

@@ -12,6 +12,7 @@ mod background;
 mod catalog;
 mod database;
 mod env;
+mod exports;
 mod imports;
 mod index;
 mod namespace;
@@ -24,11 +25,11 @@ mod types;
 
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{ErrorMode, ImportSettings, Reject};
-pub use crossbill_store::{FaultPlan, Integration, Secret, SourcePolicy};
+pub use crossbill_store::{DestinationPolicy, FaultPlan, Integration, Secret, SourcePolicy};
 pub use database::{Database, DatabaseOptions};
 pub use index::Index;
 pub use types::{
-    ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn, Match,
-    NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector, StartImport,
+    ExportView, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn, Match,
+    NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector, StartExport, StartImport,
     StoredRecord, Update,
 };

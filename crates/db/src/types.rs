@@ -272,6 +272,44 @@ impl ImportStatus {
     }
 }
 
+/// An export to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartExport {
+    /// The directory to write to: empty or new.
+    pub uri: String,
+    /// The namespace to export; all without it.
+    pub namespace: Option<NamespaceName>,
+}
+
+/// An export as described.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportView {
+    /// A growing integer as text.
+    pub id: String,
+    /// As given.
+    pub uri: String,
+    /// As given.
+    pub namespace: Option<String>,
+    /// How far it is.
+    pub status: ImportStatus,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// 0 to 100; never goes back; 100 only when Completed.
+    pub percent_complete: f64,
+    /// Records in the files so far.
+    pub records_exported: u64,
+    /// Records that there were at the start.
+    pub records_total: u64,
+    /// Files so far.
+    pub files_written: u64,
+    /// Their bytes.
+    pub bytes_written: u64,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
 /// An import as described.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportView {

@@ -119,6 +119,11 @@ pub static ROUTES: &[Route] = &[
     data(GET, "/bulk/imports/{id}", data::imports::describe),
     data(DELETE, "/bulk/imports/{id}", data::imports::cancel),
     data(GET, "/bulk/imports/{id}/rejects", data::imports::rejects),
+    // Exports.
+    data(GET, "/bulk/exports", data::exports::list),
+    data(POST, "/bulk/exports", data::exports::start),
+    data(GET, "/bulk/exports/{id}", data::exports::describe),
+    data(DELETE, "/bulk/exports/{id}", data::exports::cancel),
     // Records with text, and documents.
     data(POST, "/records/namespaces/{namespace}/upsert", data::records::upsert),
     data(POST, "/records/namespaces/{namespace}/search", data::records::search),

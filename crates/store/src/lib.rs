@@ -5,6 +5,7 @@
 //! clients inside are driven by a small private runtime. Nothing above it
 //! knows how or where a byte is kept.
 
+mod destination;
 mod disk;
 mod documents;
 mod envelope;
@@ -20,6 +21,7 @@ mod scratch;
 mod source;
 mod wal;
 
+pub use destination::{Destination, DestinationPolicy};
 pub use documents::{CommitError, Documents, Versioned};
 pub use error::StoreError;
 pub use faults::{Fault, FaultOp, FaultPlan, FaultRule, FaultStore};

@@ -8,6 +8,7 @@
 //! unknown fields are ignored on the way in.
 
 mod error;
+mod exports;
 mod floats;
 mod imports;
 mod index;
@@ -24,6 +25,7 @@ mod vectors;
 mod version;
 
 pub use error::{ErrorBody, ErrorDetail};
+pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
 pub use imports::{
     ErrorModeField, ImportModel, ImportPage, OnError, RejectModel, RejectPage, StartImport,
     StartedImport, ValidationResult,

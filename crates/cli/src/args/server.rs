@@ -70,6 +70,15 @@ pub(crate) struct ServeArgs {
         value_delimiter = ','
     )]
     pub(crate) allow_import_dir: Vec<PathBuf>,
+    /// Directory that exports may write to (repeatable); none by default
+    #[arg(
+        long,
+        env = "CROSSBILL_ALLOW_EXPORT_DIR",
+        value_name = "DIR",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) allow_export_dir: Vec<PathBuf>,
     /// Host name or address that clients reach indexes by; default: the one they asked
     #[arg(long, env = "CROSSBILL_PUBLIC_ADDRESS", value_name = "HOST", hide_env_values = true)]
     pub(crate) public_address: Option<String>,

@@ -6,8 +6,8 @@ mod embedded;
 mod remote;
 
 use crossbill_wire::{
-    CreateIndex, ImportModel, IndexModel, QueryRequest, QueryResponse, RejectPage, StartImport,
-    StatsResponse,
+    CreateIndex, ExportModel, ImportModel, IndexModel, QueryRequest, QueryResponse, RejectPage,
+    StartExport, StartImport, StatsResponse,
 };
 
 use crate::args::ConnectArgs;
@@ -41,6 +41,14 @@ pub(crate) trait Client {
     fn cancel_import(&self, index: &str, id: &str) -> Result<()>;
     /// Rejects from `offset` on, at most `limit`.
     fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage>;
+    /// Starts an export and gives its id.
+    fn start_export(&self, index: &str, start: &StartExport) -> Result<String>;
+    /// One export.
+    fn describe_export(&self, index: &str, id: &str) -> Result<ExportModel>;
+    /// At most `limit` exports, newest first.
+    fn list_exports(&self, index: &str, limit: usize) -> Result<Vec<ExportModel>>;
+    /// Cancels an export.
+    fn cancel_export(&self, index: &str, id: &str) -> Result<()>;
     /// The flags by which another command reaches the same database, each
     /// with a space before it.
     fn flags(&self) -> String;

@@ -23,13 +23,14 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
         return Err(no_key(&ServeError::NoKey(args.listen)));
     }
     let allow_dirs = args.allow_import_dir.clone();
-    let options = options::database(
+    let mut options = options::database(
         args.data.clone(),
         &args.engine,
         integrations,
         allow_dirs,
         args.index_port_first,
     )?;
+    options.export_dirs.clone_from(&args.allow_export_dir);
     let db = Database::open(options).map_err(|error| {
         CliError::failed(format!("cannot open {}: {error}", args.data.display()))
     })?;

@@ -12,6 +12,7 @@
 mod adopt;
 mod check;
 mod commit;
+mod cursor;
 mod flush;
 mod memtable;
 mod merge;
@@ -39,6 +40,7 @@ use sha2::{Digest, Sha256};
 
 use commit::Committer;
 use state::{Found, LiveSegment, State};
+pub(crate) use cursor::Cursor;
 pub(crate) use write::WriteOp;
 use write::WriteQueue;
 

@@ -64,6 +64,8 @@ impl Place {
             source_policy,
             import,
             imports_at_once: 1,
+            export_dirs: vec![self.dir.path().to_owned()],
+            exports_at_once: 1,
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(RandomIds),
             faults: self.faults.clone(),

@@ -104,6 +104,8 @@ pub(crate) fn open_database(data: &Path) -> Arc<Database> {
         source_policy: policy,
         import: ImportSettings::new(2, 128 << 20),
         imports_at_once: 1,
+        export_dirs: Vec::new(),
+        exports_at_once: 1,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),
         faults: None,

@@ -35,6 +35,8 @@ fn open(data: &std::path::Path, shape: IndexShape) -> (Arc<Database>, Arc<Index>
         source_policy: SourcePolicy::default(),
         import: ImportSettings::new(1, 16 << 20),
         imports_at_once: 1,
+        export_dirs: Vec::new(),
+        exports_at_once: 1,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),
         faults: None,

@@ -108,6 +108,8 @@ impl History {
             source_policy,
             import,
             imports_at_once: 1,
+            export_dirs: Vec::new(),
+            exports_at_once: 1,
             clock: Arc::new(ManualClock::at(Timestamp(1_795_000_000_000))),
             ids: Arc::new(RandomIds),
             faults: Some(Arc::clone(&self.plan)),

@@ -19,6 +19,7 @@ use crossbill_core::{Error, ErrorKind, limits};
 
 pub use policy::{Integration, Secret, SourcePolicy};
 pub use uri::SourceUri;
+pub(crate) use uri::{Parsed, parse, quote, refuse};
 
 use local::LocalSource;
 use retry::Retry;

@@ -51,13 +51,13 @@ impl fmt::Display for SourceUri {
 
 /// A URI of the right form; whether it is allowed is another question.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     File(PathPattern),
     S3 { bucket: String, pattern: PathPattern },
 }
 
 /// Takes `text` apart.
-pub(super) fn parse(text: &str) -> Result<Parsed> {
+pub(crate) fn parse(text: &str) -> Result<Parsed> {
     let length = text.chars().count();
     let limit = limits::IMPORT_URI_CHARS_MAX;
     if length == 0 || length > limit {
@@ -146,13 +146,13 @@ fn not_built(text: &str, what: &str) -> Error {
     ))
 }
 
-pub(super) fn refuse(text: &str, problem: &str) -> Error {
+pub(crate) fn refuse(text: &str, problem: &str) -> Error {
     Error::invalid(format!("import uri {:?}: {problem}", quote(text)))
 }
 
 /// As much of a user's text as an error message repeats: not a user part,
 /// which may hold a password.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = text.to_owned();
     if let Some((scheme, rest)) = text.split_once("://") {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
