@@ -29,7 +29,7 @@ pub use crossbill_store::{DestinationPolicy, FaultPlan, Integration, Secret, Sou
 pub use database::{Database, DatabaseOptions};
 pub use index::Index;
 pub use types::{
-    ExportView, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn, Match,
-    NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector, StartExport, StartImport,
-    StoredRecord, Update,
+    ExportView, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn,
+    Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector,
+    StartExport, StartImport, StoredRecord, Update,
 };

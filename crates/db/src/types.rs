@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::{Filter, IndexName, IndexShape, Metadata, Record, SparseVector, Timestamp};
+use crossbill_core::{
+    Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector, Timestamp,
+};
 use crossbill_engine::{Effort, SearchStats};
 use crossbill_import::ErrorMode;
 

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder, StructBuilder, UInt32Builder};
+use arrow_array::builder::{
+    Float32Builder, ListBuilder, StringBuilder, StructBuilder, UInt32Builder,
+};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use crossbill_core::{Error, IndexShape, Record, Result, ScratchSpace as _, VectorType};
@@ -41,8 +43,9 @@ impl RecordTable {
             .set_column_compression(values.clone(), Compression::UNCOMPRESSED)
             .set_column_dictionary_enabled(values, false)
             .build();
-        let writer = ArrowWriter::try_new(ScratchWrite(file), Arc::clone(&schema), Some(properties))
-            .map_err(|error| failed(&error))?;
+        let writer =
+            ArrowWriter::try_new(ScratchWrite(file), Arc::clone(&schema), Some(properties))
+                .map_err(|error| failed(&error))?;
         Ok(Self { writer, schema, shape, rows: 0 })
     }
 

@@ -62,7 +62,9 @@ impl DestinationPolicy {
         let asked: PathBuf = std::iter::once("/").chain(names).collect();
         let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
         let data_dir = self.data_dir.as_ref().and_then(|dir| dir.canonicalize().ok());
-        for allowed in asked.components().all(plain).then_some(&self.allow_dirs).into_iter().flatten() {
+        for allowed in
+            asked.components().all(plain).then_some(&self.allow_dirs).into_iter().flatten()
+        {
             let Ok(root) = allowed.canonicalize() else { continue };
             let below = asked.strip_prefix(&root).or_else(|_| asked.strip_prefix(allowed));
             let Ok(below) = below else { continue };

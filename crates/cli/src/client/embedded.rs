@@ -11,8 +11,8 @@ use crossbill_db::{Database, ErrorMode, Index, IndexInfo, NewIndex, Query, Query
 use crossbill_server::{export_model, import_model, reject_model, scored_vector};
 use crossbill_wire as wire;
 use crossbill_wire::{
-    ApiVersion, CreateIndex, ExportModel, ImportModel, IndexFacts, IndexModel, Placement, QueryRequest,
-    QueryResponse, RejectPage, StatsResponse, StoredSpec,
+    ApiVersion, CreateIndex, ExportModel, ImportModel, IndexFacts, IndexModel, Placement,
+    QueryRequest, QueryResponse, RejectPage, StatsResponse, StoredSpec,
 };
 
 use crate::args::ConnectArgs;

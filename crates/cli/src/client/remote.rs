@@ -8,8 +8,9 @@ use std::time::Duration;
 use crossbill_core::ErrorKind;
 use crossbill_core::limits::EXPORT_PAGE_MAX;
 use crossbill_wire::{
-    CreateIndex, ErrorBody, ExportModel, ExportPage, ImportModel, ImportPage, IndexList, IndexModel, QueryRequest,
-    QueryResponse, RejectPage, StartExport, StartImport, StartedExport, StartedImport, StatsRequest, StatsResponse,
+    CreateIndex, ErrorBody, ExportModel, ExportPage, ImportModel, ImportPage, IndexList,
+    IndexModel, QueryRequest, QueryResponse, RejectPage, StartExport, StartImport, StartedExport,
+    StartedImport, StatsRequest, StatsResponse,
 };
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;

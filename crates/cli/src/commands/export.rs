@@ -24,8 +24,7 @@ const RESUMED_FROM: usize = 100;
 
 /// Exports `args.index` to `args.uri`.
 pub(crate) fn run(args: &ExportArgs, integrations: &[IntegrationTable]) -> Result<Exit> {
-    let start =
-        StartExport { uri: uri::import_uri(&args.uri)?, namespace: args.namespace.clone() };
+    let start = StartExport { uri: uri::import_uri(&args.uri)?, namespace: args.namespace.clone() };
     let interrupt = Interrupt::listen()?;
     let client = client::connect(&args.connect, integrations, Imports::Run)?;
     let client = client.as_ref();
@@ -67,12 +66,7 @@ fn resumable(
     Ok(found.map(|export| export.id))
 }
 
-fn follow(
-    client: &dyn Client,
-    args: &ExportArgs,
-    id: &str,
-    interrupt: &Interrupt,
-) -> Result<Exit> {
+fn follow(client: &dyn Client, args: &ExportArgs, id: &str, interrupt: &Interrupt) -> Result<Exit> {
     let clock = SystemClock::new();
     let mut export = client.describe_export(&args.index, id)?;
     while !follow::is_final(&export.status) {

@@ -82,11 +82,7 @@ impl Job {
         Ok(stored.map(job))
     }
 
-    fn with_record(
-        record: ExportRecord,
-        version: u64,
-        documents: Documents<ExportRecord>,
-    ) -> Self {
+    fn with_record(record: ExportRecord, version: u64, documents: Documents<ExportRecord>) -> Self {
         Self {
             id: record.id,
             gate: Mutex::new(()),

@@ -20,8 +20,8 @@ use crossbill_core::{Error, Result};
 use crossbill_store::Key;
 use parking_lot::Mutex;
 
-pub(crate) use job::Job;
 use job::ExportRecord;
+pub(crate) use job::Job;
 pub(crate) use run::run;
 
 use crate::Index;

@@ -183,7 +183,7 @@ struct ManifestFile<'a> {
 fn manifest(index: &Index, record: &ExportRecord) -> Result<Vec<u8>> {
     let shape = index.context().shape;
     let file = |part| {
-        let Part { namespace, file, rows, bytes, crc32c, last_id: _ } = part;
+        let Part { namespace, file, rows, bytes, crc32c, last_id: _ }: &Part = part;
         let crc32c = format!("{crc32c:08x}");
         ManifestFile { file, namespace, records: *rows, bytes: *bytes, crc32c }
     };

@@ -39,8 +39,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use commit::Committer;
-use state::{Found, LiveSegment, State};
 pub(crate) use cursor::Cursor;
+use state::{Found, LiveSegment, State};
 pub(crate) use write::WriteOp;
 use write::WriteQueue;
 

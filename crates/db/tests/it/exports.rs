@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crossbill_core::{ErrorKind, IndexShape, Metadata, Metric, Record, SparseVector, VectorStorage};
+use crossbill_core::{
+    ErrorKind, IndexShape, Metadata, Metric, Record, SparseVector, VectorStorage,
+};
 use crossbill_db::{ErrorMode, ExportView, ImportStatus, Index, Selector, StartExport};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -80,9 +82,8 @@ fn contents(shape: IndexShape) -> impl Strategy<Value = BTreeMap<String, Vec<Rec
         (true, 0) => sparse.prop_map(Some).boxed(),
         (true, _) => proptest::option::of(sparse).boxed(),
     };
-    let metadata = btree_map("[a-z]{1,4}", -1e9_f64..1e9, 0..4).prop_map(|fields| {
-        Metadata::from_json(&serde_json::to_string(&fields).unwrap()).unwrap()
-    });
+    let metadata = btree_map("[a-z]{1,4}", -1e9_f64..1e9, 0..4)
+        .prop_map(|fields| Metadata::from_json(&serde_json::to_string(&fields).unwrap()).unwrap());
     let values = vec(0.1_f32..9.0, shape.dimension as usize);
     let record = ("[ -~]{1,12}", values, sparse, proptest::option::of(metadata))
         .prop_map(|(id, values, sparse, metadata)| Record { id, values, sparse, metadata });
