@@ -8,9 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use crossbill_core::{Metric, VectorStorage};
 
+mod integrations;
 mod server;
+mod stores;
 
+pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand};
 pub(crate) use server::{EngineArgs, ServeArgs};
+pub(crate) use stores::StoreArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -52,6 +56,10 @@ pub(crate) enum Command {
     /// List, describe or cancel imports, or show the records they rejected
     #[command(subcommand)]
     Imports(ImportsCommand),
+    /// List, create, describe, delete or test storage integrations: the object stores that
+    /// imports read from
+    #[command(subcommand)]
+    Integrations(IntegrationsCommand),
     /// Find the records nearest to a vector or to a record
     Query(Box<QueryArgs>),
     /// Show how many records an index holds, by namespace
@@ -397,6 +405,7 @@ impl Command {
             Command::Import(args) => Some(&args.connect),
             Command::Query(args) => Some(&args.connect),
             Command::Stats(args) => Some(&args.connect),
+            Command::Integrations(command) => Some(command.connect()),
             Command::Index(
                 IndexCommand::Create { connect, .. }
                 | IndexCommand::List { connect }

@@ -73,7 +73,7 @@ type Listener = Box<dyn Fn(&IndexEvent) + Send + Sync>;
 
 /// An open database.
 pub struct Database {
-    env: Arc<Env>,
+    pub(crate) env: Arc<Env>,
     first_port: u16,
     /// Held through each change, so that changes come one after another.
     catalog: Mutex<CatalogState>,

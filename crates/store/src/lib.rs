@@ -29,5 +29,6 @@ pub use root::{Root, RootOptions};
 pub use scratch::{LocalScratch, LocalScratchFile};
 pub use source::{
     Integration, Secret, SkippedEntry, Source, SourceError, SourceObject, SourcePolicy, SourceUri,
+    StoreKind, StoredIntegrations,
 };
 pub use wal::Wal;

@@ -11,6 +11,7 @@ mod error;
 mod floats;
 mod imports;
 mod index;
+mod integrations;
 mod namespaces;
 mod page;
 mod plain;
@@ -24,6 +25,9 @@ mod vectors;
 mod version;
 
 pub use error::{ErrorBody, ErrorDetail};
+pub use integrations::{
+    CreateIntegration, IntegrationList, IntegrationModel, SourceFile, SourceTest, TestSource,
+};
 pub use imports::{
     ErrorModeField, ImportModel, ImportPage, OnError, RejectModel, RejectPage, StartImport,
     StartedImport, ValidationResult,

@@ -6,8 +6,8 @@ mod embedded;
 mod remote;
 
 use crossbill_wire::{
-    CreateIndex, ImportModel, IndexModel, QueryRequest, QueryResponse, RejectPage, StartImport,
-    StatsResponse,
+    CreateIndex, CreateIntegration, ImportModel, IndexModel, IntegrationModel, QueryRequest,
+    QueryResponse, RejectPage, SourceTest, StartImport, StatsResponse, TestSource,
 };
 
 use crate::args::ConnectArgs;
@@ -41,6 +41,16 @@ pub(crate) trait Client {
     fn cancel_import(&self, index: &str, id: &str) -> Result<()>;
     /// Rejects from `offset` on, at most `limit`.
     fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage>;
+    /// Makes an integration.
+    fn create_integration(&self, request: &CreateIntegration) -> Result<IntegrationModel>;
+    /// All integrations by id.
+    fn list_integrations(&self) -> Result<Vec<IntegrationModel>>;
+    /// One integration.
+    fn describe_integration(&self, id: &str) -> Result<IntegrationModel>;
+    /// Deletes an integration and its secrets.
+    fn delete_integration(&self, id: &str) -> Result<()>;
+    /// Looks whether a source can be read.
+    fn test_source(&self, ask: &TestSource) -> Result<SourceTest>;
     /// The flags by which another command reaches the same database, each
     /// with a space before it.
     fn flags(&self) -> String;

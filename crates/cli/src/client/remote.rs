@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crossbill_core::ErrorKind;
 use crossbill_wire::{
-    CreateIndex, ErrorBody, ImportModel, ImportPage, IndexList, IndexModel, QueryRequest,
-    QueryResponse, RejectPage, StartImport, StartedImport, StatsRequest, StatsResponse,
+    CreateIndex, CreateIntegration, ErrorBody, ImportModel, ImportPage, IndexList, IndexModel,
+    IntegrationList, IntegrationModel, QueryRequest, QueryResponse, RejectPage, SourceTest,
+    StartImport, StartedImport, StatsRequest, StatsResponse, TestSource,
 };
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
@@ -231,6 +232,29 @@ impl Client for Remote {
                 return Ok(all);
             }
         }
+    }
+
+    fn create_integration(&self, request: &CreateIntegration) -> Result<IntegrationModel> {
+        self.control(Method::POST, &["integrations"], Some(request))
+    }
+
+    fn list_integrations(&self) -> Result<Vec<IntegrationModel>> {
+        let list: IntegrationList = self.control(Method::GET, &["integrations"], NO_BODY)?;
+        Ok(list.integrations)
+    }
+
+    fn describe_integration(&self, id: &str) -> Result<IntegrationModel> {
+        self.control(Method::GET, &["integrations", id], NO_BODY)
+    }
+
+    fn delete_integration(&self, id: &str) -> Result<()> {
+        let path = ["integrations", id];
+        let _: serde::de::IgnoredAny = self.control(Method::DELETE, &path, NO_BODY)?;
+        Ok(())
+    }
+
+    fn test_source(&self, ask: &TestSource) -> Result<SourceTest> {
+        self.control(Method::POST, &["sources", "test"], Some(ask))
     }
 
     fn flags(&self) -> String {

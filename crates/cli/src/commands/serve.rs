@@ -137,10 +137,14 @@ fn banner(args: &ServeArgs, bound: &Bound, with_key: bool) -> String {
         let dirs = args.allow_import_dir.iter().map(|dir| dir.display().to_string());
         dirs.collect::<Vec<_>>().join(", ")
     };
-    let stores = match &args.engine.s3_endpoint {
-        Some(endpoint) => format!("s3:// at {endpoint}"),
-        None => "s3:// at AWS".to_owned(),
-    };
+    let stores = &args.engine.stores;
+    let at = |endpoint: &Option<String>, usual: &str| endpoint.clone().unwrap_or(usual.to_owned());
+    let stores = format!(
+        "s3:// at {}, gs:// at {}, az:// at {}",
+        at(&stores.s3_endpoint, "AWS"),
+        at(&stores.gcs_endpoint, "Google"),
+        at(&stores.azure_endpoint, "Azure"),
+    );
     let memory = ByteSize(options::memory_bytes(&args.engine).unwrap_or_default());
     let mut lines = vec![
         format!("crossbill {} is ready", env!("CARGO_PKG_VERSION")),
