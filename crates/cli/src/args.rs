@@ -12,7 +12,7 @@ mod integrations;
 mod server;
 mod stores;
 
-pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand};
+pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
 pub(crate) use server::{EngineArgs, ServeArgs};
 pub(crate) use stores::StoreArgs;
 

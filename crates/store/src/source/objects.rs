@@ -290,10 +290,12 @@ async fn cancelled(retry: &Retry) {
     }
 }
 
-/// What pins a version of an object.
+/// What pins a version of an object: its ETag as HTTP writes it. Listings of
+/// some stores leave out the quotes that their answers to reads have.
 fn tag(meta: &ObjectMeta) -> String {
     match &meta.e_tag {
-        Some(tag) => tag.clone(),
+        Some(tag) if tag.starts_with('"') || tag.starts_with("W/\"") => tag.clone(),
+        Some(tag) => format!("\"{tag}\""),
         None => format!("{TIME_TAG}{}", meta.last_modified.timestamp()),
     }
 }
@@ -301,7 +303,7 @@ fn tag(meta: &ObjectMeta) -> String {
 fn same_version(expected: &str, meta: &ObjectMeta) -> bool {
     match (expected.strip_prefix(TIME_TAG), &meta.e_tag) {
         (Some(time), _) => time == meta.last_modified.timestamp().to_string(),
-        (None, Some(found)) => found == expected,
+        (None, Some(_)) => tag(meta) == expected,
         // The store checked it for us.
         (None, None) => true,
     }
