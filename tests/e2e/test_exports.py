@@ -151,3 +151,50 @@ def test_killed_and_gone_on(point, sources, tmp_path):
     assert content(tmp_path / "out") == expected
     assert not list((tmp_path / "out").rglob("*.crossbill-part"))
     assert server.stop() == 0
+
+
+def test_a_file_of_several_parts_to_buckets_and_back(
+    own_server, object_store, azure_store, tmp_path
+):
+    """Files over 8 MiB go up in parts; each bucket's export is imported from where it lies."""
+    rows, dimension = 9_000, 400
+    records = data.make(7, rows, dimension)
+    data.write_split(tmp_path / "in" / "big", records, files=2)
+    bucket = object_store.bucket("exports")
+    container = azure_store.bucket("exports")
+    config = tmp_path / "crossbill.toml"
+    config.write_text(azure_store.table("azure"))
+    server = own_server(
+        *object_store.server_flags(),
+        *("--config", str(config), "--allow-import-dir", str(tmp_path / "in")),
+        *("--allow-export-uri", f"s3://{bucket}/daily", "--allow-export-uri", f"az://{container}"),
+        environment=object_store.server_environment(),
+    )
+    where = ["--server", server.url]
+    create = ["--create", "--dimension", str(dimension)]
+    into = run("import", f"file://{tmp_path}/in", "--index", "shop", *create, *where)
+    assert into.returncode == 0, into.stderr
+    for number, (uri, integration) in enumerate(
+        [(f"s3://{bucket}/daily/one", []), (f"az://{container}/one", ["--integration", "azure"])]
+    ):
+        out = run("export", uri, "--index", "shop", *integration, *where)
+        assert out.returncode == 0 and "9,000 of 9,000 records in 1 files" in out.stdout, (
+            out.stdout + out.stderr
+        )
+        copy = f"copy-{number}"
+        back = run("import", uri, "--index", copy, *create, *integration, *where)
+        assert back.returncode == 0, back.stdout + back.stderr
+        host = server.index_url(copy)
+        ids = records.ids[:: rows // 100]
+        query = "&".join(f"ids={id_}" for id_ in ids)
+        got = request(f"{host}/vectors/fetch?namespace=big&{query}")["vectors"]
+        found = {i: data.digest(one["values"], one.get("metadata")) for i, one in got.items()}
+        expected = records.digests()
+        assert found == {id_: expected[id_] for id_ in ids}
+        again = run("export", uri, "--index", "shop", *integration, *where)
+        assert again.returncode == 1 and "expected an empty or a new" in again.stdout
+    exports = f"{server.index_url('shop')}/bulk/exports"
+    assert failure(exports, {"uri": f"s3://{bucket}/elsewhere"})[0] == 403
+    assert failure(exports, {"uri": "gs://exports/x"})[0] == 403
+    missing = run("export", f"s3://{bucket}/daily/x", "--index", "shop", "--integration", "no", *where)
+    assert missing.returncode == 1 and "does not exist" in missing.stderr

@@ -85,6 +85,7 @@ impl Store {
             import: ImportSettings::new(threads, memory_bytes / 2 / IMPORTS_AT_ONCE as u64),
             imports_at_once: IMPORTS_AT_ONCE,
             export_dirs: Vec::new(),
+            export_uris: Vec::new(),
             exports_at_once: 1,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),

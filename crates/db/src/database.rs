@@ -48,8 +48,10 @@ pub struct DatabaseOptions {
     /// Imports that run at once; others wait. 0: all wait, for a process that
     /// only asks and may lack what they need to go on.
     pub imports_at_once: usize,
-    /// Directories below which exports may write; none: exports are off.
+    /// Directories below which exports may write.
     pub export_dirs: Vec<PathBuf>,
+    /// Buckets, or directories in them, below which exports may write.
+    pub export_uris: Vec<String>,
     /// Exports that run at once; others wait. 0: all wait, as for imports.
     pub exports_at_once: usize,
     /// The clock.
@@ -78,7 +80,7 @@ type Listener = Box<dyn Fn(&IndexEvent) + Send + Sync>;
 
 /// An open database.
 pub struct Database {
-    env: Arc<Env>,
+    pub(crate) env: Arc<Env>,
     first_port: u16,
     /// Held through each change, so that changes come one after another.
     catalog: Mutex<CatalogState>,

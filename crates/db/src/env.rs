@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use crossbill_core::limits::MEMTABLE_BYTES_MAX;
 use crossbill_core::{Clock, Error, IdSource, Result};
 use crossbill_import::ImportSettings;
-use crossbill_store::{DestinationPolicy, Root, SourcePolicy};
+use crossbill_store::{DestinationPolicy, Root, SourcePolicy, StoredIntegrations};
 use rayon::ThreadPool;
 
 use crate::DatabaseOptions;
@@ -80,8 +80,11 @@ impl Env {
         let threads = options.threads.max(1);
         // Two memtables (one frozen) of a busy namespace take a sixteenth.
         let share = usize::try_from(options.memory_bytes / 32).unwrap_or(usize::MAX);
-        let policy =
-            SourcePolicy { data_dir: Some(options.data.clone()), ..options.source_policy.clone() };
+        let policy = SourcePolicy {
+            data_dir: Some(options.data.clone()),
+            stored: StoredIntegrations::open(&root)?,
+            ..options.source_policy.clone()
+        };
         Ok(Self {
             root,
             clock: Arc::clone(&options.clock),
@@ -101,6 +104,7 @@ impl Env {
             policy: Arc::new(policy),
             destinations: DestinationPolicy {
                 allow_dirs: options.export_dirs.clone(),
+                allow_uris: options.export_uris.clone(),
                 data_dir: Some(options.data.clone()),
             },
             import: options.import.clone(),

@@ -15,6 +15,7 @@ mod env;
 mod exports;
 mod imports;
 mod index;
+mod integrations;
 mod namespace;
 mod ops;
 mod pace;
@@ -25,9 +26,12 @@ mod types;
 
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{ErrorMode, ImportSettings, Reject};
-pub use crossbill_store::{DestinationPolicy, FaultPlan, Integration, Secret, SourcePolicy};
+pub use crossbill_store::{
+    DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
+};
 pub use database::{Database, DatabaseOptions};
 pub use index::Index;
+pub use integrations::{IntegrationInfo, SourceTest};
 pub use types::{
     ExportView, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn,
     Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector,

@@ -279,6 +279,8 @@ impl ImportStatus {
 pub struct StartExport {
     /// The directory to write to: empty or new.
     pub uri: String,
+    /// Which of the integrations writes there.
+    pub integration: Option<String>,
     /// The namespace to export; all without it.
     pub namespace: Option<NamespaceName>,
 }

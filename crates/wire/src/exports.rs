@@ -12,6 +12,9 @@ use crate::Pagination;
 pub struct StartExport {
     /// The directory to write to: empty or new.
     pub uri: String,
+    /// Which of the operator's integrations writes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration_id: Option<String>,
     /// The namespace to export; all without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,

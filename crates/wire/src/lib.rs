@@ -12,6 +12,7 @@ mod exports;
 mod floats;
 mod imports;
 mod index;
+mod integrations;
 mod namespaces;
 mod page;
 mod plain;
@@ -32,6 +33,9 @@ pub use imports::{
 };
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,
+};
+pub use integrations::{
+    CreateIntegration, IntegrationList, IntegrationModel, SourceFile, SourceTest, TestSource,
 };
 pub use namespaces::{CreateNamespace, FieldNames, NamespaceModel, NamespacePage};
 pub use page::{PageToken, Pagination, TokenError};

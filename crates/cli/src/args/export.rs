@@ -8,15 +8,17 @@ use crate::args::{ConnectArgs, IndexArg};
 #[derive(Args)]
 #[command(after_help = "\
 Each namespace becomes a directory of Parquet files in the layout that `crossbill import` reads.
-A server writes only below the directories that it was started with: --allow-export-dir DIR.
+A server writes only below the places that it was started with: --allow-export-dir DIR and
+--allow-export-uri s3://bucket/directory.
 
 Examples:
   crossbill export file:///srv/exports/products --index products
+  crossbill export s3://backups/products --index products --integration backups
   crossbill export ./products --index products --namespace en --data ./crossbill-data
 
 Exit codes: 0 all exported, 1 failed, 2 usage, 4 cancelled.")]
 pub(crate) struct ExportArgs {
-    /// file:///directory, or a path: an empty or a new directory
+    /// file:///directory, a path, or s3://bucket/directory (gs, az): empty or new
     pub(crate) uri: String,
     /// The index
     #[arg(long, value_name = "NAME")]
@@ -24,6 +26,9 @@ pub(crate) struct ExportArgs {
     /// The namespace to export; default: all
     #[arg(long, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
+    /// Storage integration of the server to write with
+    #[arg(long, value_name = "ID")]
+    pub(crate) integration: Option<String>,
     /// Start the export, print its id, and do not wait for it
     #[arg(long, conflicts_with = "data")]
     pub(crate) detach: bool,

@@ -8,11 +8,15 @@ use std::sync::Arc;
 
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, ErrorMode, Index, IndexInfo, NewIndex, Query, QueryBy};
-use crossbill_server::{export_model, import_model, reject_model, scored_vector};
+use crossbill_server::{
+    export_model, import_model, integration_model, integration_of, reject_model, scored_vector,
+    source_test_model,
+};
 use crossbill_wire as wire;
 use crossbill_wire::{
-    ApiVersion, CreateIndex, ExportModel, ImportModel, IndexFacts, IndexModel, Placement,
-    QueryRequest, QueryResponse, RejectPage, StatsResponse, StoredSpec,
+    ApiVersion, CreateIndex, CreateIntegration, ExportModel, ImportModel, IndexFacts, IndexModel,
+    IntegrationModel, Placement, QueryRequest, QueryResponse, RejectPage, SourceTest,
+    StatsResponse, StoredSpec, TestSource,
 };
 
 use crate::args::ConnectArgs;
@@ -177,7 +181,11 @@ impl Client for Embedded {
     fn start_export(&self, index: &str, start: &wire::StartExport) -> Result<String> {
         let namespace = start.namespace.as_deref().map(NamespaceName::new).transpose();
         let namespace = namespace.map_err(crossbill_core::Error::from)?;
-        let start = crossbill_db::StartExport { uri: start.uri.clone(), namespace };
+        let start = crossbill_db::StartExport {
+            uri: start.uri.clone(),
+            integration: start.integration_id.clone(),
+            namespace,
+        };
         Ok(self.index(index)?.start_export(start)?)
     }
 
@@ -192,6 +200,28 @@ impl Client for Embedded {
 
     fn cancel_export(&self, index: &str, id: &str) -> Result<()> {
         Ok(self.index(index)?.cancel_export(id)?)
+    }
+
+    fn create_integration(&self, request: &CreateIntegration) -> Result<IntegrationModel> {
+        let integration = integration_of(request.clone())?;
+        Ok(integration_model(self.db.create_integration(integration)?))
+    }
+
+    fn list_integrations(&self) -> Result<Vec<IntegrationModel>> {
+        Ok(self.db.list_integrations().into_iter().map(integration_model).collect())
+    }
+
+    fn describe_integration(&self, id: &str) -> Result<IntegrationModel> {
+        Ok(integration_model(self.db.describe_integration(id)?))
+    }
+
+    fn delete_integration(&self, id: &str) -> Result<()> {
+        Ok(self.db.delete_integration(id)?)
+    }
+
+    fn test_source(&self, ask: &TestSource) -> Result<SourceTest> {
+        let test = self.db.test_source(&ask.uri, ask.integration_id.as_deref())?;
+        Ok(source_test_model(ask.uri.clone(), test))
     }
 
     fn flags(&self) -> String {

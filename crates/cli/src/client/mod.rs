@@ -6,8 +6,9 @@ mod embedded;
 mod remote;
 
 use crossbill_wire::{
-    CreateIndex, ExportModel, ImportModel, IndexModel, QueryRequest, QueryResponse, RejectPage,
-    StartExport, StartImport, StatsResponse,
+    CreateIndex, CreateIntegration, ExportModel, ImportModel, IndexModel, IntegrationModel,
+    QueryRequest, QueryResponse, RejectPage, SourceTest, StartExport, StartImport, StatsResponse,
+    TestSource,
 };
 
 use crate::args::ConnectArgs;
@@ -49,6 +50,16 @@ pub(crate) trait Client {
     fn list_exports(&self, index: &str, limit: usize) -> Result<Vec<ExportModel>>;
     /// Cancels an export.
     fn cancel_export(&self, index: &str, id: &str) -> Result<()>;
+    /// Makes an integration.
+    fn create_integration(&self, request: &CreateIntegration) -> Result<IntegrationModel>;
+    /// All integrations by id.
+    fn list_integrations(&self) -> Result<Vec<IntegrationModel>>;
+    /// One integration.
+    fn describe_integration(&self, id: &str) -> Result<IntegrationModel>;
+    /// Deletes an integration and its secrets.
+    fn delete_integration(&self, id: &str) -> Result<()>;
+    /// Looks whether a source can be read.
+    fn test_source(&self, ask: &TestSource) -> Result<SourceTest>;
     /// The flags by which another command reaches the same database, each
     /// with a space before it.
     fn flags(&self) -> String;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use crossbill_core::ErrorKind;
 use crossbill_core::limits::EXPORT_PAGE_MAX;
 use crossbill_wire::{
-    CreateIndex, ErrorBody, ExportModel, ExportPage, ImportModel, ImportPage, IndexList,
-    IndexModel, QueryRequest, QueryResponse, RejectPage, StartExport, StartImport, StartedExport,
-    StartedImport, StatsRequest, StatsResponse,
+    CreateIndex, CreateIntegration, ErrorBody, ExportModel, ExportPage, ImportModel, ImportPage,
+    IndexList, IndexModel, IntegrationList, IntegrationModel, QueryRequest, QueryResponse,
+    RejectPage, SourceTest, StartExport, StartImport, StartedExport, StartedImport, StatsRequest,
+    StatsResponse, TestSource,
 };
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
@@ -267,6 +268,29 @@ impl Client for Remote {
         let path = ["bulk", "exports", id];
         let _: serde::de::IgnoredAny = self.data(Method::DELETE, index, &path, &[], NO_BODY)?;
         Ok(())
+    }
+
+    fn create_integration(&self, request: &CreateIntegration) -> Result<IntegrationModel> {
+        self.control(Method::POST, &["integrations"], Some(request))
+    }
+
+    fn list_integrations(&self) -> Result<Vec<IntegrationModel>> {
+        let list: IntegrationList = self.control(Method::GET, &["integrations"], NO_BODY)?;
+        Ok(list.integrations)
+    }
+
+    fn describe_integration(&self, id: &str) -> Result<IntegrationModel> {
+        self.control(Method::GET, &["integrations", id], NO_BODY)
+    }
+
+    fn delete_integration(&self, id: &str) -> Result<()> {
+        let path = ["integrations", id];
+        let _: serde::de::IgnoredAny = self.control(Method::DELETE, &path, NO_BODY)?;
+        Ok(())
+    }
+
+    fn test_source(&self, ask: &TestSource) -> Result<SourceTest> {
+        self.control(Method::POST, &["sources", "test"], Some(ask))
     }
 
     fn flags(&self) -> String {

@@ -24,7 +24,11 @@ const RESUMED_FROM: usize = 100;
 
 /// Exports `args.index` to `args.uri`.
 pub(crate) fn run(args: &ExportArgs, integrations: &[IntegrationTable]) -> Result<Exit> {
-    let start = StartExport { uri: uri::import_uri(&args.uri)?, namespace: args.namespace.clone() };
+    let start = StartExport {
+        uri: uri::import_uri(&args.uri)?,
+        integration_id: args.integration.clone(),
+        namespace: args.namespace.clone(),
+    };
     let interrupt = Interrupt::listen()?;
     let client = client::connect(&args.connect, integrations, Imports::Run)?;
     let client = client.as_ref();

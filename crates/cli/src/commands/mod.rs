@@ -6,6 +6,7 @@ mod follow;
 pub(crate) mod import;
 pub(crate) mod imports;
 pub(crate) mod index;
+pub(crate) mod integrations;
 pub(crate) mod query;
 pub(crate) mod serve;
 pub(crate) mod stats;

@@ -1,6 +1,6 @@
 //! The export calls of an index.
 
-use crossbill_core::limits::{EXPORT_QUEUE_MAX, IMPORT_URI_CHARS_MAX};
+use crossbill_core::limits::{EXPORT_QUEUE_MAX, IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
 use crossbill_core::{Error, NamespaceName, Result};
 
 use super::Waiting;
@@ -21,7 +21,15 @@ impl Index {
                 "uri has {chars} characters, expected at most {IMPORT_URI_CHARS_MAX}"
             )));
         }
-        env.destinations.check(&start.uri)?;
+        if let Some(integration) = &start.integration {
+            let chars = integration.chars().count();
+            if chars == 0 || chars > INTEGRATION_ID_CHARS_MAX {
+                return Err(Error::invalid(format!(
+                    "integration id has {chars} characters, expected 1 to {INTEGRATION_ID_CHARS_MAX}"
+                )));
+            }
+        }
+        env.destinations.check(&start.uri, start.integration.as_deref(), &env.policy)?;
         if env.exports.len() >= EXPORT_QUEUE_MAX {
             return Err(Error::exhausted(format!(
                 "{EXPORT_QUEUE_MAX} exports wait already, expected fewer; try again later"
@@ -34,6 +42,7 @@ impl Index {
         let record = ExportRecord {
             id: 0,
             uri: start.uri,
+            integration: start.integration,
             namespace: start.namespace.map(|name| name.as_str().to_owned()),
             rows_total: counts.iter().map(|(_, rows)| rows).sum(),
             namespaces: counts.into_iter().map(|(name, _)| name).collect(),

@@ -1,5 +1,6 @@
 //! One export in this process: its stored record, and the flags that end it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbill_core::{Error, Result, Timestamp};
@@ -19,6 +20,8 @@ const PERCENT_UNFINISHED_MAX: f64 = 99.9;
 pub(super) struct ExportRecord {
     pub(super) id: u64,
     pub(super) uri: String,
+    #[serde(default)]
+    pub(super) integration: Option<String>,
     /// The one that was asked for; all without it.
     #[serde(default)]
     pub(super) namespace: Option<String>,
@@ -62,7 +65,8 @@ pub(crate) struct Job {
     /// none appears after that was answered. Taken before `live`.
     pub(super) gate: Mutex<()>,
     live: Mutex<Live>,
-    stop: AtomicBool,
+    /// Tells the work, and waits for an object store, to end.
+    pub(super) stop: Arc<AtomicBool>,
     running: AtomicBool,
 }
 
@@ -87,7 +91,7 @@ impl Job {
             id: record.id,
             gate: Mutex::new(()),
             live: Mutex::new(Live { record, version, documents }),
-            stop: AtomicBool::new(false),
+            stop: Arc::new(AtomicBool::new(false)),
             running: AtomicBool::new(false),
         }
     }

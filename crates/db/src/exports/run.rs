@@ -2,11 +2,12 @@
 //! an error or a panic ends this export only.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crossbill_core::limits::EXPORT_PART_BYTES;
 use crossbill_core::{Error, IndexShape, NamespaceName, Result};
 use crossbill_import::RecordTable;
-use crossbill_store::Destination;
+use crossbill_store::OpenDestination;
 use crossbill_store::killpoint::reach;
 use serde::Serialize;
 
@@ -67,7 +68,8 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
 
 fn attempt(env: &Env, index: &Index, job: &Job) -> Result<std::result::Result<(), Stopped>> {
     let record = job.record();
-    let destination = env.destinations.check(&record.uri)?;
+    let place = env.destinations.check(&record.uri, record.integration.as_deref(), &env.policy)?;
+    let destination = place.open(&env.policy, Arc::clone(&job.stop))?;
     if record.parts.is_empty() && record.status == ImportStatus::Pending {
         if !destination.is_empty()? {
             return Err(Error::failed_precondition(format!(
@@ -96,7 +98,7 @@ fn export_namespace(
     env: &Env,
     index: &Index,
     job: &Job,
-    destination: &Destination,
+    destination: &OpenDestination,
     namespace: &str,
 ) -> Result<std::result::Result<(), Stopped>> {
     let found = index.namespace(&NamespaceName::new(namespace)?)?;

@@ -17,7 +17,11 @@ use crate::fixtures::{
 };
 
 fn start(index: &Index, uri: &str, only: Option<&str>) -> crossbill_core::Result<String> {
-    index.start_export(StartExport { uri: uri.to_owned(), namespace: only.map(namespace) })
+    index.start_export(StartExport {
+        uri: uri.to_owned(),
+        integration: None,
+        namespace: only.map(namespace),
+    })
 }
 
 fn wait(index: &Index, id: &str) -> ExportView {

@@ -65,6 +65,7 @@ impl Place {
             import,
             imports_at_once: 1,
             export_dirs: vec![self.dir.path().to_owned()],
+            export_uris: Vec::new(),
             exports_at_once: 1,
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(RandomIds),

@@ -13,7 +13,11 @@ pub(crate) fn start(call: &Call) -> Answer {
     let request: crossbill_wire::StartExport = call.json()?;
     let namespace = request.namespace.as_deref().map(NamespaceName::new).transpose();
     let namespace = namespace.map_err(crossbill_core::Error::from)?;
-    let id = index.start_export(StartExport { uri: request.uri, namespace })?;
+    let id = index.start_export(StartExport {
+        uri: request.uri,
+        integration: request.integration_id.filter(|id| !id.is_empty()),
+        namespace,
+    })?;
     Reply::json(200, &StartedExport { id })
 }
 

@@ -105,6 +105,7 @@ pub(crate) fn open_database(data: &Path) -> Arc<Database> {
         import: ImportSettings::new(2, 128 << 20),
         imports_at_once: 1,
         export_dirs: Vec::new(),
+        export_uris: Vec::new(),
         exports_at_once: 1,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),

@@ -36,6 +36,7 @@ fn open(data: &std::path::Path, shape: IndexShape) -> (Arc<Database>, Arc<Index>
         import: ImportSettings::new(1, 16 << 20),
         imports_at_once: 1,
         export_dirs: Vec::new(),
+        export_uris: Vec::new(),
         exports_at_once: 1,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),

@@ -109,6 +109,7 @@ impl History {
             import,
             imports_at_once: 1,
             export_dirs: Vec::new(),
+            export_uris: Vec::new(),
             exports_at_once: 1,
             clock: Arc::new(ManualClock::at(Timestamp(1_795_000_000_000))),
             ids: Arc::new(RandomIds),
