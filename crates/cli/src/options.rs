@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use crossbill_core::limits::{MEMORY_LIMIT_BYTES_MIN, MEMTABLE_ROWS_MAX};
 use crossbill_core::{RandomIds, SystemClock};
-use crossbill_db::{
-    DatabaseOptions, ImportSettings, Integration, Secret, SourcePolicy, StoreKind,
-};
+use crossbill_db::{DatabaseOptions, ImportSettings, Integration, Secret, SourcePolicy, StoreKind};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;

@@ -80,9 +80,7 @@ impl FromStr for Span {
             .and_then(|factor: u64| number?.checked_mul(factor))
             .filter(|milliseconds| (1..=SPAN_MS_MAX).contains(milliseconds))
             .map(|milliseconds| Self(Duration::from_millis(milliseconds)))
-            .ok_or_else(|| {
-                format!("found {text:?}, expected a time such as 250ms, 30s, 10m or 1h")
-            })
+            .ok_or_else(|| format!("found {text:?}, expected a time such as 250ms, 30s, 10m or 1h"))
     }
 }
 
@@ -150,7 +148,8 @@ mod tests {
         assert_eq!(read("30s"), Ok(30_000));
         assert_eq!(read("10 m"), Ok(600_000));
         assert_eq!(read("1h"), Ok(3_600_000));
-        for wrong in ["", "0s", "5", "s", "1d", "-1s", "1.5s", "9999999h", "18446744073709551615h"] {
+        for wrong in ["", "0s", "5", "s", "1d", "-1s", "1.5s", "9999999h", "18446744073709551615h"]
+        {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

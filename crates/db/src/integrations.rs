@@ -36,11 +36,11 @@ impl Database {
     /// All integrations that an import may name, by id.
     pub fn list_integrations(&self) -> Vec<IntegrationInfo> {
         let policy = &self.env.policy;
-        let info = |is_from_settings| {
-            move |integration| IntegrationInfo { integration, is_from_settings }
-        };
+        let info =
+            |is_from_settings| move |integration| IntegrationInfo { integration, is_from_settings };
         let fixed = policy.integrations.iter().cloned().map(info(true));
-        let mut all: Vec<_> = fixed.chain(policy.stored.all().into_iter().map(info(false))).collect();
+        let mut all: Vec<_> =
+            fixed.chain(policy.stored.all().into_iter().map(info(false))).collect();
         // Of two with one id the one of the settings counts, and comes first.
         all.sort_by(|a, b| a.integration.id.cmp(&b.integration.id));
         all.dedup_by(|a, b| a.integration.id == b.integration.id);

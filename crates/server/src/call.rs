@@ -137,8 +137,10 @@ impl Call {
         serde_json::from_slice(&self.body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let what = match error.classify() {
-                serde_json::error::Category::Data => "has a field that is unknown, missing or of \
-                                                      another type",
+                serde_json::error::Category::Data => {
+                    "has a field that is unknown, missing or of \
+                                                      another type"
+                }
                 _ => "is malformed JSON",
             };
             let message = format!("request body {what} at line {line} column {column}");

@@ -25,15 +25,15 @@ mod vectors;
 mod version;
 
 pub use error::{ErrorBody, ErrorDetail};
-pub use integrations::{
-    CreateIntegration, IntegrationList, IntegrationModel, SourceFile, SourceTest, TestSource,
-};
 pub use imports::{
     ErrorModeField, ImportModel, ImportPage, OnError, RejectModel, RejectPage, StartImport,
     StartedImport, ValidationResult,
 };
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,
+};
+pub use integrations::{
+    CreateIntegration, IntegrationList, IntegrationModel, SourceFile, SourceTest, TestSource,
 };
 pub use namespaces::{CreateNamespace, FieldNames, NamespaceModel, NamespacePage};
 pub use page::{PageToken, Pagination, TokenError};

@@ -108,12 +108,22 @@ pub(crate) struct CreateIntegrationArgs {
     #[arg(long, value_name = "ID", help_heading = "S3")]
     pub(crate) access_key_id: Option<String>,
     /// Secret of the access key (s3)
-    #[arg(long, env = "CROSSBILL_INTEGRATION_SECRET_ACCESS_KEY", value_name = "SECRET",
-        hide_env_values = true, help_heading = "S3")]
+    #[arg(
+        long,
+        env = "CROSSBILL_INTEGRATION_SECRET_ACCESS_KEY",
+        value_name = "SECRET",
+        hide_env_values = true,
+        help_heading = "S3"
+    )]
     pub(crate) secret_access_key: Option<String>,
     /// Token of temporary credentials (s3)
-    #[arg(long, env = "CROSSBILL_INTEGRATION_SESSION_TOKEN", value_name = "TOKEN",
-        hide_env_values = true, help_heading = "S3")]
+    #[arg(
+        long,
+        env = "CROSSBILL_INTEGRATION_SESSION_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        help_heading = "S3"
+    )]
     pub(crate) session_token: Option<String>,
     /// Whether the bucket stands in the path (true, the default) or in the host's name (s3)
     #[arg(long, value_name = "BOOL", help_heading = "S3")]
@@ -125,12 +135,22 @@ pub(crate) struct CreateIntegrationArgs {
     #[arg(long, value_name = "NAME", help_heading = "Azure")]
     pub(crate) account: Option<String>,
     /// Access key of the account (azure)
-    #[arg(long, env = "CROSSBILL_INTEGRATION_ACCESS_KEY", value_name = "KEY",
-        hide_env_values = true, help_heading = "Azure")]
+    #[arg(
+        long,
+        env = "CROSSBILL_INTEGRATION_ACCESS_KEY",
+        value_name = "KEY",
+        hide_env_values = true,
+        help_heading = "Azure"
+    )]
     pub(crate) access_key: Option<String>,
     /// Shared access signature (azure)
-    #[arg(long, env = "CROSSBILL_INTEGRATION_SAS_TOKEN", value_name = "TOKEN",
-        hide_env_values = true, help_heading = "Azure")]
+    #[arg(
+        long,
+        env = "CROSSBILL_INTEGRATION_SAS_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        help_heading = "Azure"
+    )]
     pub(crate) sas_token: Option<String>,
     /// Where.
     #[command(flatten)]

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, ErrorMode, Index, IndexInfo, NewIndex, Query, QueryBy};
 use crossbill_server::{
-    import_model, integration_model, integration_of, reject_model, scored_vector,
-    source_test_model,
+    import_model, integration_model, integration_of, reject_model, scored_vector, source_test_model,
 };
 use crossbill_wire as wire;
 use crossbill_wire::{

@@ -58,9 +58,7 @@ impl Root {
         replace(&self.file_path(key), &bytes)
             .map_err(|error| StoreError::io("writing", key, &error))?;
         match fault {
-            Some(Fault::ErrorAfter) => {
-                Err(StoreError::io("writing", key, &faults::injected_io()))
-            }
+            Some(Fault::ErrorAfter) => Err(StoreError::io("writing", key, &faults::injected_io())),
             _ => Ok(()),
         }
     }

@@ -57,9 +57,7 @@ pub(super) fn explain(
     };
     Failure::Permanent(match status {
         401 | 403 => SourceError::Forbidden(format!("{place}: {said}")),
-        400..=499 if REFUSALS.contains(&code) => {
-            SourceError::Forbidden(format!("{place}: {said}"))
-        }
+        400..=499 if REFUSALS.contains(&code) => SourceError::Forbidden(format!("{place}: {said}")),
         404 if NO_BUCKET.contains(&code) => {
             let (what, root) = (reached.kind.bucket_word(), &reached.root);
             SourceError::NotFound(format!("{what} {root} does not exist {reached}"))
@@ -91,18 +89,16 @@ fn without_status(error: &object_store::Error, place: &str) -> Failure {
         return Failure::Permanent(SourceError::Forbidden(format!("{place}: {problem}")));
     }
     Failure::Permanent(match error {
-        object_store::Error::Precondition { .. } => SourceError::Changed(format!(
-            "{place}: an object changed while it was being imported"
-        )),
-        object_store::Error::InvalidPath { .. } => SourceError::Invalid(format!(
-            "{place}: a key in it cannot be addressed: {problem}"
-        )),
+        object_store::Error::Precondition { .. } => {
+            SourceError::Changed(format!("{place}: an object changed while it was being imported"))
+        }
+        object_store::Error::InvalidPath { .. } => {
+            SourceError::Invalid(format!("{place}: a key in it cannot be addressed: {problem}"))
+        }
         object_store::Error::NotFound { .. } => {
             SourceError::NotFound(format!("{place}: {problem}"))
         }
-        _ if problem.contains("certificate") => {
-            SourceError::Invalid(format!("{place}: {problem}"))
-        }
+        _ if problem.contains("certificate") => SourceError::Invalid(format!("{place}: {problem}")),
         _ => return Failure::transient(problem),
     })
 }

@@ -178,7 +178,8 @@ impl Integration {
     }
 
     fn check_fields(&self) -> std::result::Result<(), String> {
-        let foreign = self.own_fields().into_iter().find(|(kind, _, set)| *set && *kind != self.kind);
+        let foreign =
+            self.own_fields().into_iter().find(|(kind, _, set)| *set && *kind != self.kind);
         if let Some((kind, field, _)) = foreign {
             let (found, expected) = (self.kind.as_str(), kind.as_str());
             return Err(format!(
@@ -192,8 +193,9 @@ impl Integration {
             return Err("it has a session token but no access key".to_owned());
         }
         if self.service_account_key.is_some() && self.service_account_file.is_some() {
-            return Err("it has a service account's key and a file of one, expected one of them"
-                .to_owned());
+            return Err(
+                "it has a service account's key and a file of one, expected one of them".to_owned()
+            );
         }
         if self.access_key.is_some() && self.sas_token.is_some() {
             return Err("it has an access key and a SAS token, expected one of them".to_owned());
@@ -310,11 +312,8 @@ impl Integration {
         fields.insert("id".to_owned(), self.id.clone().into());
         fields.insert("kind".to_owned(), self.kind.as_str().into());
         fields.insert("buckets".to_owned(), self.buckets.clone().into());
-        let texts = [
-            ("endpoint", &self.endpoint),
-            ("region", &self.region),
-            ("account", &self.account),
-        ];
+        let texts =
+            [("endpoint", &self.endpoint), ("region", &self.region), ("account", &self.account)];
         let secrets = [
             ("access-key-id", &self.access_key_id),
             ("secret-access-key", &self.secret_access_key),

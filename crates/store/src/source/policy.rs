@@ -218,9 +218,8 @@ impl SourcePolicy {
     pub fn check_integration(&self, integration: &Integration) -> Result<()> {
         integration.check_request()?;
         self.vouched(integration.clone()).validate(self.allow_private_endpoints)?;
-        stores::check_credentials(integration).map_err(|problem| {
-            Error::invalid(format!("{}: {problem}", name_of(Some(integration))))
-        })
+        stores::check_credentials(integration)
+            .map_err(|problem| Error::invalid(format!("{}: {problem}", name_of(Some(integration)))))
     }
 
     /// The allowed directory that the file or directory lies in, and the way

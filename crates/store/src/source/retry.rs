@@ -137,7 +137,10 @@ mod tests {
 
     fn retry() -> (Retry, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(Timestamp(0)));
-        (Retry::new(clock.clone(), Seed(1), Duration::from_secs(600), Duration::from_secs(20)), clock)
+        (
+            Retry::new(clock.clone(), Seed(1), Duration::from_secs(600), Duration::from_secs(20)),
+            clock,
+        )
     }
 
     fn what() -> String {

@@ -140,13 +140,7 @@ fn hadoop_authority(authority: &str) -> std::result::Result<(&str, &str), String
     Ok((container, account.ok_or(expected)?))
 }
 
-fn object(
-    text: &str,
-    kind: StoreKind,
-    account: &str,
-    bucket: &str,
-    path: &str,
-) -> Result<Parsed> {
+fn object(text: &str, kind: StoreKind, account: &str, bucket: &str, path: &str) -> Result<Parsed> {
     if kind == StoreKind::Azure && !account.is_empty() && !is_account(account) {
         let problem = format!(
             "found the account {:?}, expected 3 to 24 characters of a-z and 0-9",
@@ -161,8 +155,7 @@ fn object(
         (StoreKind::Azure, "") => format!("az://{bucket}"),
         (StoreKind::Azure, _) => format!("az://{bucket}@{account}"),
     };
-    let place =
-        ObjectPlace { kind, account: account.to_owned(), bucket: bucket.to_owned(), root };
+    let place = ObjectPlace { kind, account: account.to_owned(), bucket: bucket.to_owned(), root };
     Ok(Parsed::Object { place, pattern: pattern(text, path)? })
 }
 
@@ -202,8 +195,7 @@ fn check_bucket(kind: StoreKind, name: &str) -> std::result::Result<(), String> 
     if looks_fine {
         return Ok(());
     }
-    let extra: Vec<String> =
-        extra.iter().map(|byte| format!("'{}'", char::from(*byte))).collect();
+    let extra: Vec<String> = extra.iter().map(|byte| format!("'{}'", char::from(*byte))).collect();
     Err(format!(
         "found the {what} {:?}, expected 3 to {chars_max} characters of a-z, 0-9, {} that begin \
          and end with a letter or digit and are no IP address",

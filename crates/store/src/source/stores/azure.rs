@@ -11,10 +11,9 @@ use crate::source::uri::ObjectPlace;
 
 /// Where the store is, in words.
 pub(super) fn place(place: &ObjectPlace, access: &Access<'_>) -> String {
-    access.endpoint().map_or_else(
-        || format!("https://{}.blob.core.windows.net", place.account),
-        str::to_owned,
-    )
+    access
+        .endpoint()
+        .map_or_else(|| format!("https://{}.blob.core.windows.net", place.account), str::to_owned)
 }
 
 pub(super) fn build(

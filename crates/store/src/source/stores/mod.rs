@@ -72,9 +72,7 @@ pub(super) fn connect(
     let reached = Reached { kind: place.kind, root: place.root.clone(), how };
     match built {
         Ok(store) => Ok((store, reached)),
-        Err(problem) => {
-            Err(SourceError::Invalid(format!("{} {reached}: {problem}", reached.root)))
-        }
+        Err(problem) => Err(SourceError::Invalid(format!("{} {reached}: {problem}", reached.root))),
     }
 }
 
