@@ -94,7 +94,7 @@ def test_prefix_glob_and_single_file(serve, stores, sets, content, kind):
 def test_what_is_not_there_is_named(serve, stores, sets, kind):
     server = serve(stores[kind].table("store"))
     index = create(client(server), "from-store", DIMENSION)
-    scheme, bucket = {"gcs": ("gs", "bucket"), "azure": ("az", "container")}[kind]
+    scheme = {"gcs": "gs", "azure": "az"}[kind]
     error = fail(index, f"{scheme}://no-such-place/set/", "store")
     assert "no-such-place" in error and 'integration "store"' in error
     assert stores[kind].url in error

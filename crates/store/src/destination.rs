@@ -55,7 +55,10 @@ impl DestinationPolicy {
             match parse(uri)? {
                 Parsed::Object { pattern, .. } if pattern.is_literal() => {}
                 _ => {
-                    return Err(refuse(uri, "expected a bucket to export to, or a directory in it"));
+                    return Err(refuse(
+                        uri,
+                        "expected a bucket to export to, or a directory in it",
+                    ));
                 }
             }
         }
