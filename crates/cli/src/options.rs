@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use crossbill_core::limits::{MEMORY_LIMIT_BYTES_MIN, MEMTABLE_ROWS_MAX};
 use crossbill_core::{RandomIds, SystemClock};
-use crossbill_db::{DatabaseOptions, ImportSettings, Integration, Secret, SourcePolicy, StoreKind};
+use crossbill_db::{
+    DatabaseOptions, DestinationPolicy, ImportSettings, Integration, Secret, SourcePolicy,
+    StoreKind,
+};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -59,12 +62,20 @@ pub(crate) fn database(
         import,
         imports_at_once: IMPORTS_AT_ONCE,
         export_dirs: Vec::new(),
+        export_uris: Vec::new(),
         exports_at_once: 1,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),
         faults: None,
         first_port,
     })
+}
+
+/// Whether the places that exports may write to can be written to at all.
+pub(crate) fn check_exports(options: &DatabaseOptions) -> Result<()> {
+    let policy =
+        DestinationPolicy { allow_uris: options.export_uris.clone(), ..Default::default() };
+    policy.validate().map_err(|error| CliError::usage(error.message()))
 }
 
 /// The memory that is allowed, in bytes.

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crossbill_core::{Error, ErrorKind, Result, ScratchFile as _};
+use crossbill_core::{Error, ErrorKind, Result};
 
 use crate::disk::{create_dirs, sync_dir};
 use crate::source::{Body, ObjectPlace, Parsed, PathPattern, parse, quote, refuse};

@@ -43,7 +43,7 @@ impl Cursor {
             let next = next.filter(|(_, row)| !live.deleted.contains(*row)).take(limit);
             found.extend(next.map(|(id, row)| (id, Place::Segment(number, row))));
         }
-        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        found.sort_unstable_by_key(|(id, _)| *id);
         found.truncate(limit);
         found.into_iter().map(|(_, place)| self.snapshot.record(place)).collect()
     }
