@@ -17,6 +17,7 @@ from pinecone import Pinecone, ServerlessSpec  # noqa: E402
 
 from harness import BINARY, Server  # noqa: E402
 from objectstore import ObjectStore  # noqa: E402
+from stores import Azurite, FakeGcs  # noqa: E402
 
 NAMES = itertools.count(1)
 
@@ -111,3 +112,17 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
         yield store
     finally:
         store.close()
+
+
+@pytest.fixture(scope="session")
+def gcs_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
+    store = FakeGcs(tmp_path_factory.mktemp("gcs"))
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def azure_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    store = Azurite(tmp_path_factory.mktemp("azure"))
+    yield store
+    store.close()

@@ -8,9 +8,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use crossbill_core::{Metric, VectorStorage};
 
+mod export;
+mod integrations;
 mod server;
+mod stores;
 
+pub(crate) use export::{ExportArgs, ExportsCommand};
+pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
 pub(crate) use server::{EngineArgs, ServeArgs};
+pub(crate) use stores::StoreArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -52,6 +58,15 @@ pub(crate) enum Command {
     /// List, describe or cancel imports, or show the records they rejected
     #[command(subcommand)]
     Imports(ImportsCommand),
+    /// Write an index, or one namespace, as Parquet files that an import reads
+    Export(Box<ExportArgs>),
+    /// List, describe or cancel exports
+    #[command(subcommand)]
+    Exports(ExportsCommand),
+    /// List, create, describe, delete or test storage integrations: the object stores that
+    /// imports read from
+    #[command(subcommand)]
+    Integrations(IntegrationsCommand),
     /// Find the records nearest to a vector or to a record
     Query(Box<QueryArgs>),
     /// Show how many records an index holds, by namespace
@@ -395,8 +410,11 @@ impl Command {
         match self {
             Command::Serve(_) | Command::Completions { .. } => None,
             Command::Import(args) => Some(&args.connect),
+            Command::Export(args) => Some(&args.connect),
+            Command::Exports(command) => Some(command.connect()),
             Command::Query(args) => Some(&args.connect),
             Command::Stats(args) => Some(&args.connect),
+            Command::Integrations(command) => Some(command.connect()),
             Command::Index(
                 IndexCommand::Create { connect, .. }
                 | IndexCommand::List { connect }

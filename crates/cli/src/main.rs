@@ -51,6 +51,9 @@ fn run(parsed: Parsed) -> error::Result<Exit> {
         Command::Index(command) => commands::index::run(command, &integrations),
         Command::Import(args) => commands::import::run(&args, &integrations),
         Command::Imports(command) => commands::imports::run(command, &integrations),
+        Command::Export(args) => commands::export::run(&args, &integrations),
+        Command::Exports(command) => commands::export::manage(command, &integrations),
+        Command::Integrations(command) => commands::integrations::run(command, &integrations),
         Command::Query(args) => commands::query::run(&args, &integrations),
         Command::Stats(args) => commands::stats::run(&args, &integrations),
         Command::Completions { shell } => {

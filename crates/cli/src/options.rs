@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use crossbill_core::limits::{MEMORY_LIMIT_BYTES_MIN, MEMTABLE_ROWS_MAX};
 use crossbill_core::{RandomIds, SystemClock};
-use crossbill_db::{DatabaseOptions, ImportSettings, Integration, Secret, SourcePolicy};
+use crossbill_db::{
+    DatabaseOptions, DestinationPolicy, ImportSettings, Integration, Secret, SourcePolicy,
+    StoreKind,
+};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::args::EngineArgs;
+use crate::args::{EngineArgs, StoreArgs};
 use crate::error::{CliError, Result};
 use crate::machine;
 use crate::settings::IntegrationTable;
@@ -35,8 +38,12 @@ pub(crate) fn database(
     import.task_rows = engine.import_task_rows.unwrap_or(import.task_rows);
     let policy = SourcePolicy {
         allow_dirs,
-        default_integration: Some(default_integration(engine)?),
-        integrations: integrations.iter().map(integration).collect(),
+        defaults: defaults(&engine.stores)?,
+        integrations: integrations.iter().cloned().map(trusted).collect(),
+        allow_endpoints: engine.stores.allow_endpoint.clone(),
+        retry_budget: engine.stores.source_retry_budget.0,
+        retry_pause_max: engine.stores.source_retry_pause.0,
+        attempt_timeout: engine.stores.source_attempt_timeout.0,
         ..SourcePolicy::default()
     };
     policy.validate().map_err(|error| CliError::usage(error.message()))?;
@@ -54,11 +61,21 @@ pub(crate) fn database(
         source_policy: policy,
         import,
         imports_at_once: IMPORTS_AT_ONCE,
+        export_dirs: Vec::new(),
+        export_uris: Vec::new(),
+        exports_at_once: 1,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),
         faults: None,
         first_port,
     })
+}
+
+/// Whether the places that exports may write to can be written to at all.
+pub(crate) fn check_exports(options: &DatabaseOptions) -> Result<()> {
+    let policy =
+        DestinationPolicy { allow_uris: options.export_uris.clone(), ..Default::default() };
+    policy.validate().map_err(|error| CliError::usage(error.message()))
 }
 
 /// The memory that is allowed, in bytes.
@@ -77,41 +94,52 @@ pub(crate) fn threads(engine: &EngineArgs) -> usize {
     engine.threads.map_or_else(machine::processors, usize::from)
 }
 
-/// What s3:// imports use that name no integration.
-fn default_integration(engine: &EngineArgs) -> Result<Integration> {
-    if engine.s3_access_key_id.is_some() != engine.s3_secret_access_key.is_some() {
+/// What imports use that name no integration, one of each kind.
+fn defaults(stores: &StoreArgs) -> Result<Vec<Integration>> {
+    if stores.s3_access_key_id.is_some() != stores.s3_secret_access_key.is_some() {
         return Err(CliError::usage(
             "found only one of --s3-access-key-id and --s3-secret-access-key, expected both or neither",
         ));
     }
-    Ok(Integration {
-        id: "default".to_owned(),
-        endpoint: engine.s3_endpoint.clone(),
-        region: engine.s3_region.clone(),
-        access_key_id: engine.s3_access_key_id.clone().map(Secret::new),
-        secret_access_key: engine.s3_secret_access_key.clone().map(Secret::new),
-        session_token: engine.s3_session_token.clone().map(Secret::new),
-        allow_http: is_plain_http(engine.s3_endpoint.as_deref()),
-        buckets: engine.s3_bucket.clone(),
-    })
+    let secret = |text: &Option<String>| text.clone().map(Secret::new);
+    let defaults = [
+        Integration {
+            kind: StoreKind::S3,
+            endpoint: stores.s3_endpoint.clone(),
+            region: stores.s3_region.clone(),
+            access_key_id: secret(&stores.s3_access_key_id),
+            secret_access_key: secret(&stores.s3_secret_access_key),
+            session_token: secret(&stores.s3_session_token),
+            path_style: stores.s3_path_style,
+            buckets: stores.s3_bucket.clone(),
+            ..Integration::default()
+        },
+        Integration {
+            kind: StoreKind::Gcs,
+            endpoint: stores.gcs_endpoint.clone(),
+            service_account_key: secret(&stores.gcs_service_account_key),
+            service_account_file: stores.gcs_service_account_file.clone(),
+            buckets: stores.gcs_bucket.clone(),
+            ..Integration::default()
+        },
+        Integration {
+            kind: StoreKind::Azure,
+            endpoint: stores.azure_endpoint.clone(),
+            account: stores.azure_account.clone(),
+            access_key: secret(&stores.azure_access_key),
+            sas_token: secret(&stores.azure_sas_token),
+            buckets: stores.azure_container.clone(),
+            ..Integration::default()
+        },
+    ];
+    // One that says nothing is none: what it reads is public.
+    let says = |one: &Integration| *one != Integration { kind: one.kind, ..Integration::default() };
+    Ok(defaults.into_iter().filter(says).map(trusted).collect())
 }
 
-fn integration(table: &IntegrationTable) -> Integration {
-    Integration {
-        id: table.id.clone(),
-        endpoint: table.endpoint.clone(),
-        region: table.region.clone(),
-        access_key_id: table.access_key_id.clone().map(Secret::new),
-        secret_access_key: table.secret_access_key.clone().map(Secret::new),
-        session_token: table.session_token.clone().map(Secret::new),
-        allow_http: is_plain_http(table.endpoint.as_deref()),
-        buckets: table.buckets.clone(),
-    }
-}
-
-/// An operator who writes http:// means it.
-fn is_plain_http(endpoint: Option<&str>) -> bool {
-    endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"))
+/// What the operator's own settings say of an endpoint is meant.
+fn trusted(integration: Integration) -> Integration {
+    Integration { trusted_endpoint: true, ..integration }
 }
 
 /// Starts the log on stderr at the level asked for, else at `usual`.

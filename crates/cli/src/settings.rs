@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
 use crossbill_db::ImportSettings;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::Table;
 
@@ -23,25 +22,7 @@ use crate::error::{CliError, Result};
 use crate::machine;
 
 /// A source of imports, as an `[[integration]]` table of the file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct IntegrationTable {
-    /// The name that an import asks for.
-    pub(crate) id: String,
-    /// Address of the object store; none: AWS.
-    pub(crate) endpoint: Option<String>,
-    /// Region of the object store.
-    pub(crate) region: Option<String>,
-    /// Access key; none: anonymous.
-    pub(crate) access_key_id: Option<String>,
-    /// Secret of the access key.
-    pub(crate) secret_access_key: Option<String>,
-    /// Token of temporary credentials.
-    pub(crate) session_token: Option<String>,
-    /// `bucket` or `bucket/prefix` that may be read; empty: any.
-    #[serde(default)]
-    pub(crate) buckets: Vec<String>,
-}
+pub(crate) use crossbill_db::Integration as IntegrationTable;
 
 /// The command with all its settings resolved.
 pub(crate) struct Parsed {
@@ -226,7 +207,15 @@ fn report(command: &ArgMatches, from_file: &[String]) -> Value {
 }
 
 fn is_secret(key: &str) -> bool {
-    matches!(key, "api-key" | "s3-secret-access-key" | "s3-session-token")
+    matches!(
+        key,
+        "api-key"
+            | "s3-secret-access-key"
+            | "s3-session-token"
+            | "gcs-service-account-key"
+            | "azure-access-key"
+            | "azure-sas-token"
+    )
 }
 
 /// What stands where nothing was given and the default is computed.

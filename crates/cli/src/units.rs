@@ -59,6 +59,34 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A length of time, read from `250ms`, `30s`, `10m` or `1h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let factor = match &text[digits.len()..] {
+            "ms" => Some(1),
+            "s" => Some(1000),
+            "m" => Some(60_000),
+            "h" => Some(3_600_000),
+            _ => None,
+        };
+        let number = digits.trim().parse::<u64>().ok();
+        factor
+            .and_then(|factor: u64| number?.checked_mul(factor))
+            .filter(|milliseconds| (1..=SPAN_MS_MAX).contains(milliseconds))
+            .map(|milliseconds| Self(Duration::from_millis(milliseconds)))
+            .ok_or_else(|| format!("found {text:?}, expected a time such as 250ms, 30s, 10m or 1h"))
+    }
+}
+
+/// Thirty days: whoever means longer means something else.
+const SPAN_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -111,6 +139,19 @@ mod tests {
             assert_eq!(ByteSize(bytes).to_string().parse(), Ok(ByteSize(bytes)));
         }
         assert_eq!(ByteSize(1_500_000_000).to_string(), "1.4GiB");
+    }
+
+    #[test]
+    fn times_are_read() {
+        let read = |text: &str| text.parse::<Span>().map(|span| span.0.as_millis());
+        assert_eq!(read("250ms"), Ok(250));
+        assert_eq!(read("30s"), Ok(30_000));
+        assert_eq!(read("10 m"), Ok(600_000));
+        assert_eq!(read("1h"), Ok(3_600_000));
+        for wrong in ["", "0s", "5", "s", "1d", "-1s", "1.5s", "9999999h", "18446744073709551615h"]
+        {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

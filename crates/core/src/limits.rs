@@ -50,6 +50,16 @@ pub const TAG_VALUE_CHARS_MAX: usize = 120;
 pub const IMPORT_URI_CHARS_MAX: usize = 1500;
 /// Characters of an integration id.
 pub const INTEGRATION_ID_CHARS_MAX: usize = 1000;
+/// Integrations made over the API that a server keeps (ours).
+pub const STORED_INTEGRATIONS_MAX: usize = 1000;
+/// Characters of the id of an integration made over the API (ours).
+pub const STORED_INTEGRATION_ID_CHARS_MAX: usize = 100;
+/// Bytes of one setting of an integration made over the API (ours).
+pub const INTEGRATION_FIELD_BYTES_MAX: usize = 16 * 1024;
+/// Buckets that one integration made over the API may name (ours).
+pub const INTEGRATION_BUCKETS_MAX: usize = 1000;
+/// Files that a test of a source shows (ours).
+pub const SOURCE_TEST_FILES_MAX: usize = 10;
 /// Imports of one page.
 pub const IMPORT_PAGE_MAX: usize = 100;
 /// Files of one import.
@@ -66,6 +76,12 @@ pub const IMPORT_NAMESPACES_MAX: usize = 10_000;
 pub const IMPORT_NAMESPACE_BYTES_MAX: u64 = 500 * 1024 * 1024 * 1024;
 /// Imports that wait or run on one server (ours).
 pub const IMPORT_QUEUE_MAX: usize = 1000;
+/// Exports that wait or run on one server (ours).
+pub const EXPORT_QUEUE_MAX: usize = 100;
+/// Exports of one page (ours).
+pub const EXPORT_PAGE_MAX: usize = 100;
+/// Bytes after which a file of an export is full (ours).
+pub const EXPORT_PART_BYTES: u64 = 256 * 1024 * 1024;
 /// Bytes of a Parquet footer (ours).
 pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a Parquet page, packed or unpacked (ours).

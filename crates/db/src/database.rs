@@ -16,6 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::background::Workers;
 use crate::catalog::{CATALOG_KIND, Catalog, not_found};
 use crate::env::Env;
+use crate::exports;
 use crate::imports::{Waiting, clean_up, run};
 use crate::priority::{Background, step_back};
 use crate::sweep::sweep_parts;
@@ -47,6 +48,12 @@ pub struct DatabaseOptions {
     /// Imports that run at once; others wait. 0: all wait, for a process that
     /// only asks and may lack what they need to go on.
     pub imports_at_once: usize,
+    /// Directories below which exports may write.
+    pub export_dirs: Vec<PathBuf>,
+    /// Buckets, or directories in them, below which exports may write.
+    pub export_uris: Vec<String>,
+    /// Exports that run at once; others wait. 0: all wait, as for imports.
+    pub exports_at_once: usize,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where unique ids come from.
@@ -73,7 +80,7 @@ type Listener = Box<dyn Fn(&IndexEvent) + Send + Sync>;
 
 /// An open database.
 pub struct Database {
-    env: Arc<Env>,
+    pub(crate) env: Arc<Env>,
     first_port: u16,
     /// Held through each change, so that changes come one after another.
     catalog: Mutex<CatalogState>,
@@ -112,8 +119,9 @@ impl Database {
             settle(&index)?;
             database.indexes.write().insert(info.name.as_str().to_owned(), index);
         }
-        database.start_workers(options.merges_at_once, options.imports_at_once)?;
+        database.start_workers(&options)?;
         database.resume_imports();
+        database.resume_exports();
         database.resume_merges();
         Ok(database)
     }
@@ -131,7 +139,7 @@ impl Database {
         Ok(())
     }
 
-    fn start_workers(&self, merges_at_once: usize, imports_at_once: usize) -> Result<()> {
+    fn start_workers(&self, options: &DatabaseOptions) -> Result<()> {
         let env = &self.env;
         self.workers.start(
             "crossbill-flush",
@@ -146,7 +154,7 @@ impl Database {
         )?;
         self.workers.start(
             "crossbill-merge",
-            merges_at_once,
+            options.merges_at_once,
             &env.merges,
             step_back,
             |namespace| {
@@ -162,7 +170,12 @@ impl Database {
         }
         let own = Arc::clone(env);
         let work = move |waiting: Waiting| run(&own, &waiting);
-        self.workers.start("crossbill-import", imports_at_once, &env.imports, step_back, work)
+        let at_once = options.imports_at_once;
+        self.workers.start("crossbill-import", at_once, &env.imports, step_back, work)?;
+        let own = Arc::clone(env);
+        let work = move |waiting: exports::Waiting| exports::run(&own, &waiting);
+        let at_once = options.exports_at_once;
+        self.workers.start("crossbill-export", at_once, &env.exports, step_back, work)
     }
 
     /// Looks again at what an earlier process left to merge.
@@ -183,6 +196,18 @@ impl Database {
         }
         unfinished.sort_by_key(|(created, _)| *created);
         unfinished.into_iter().for_each(|(_, waiting)| self.env.imports.push(waiting));
+    }
+
+    /// Queues unfinished exports in the order they were started.
+    fn resume_exports(&self) {
+        let mut unfinished: Vec<_> = Vec::new();
+        for index in self.indexes.read().values() {
+            for job in index.exports().all().into_iter().filter(|job| !job.is_final()) {
+                unfinished.push(exports::Waiting { index: index.weak(), job });
+            }
+        }
+        unfinished.sort_by_key(|waiting| waiting.job.created_at());
+        unfinished.into_iter().for_each(|waiting| self.env.exports.push(waiting));
     }
 
     /// Makes an index. `Conflict` where the name is taken.
@@ -239,8 +264,13 @@ impl Database {
         index.close();
         let jobs = index.imports().all();
         jobs.iter().for_each(|job| job.interrupt());
+        let exports = index.exports().all();
+        exports.iter().for_each(|job| job.interrupt());
         let mut waited = Duration::ZERO;
-        while jobs.iter().any(|job| job.is_running()) && waited < STOP_WAIT_MAX {
+        let is_running = || {
+            jobs.iter().any(|job| job.is_running()) || exports.iter().any(|job| job.is_running())
+        };
+        while is_running() && waited < STOP_WAIT_MAX {
             self.env.clock.sleep(STOP_STEP);
             waited += STOP_STEP;
         }
@@ -278,12 +308,14 @@ impl Database {
     /// already.
     pub fn shutdown(&self) {
         self.env.imports.close();
+        self.env.exports.close();
         self.env.merges.close();
         self.env.flushes.close();
         self.env.reserve.wakes().close();
         let indexes: Vec<Arc<Index>> = self.indexes.read().values().cloned().collect();
-        for job in indexes.iter().flat_map(|index| index.imports().all()) {
-            job.interrupt();
+        for index in &indexes {
+            index.imports().all().iter().for_each(|job| job.interrupt());
+            index.exports().all().iter().for_each(|job| job.interrupt());
         }
         self.workers.join();
     }

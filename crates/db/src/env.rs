@@ -7,11 +7,12 @@ use std::sync::{Arc, Weak};
 use crossbill_core::limits::MEMTABLE_BYTES_MAX;
 use crossbill_core::{Clock, Error, IdSource, Result};
 use crossbill_import::ImportSettings;
-use crossbill_store::{Root, SourcePolicy};
+use crossbill_store::{DestinationPolicy, Root, SourcePolicy, StoredIntegrations};
 use rayon::ThreadPool;
 
 use crate::DatabaseOptions;
 use crate::background::Queue;
+use crate::exports;
 use crate::imports::Waiting;
 use crate::namespace::Namespace;
 use crate::pace::Pace;
@@ -50,10 +51,14 @@ pub(crate) struct Env {
     pub(crate) merges: Arc<Queue<Weak<Namespace>>>,
     /// Imports that wait for their turn.
     pub(crate) imports: Arc<Queue<Waiting>>,
+    /// Exports that wait for their turn.
+    pub(crate) exports: Arc<Queue<exports::Waiting>>,
     /// Keeps processors free for queries.
     pub(crate) reserve: Arc<Reserve>,
     /// Where imports may read from.
     pub(crate) policy: Arc<SourcePolicy>,
+    /// Where exports may write to.
+    pub(crate) destinations: DestinationPolicy,
     /// How imports run.
     pub(crate) import: ImportSettings,
     /// How many percent of their raw size the full vectors of a segment may
@@ -75,8 +80,11 @@ impl Env {
         let threads = options.threads.max(1);
         // Two memtables (one frozen) of a busy namespace take a sixteenth.
         let share = usize::try_from(options.memory_bytes / 32).unwrap_or(usize::MAX);
-        let policy =
-            SourcePolicy { data_dir: Some(options.data.clone()), ..options.source_policy.clone() };
+        let policy = SourcePolicy {
+            data_dir: Some(options.data.clone()),
+            stored: StoredIntegrations::open(&root)?,
+            ..options.source_policy.clone()
+        };
         Ok(Self {
             root,
             clock: Arc::clone(&options.clock),
@@ -91,8 +99,14 @@ impl Env {
             flushes: Arc::new(Queue::new()),
             merges: Arc::new(Queue::new()),
             imports: Arc::new(Queue::new()),
+            exports: Arc::new(Queue::new()),
             reserve: Arc::new(Reserve::new()),
             policy: Arc::new(policy),
+            destinations: DestinationPolicy {
+                allow_dirs: options.export_dirs.clone(),
+                allow_uris: options.export_uris.clone(),
+                data_dir: Some(options.data.clone()),
+            },
             import: options.import.clone(),
             resident_vectors_percent: options.resident_vectors_percent,
             memtable_rows_max: options.memtable_rows,

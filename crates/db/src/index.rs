@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::catalog::not_found;
 use crate::env::Env;
+use crate::exports::Exports;
 use crate::imports::Imports;
 use crate::namespace::{IndexContext, Namespace, WriteOp, directory_name};
 use crate::ops::Op;
@@ -30,6 +31,7 @@ pub struct Index {
     /// Directories that could not be opened, and why.
     broken: BTreeMap<String, Error>,
     imports: Imports,
+    exports: Exports,
     this: Weak<Index>,
 }
 
@@ -65,12 +67,14 @@ impl Index {
         let lsn = namespaces.values().map(|namespace| namespace.applied_lsn()).sum();
         context.lsn.store(lsn, Ordering::Release);
         let imports = Imports::open(&context, &info)?;
+        let exports = Exports::open(&context, &info)?;
         Ok(Arc::new_cyclic(|this| Self {
             info: RwLock::new(info),
             context,
             namespaces: RwLock::new(namespaces),
             broken,
             imports,
+            exports,
             this: Weak::clone(this),
         }))
     }
@@ -86,6 +90,10 @@ impl Index {
 
     pub(crate) fn imports(&self) -> &Imports {
         &self.imports
+    }
+
+    pub(crate) fn exports(&self) -> &Exports {
+        &self.exports
     }
 
     pub(crate) fn weak(&self) -> Weak<Index> {

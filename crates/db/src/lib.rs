@@ -12,8 +12,10 @@ mod background;
 mod catalog;
 mod database;
 mod env;
+mod exports;
 mod imports;
 mod index;
+mod integrations;
 mod namespace;
 mod ops;
 mod pace;
@@ -24,11 +26,14 @@ mod types;
 
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{ErrorMode, ImportSettings, Reject};
-pub use crossbill_store::{FaultPlan, Integration, Secret, SourcePolicy};
+pub use crossbill_store::{
+    DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
+};
 pub use database::{Database, DatabaseOptions};
 pub use index::Index;
+pub use integrations::{IntegrationInfo, SourceTest};
 pub use types::{
-    ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn, Match,
-    NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector, StartImport,
-    StoredRecord, Update,
+    ExportView, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn,
+    Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector,
+    StartExport, StartImport, StoredRecord, Update,
 };

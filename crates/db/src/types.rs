@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::{Filter, IndexName, IndexShape, Metadata, Record, SparseVector, Timestamp};
+use crossbill_core::{
+    Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector, Timestamp,
+};
 use crossbill_engine::{Effort, SearchStats};
 use crossbill_import::ErrorMode;
 
@@ -270,6 +272,46 @@ impl ImportStatus {
     pub fn is_final(self) -> bool {
         !matches!(self, ImportStatus::Pending | ImportStatus::InProgress)
     }
+}
+
+/// An export to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartExport {
+    /// The directory to write to: empty or new.
+    pub uri: String,
+    /// Which of the integrations writes there.
+    pub integration: Option<String>,
+    /// The namespace to export; all without it.
+    pub namespace: Option<NamespaceName>,
+}
+
+/// An export as described.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportView {
+    /// A growing integer as text.
+    pub id: String,
+    /// As given.
+    pub uri: String,
+    /// As given.
+    pub namespace: Option<String>,
+    /// How far it is.
+    pub status: ImportStatus,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// 0 to 100; never goes back; 100 only when Completed.
+    pub percent_complete: f64,
+    /// Records in the files so far.
+    pub records_exported: u64,
+    /// Records that there were at the start.
+    pub records_total: u64,
+    /// Files so far.
+    pub files_written: u64,
+    /// Their bytes.
+    pub bytes_written: u64,
+    /// Why it failed.
+    pub error: Option<String>,
 }
 
 /// An import as described.

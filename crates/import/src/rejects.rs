@@ -48,7 +48,7 @@ fn schema() -> SchemaRef {
 }
 
 /// A scratch file as the Parquet writer wants it.
-struct ScratchWrite(LocalScratchFile);
+pub(crate) struct ScratchWrite(pub(crate) LocalScratchFile);
 
 impl io::Write for ScratchWrite {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

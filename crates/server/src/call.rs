@@ -131,6 +131,23 @@ impl Call {
         })
     }
 
+    /// The body as JSON that may hold secrets: an error says where it is and
+    /// never what stands there.
+    pub(crate) fn secret_json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let what = match error.classify() {
+                serde_json::error::Category::Data => {
+                    "has a field that is unknown, missing or of \
+                                                      another type"
+                }
+                _ => "is malformed JSON",
+            };
+            let message = format!("request body {what} at line {line} column {column}");
+            ApiError::with_status(Status::UNPROCESSABLE, message)
+        })
+    }
+
     /// The page asked for by `limit`, `prefix` and `paginationToken`. A token
     /// stands in for what is left out beside it.
     pub(crate) fn page(&self, limit_max: usize, default: usize) -> Result<PageRequest, ApiError> {

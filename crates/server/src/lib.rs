@@ -17,13 +17,16 @@ mod data;
 mod dispatch;
 mod error;
 mod host;
+mod integrations;
 mod listen;
 mod ports;
 mod routes;
 mod serve;
 
 pub use config::{ApiKey, KeyError, ServerConfig};
+pub use data::exports::export_model;
 pub use data::imports::{import_model, reject_model};
 pub use data::query::scored_vector;
+pub use integrations::{integration_model, integration_of, source_test_model};
 pub use routes::{Access, Plane, ROUTES, Route};
 pub use serve::{Bound, ServeError, serve};

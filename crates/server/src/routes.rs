@@ -5,7 +5,7 @@
 use axum::http::Method;
 
 use crate::call::{Answer, Call};
-use crate::{control, data};
+use crate::{control, data, integrations};
 
 /// Which listeners a route is on, and so in which shape it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,12 @@ pub static ROUTES: &[Route] = &[
     // `create-for-model` is also a good name for an index, so it has no row
     // of its own.
     control(POST, "/indexes/{name}", control::create_for_model),
+    // Where imports read from (ours).
+    control(GET, "/integrations", integrations::list),
+    control(POST, "/integrations", integrations::create),
+    control(GET, "/integrations/{id}", integrations::describe),
+    control(DELETE, "/integrations/{id}", integrations::delete),
+    control(POST, "/sources/test", integrations::test),
     // What this server does not have.
     control(GET, "/collections", control::list_collections),
     control(POST, "/collections", control::no_collections),
@@ -119,6 +125,11 @@ pub static ROUTES: &[Route] = &[
     data(GET, "/bulk/imports/{id}", data::imports::describe),
     data(DELETE, "/bulk/imports/{id}", data::imports::cancel),
     data(GET, "/bulk/imports/{id}/rejects", data::imports::rejects),
+    // Exports.
+    data(GET, "/bulk/exports", data::exports::list),
+    data(POST, "/bulk/exports", data::exports::start),
+    data(GET, "/bulk/exports/{id}", data::exports::describe),
+    data(DELETE, "/bulk/exports/{id}", data::exports::cancel),
     // Records with text, and documents.
     data(POST, "/records/namespaces/{namespace}/upsert", data::records::upsert),
     data(POST, "/records/namespaces/{namespace}/search", data::records::search),

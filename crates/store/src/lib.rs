@@ -5,6 +5,7 @@
 //! clients inside are driven by a small private runtime. Nothing above it
 //! knows how or where a byte is kept.
 
+mod destination;
 mod disk;
 mod documents;
 mod envelope;
@@ -20,6 +21,7 @@ mod scratch;
 mod source;
 mod wal;
 
+pub use destination::{Destination, DestinationPolicy, OpenDestination};
 pub use documents::{CommitError, Documents, Versioned};
 pub use error::StoreError;
 pub use faults::{Fault, FaultOp, FaultPlan, FaultRule, FaultStore};
@@ -29,5 +31,6 @@ pub use root::{Root, RootOptions};
 pub use scratch::{LocalScratch, LocalScratchFile};
 pub use source::{
     Integration, Secret, SkippedEntry, Source, SourceError, SourceObject, SourcePolicy, SourceUri,
+    StoreKind, StoredIntegrations,
 };
 pub use wal::Wal;

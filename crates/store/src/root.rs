@@ -2,6 +2,8 @@
 //! owns it at a time. Objects are created, never changed; parts are mapped
 //! into memory; temporary files become parts by one atomic rename.
 
+mod private;
+
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};

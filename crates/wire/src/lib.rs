@@ -8,9 +8,11 @@
 //! unknown fields are ignored on the way in.
 
 mod error;
+mod exports;
 mod floats;
 mod imports;
 mod index;
+mod integrations;
 mod namespaces;
 mod page;
 mod plain;
@@ -24,12 +26,16 @@ mod vectors;
 mod version;
 
 pub use error::{ErrorBody, ErrorDetail};
+pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
 pub use imports::{
     ErrorModeField, ImportModel, ImportPage, OnError, RejectModel, RejectPage, StartImport,
     StartedImport, ValidationResult,
 };
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,
+};
+pub use integrations::{
+    CreateIntegration, IntegrationList, IntegrationModel, SourceFile, SourceTest, TestSource,
 };
 pub use namespaces::{CreateNamespace, FieldNames, NamespaceModel, NamespacePage};
 pub use page::{PageToken, Pagination, TokenError};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use crossbill_core::limits::RESIDENT_VECTORS_PERCENT;
 
-use crate::args::StorageArg;
+use crate::args::{StorageArg, StoreArgs};
 use crate::units::ByteSize;
 
 /// Settings of the server. Each is taken from its flag, else its environment
@@ -18,8 +18,9 @@ use crate::units::ByteSize;
 Every setting can be given as a flag, as the environment variable named beside it, or under the
 flag's name in the TOML file of --config; the first of these that is there counts. A setting that
 repeats is a list in the file and separated by commas in a variable. Further sources of imports
-are [[integration]] tables of the file: id, endpoint, region, access-key-id, secret-access-key,
-session-token, buckets.
+are [[integration]] tables of the file: id, kind (s3, gcs or azure), endpoint, buckets;
+for s3 region, access-key-id, secret-access-key, session-token, path-style; for gcs
+service-account-key or service-account-file; for azure account, access-key or sas-token.
 
 Examples:
   crossbill serve
@@ -70,6 +71,25 @@ pub(crate) struct ServeArgs {
         value_delimiter = ','
     )]
     pub(crate) allow_import_dir: Vec<PathBuf>,
+    /// Directory that exports may write to (repeatable); none by default
+    #[arg(
+        long,
+        env = "CROSSBILL_ALLOW_EXPORT_DIR",
+        value_name = "DIR",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) allow_export_dir: Vec<PathBuf>,
+    /// Bucket, or directory in it, that exports may write to, such as s3://bucket/exports
+    /// (repeatable); none by default
+    #[arg(
+        long,
+        env = "CROSSBILL_ALLOW_EXPORT_URI",
+        value_name = "URI",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) allow_export_uri: Vec<String>,
     /// Host name or address that clients reach indexes by; default: the one they asked
     #[arg(long, env = "CROSSBILL_PUBLIC_ADDRESS", value_name = "HOST", hide_env_values = true)]
     pub(crate) public_address: Option<String>,
@@ -140,35 +160,9 @@ pub(crate) struct EngineArgs {
         default_value_t = RESIDENT_VECTORS_PERCENT,
         value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) resident_vectors: u8,
-    /// Address of the object store that s3:// imports read from, for stores other than AWS
-    #[arg(long, env = "CROSSBILL_S3_ENDPOINT", value_name = "URL", hide_env_values = true)]
-    pub(crate) s3_endpoint: Option<String>,
-    /// Region of the object store
-    #[arg(long, env = "CROSSBILL_S3_REGION", value_name = "REGION", hide_env_values = true)]
-    pub(crate) s3_region: Option<String>,
-    /// Access key of the object store; without one, buckets are read anonymously
-    #[arg(long, env = "CROSSBILL_S3_ACCESS_KEY_ID", value_name = "ID", hide_env_values = true)]
-    pub(crate) s3_access_key_id: Option<String>,
-    /// Secret of the access key (better in the environment or the file than on the command line)
-    #[arg(
-        long,
-        env = "CROSSBILL_S3_SECRET_ACCESS_KEY",
-        value_name = "SECRET",
-        hide_env_values = true
-    )]
-    pub(crate) s3_secret_access_key: Option<String>,
-    /// Session token of temporary credentials
-    #[arg(long, env = "CROSSBILL_S3_SESSION_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub(crate) s3_session_token: Option<String>,
-    /// Bucket, or bucket/prefix, that may be imported from (repeatable); default: any
-    #[arg(
-        long,
-        env = "CROSSBILL_S3_BUCKET",
-        value_name = "BUCKET",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
-    pub(crate) s3_bucket: Vec<String>,
+    /// Object stores.
+    #[command(flatten)]
+    pub(crate) stores: StoreArgs,
     /// What is logged to stderr: off, error, warn, info, debug, trace, or target=level,…
     #[arg(long, env = "CROSSBILL_LOG", value_name = "LEVEL", hide_env_values = true)]
     pub(crate) log: Option<String>,

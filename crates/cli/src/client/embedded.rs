@@ -8,11 +8,15 @@ use std::sync::Arc;
 
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, ErrorMode, Index, IndexInfo, NewIndex, Query, QueryBy};
-use crossbill_server::{import_model, reject_model, scored_vector};
+use crossbill_server::{
+    export_model, import_model, integration_model, integration_of, reject_model, scored_vector,
+    source_test_model,
+};
 use crossbill_wire as wire;
 use crossbill_wire::{
-    ApiVersion, CreateIndex, ImportModel, IndexFacts, IndexModel, Placement, QueryRequest,
-    QueryResponse, RejectPage, StatsResponse, StoredSpec,
+    ApiVersion, CreateIndex, CreateIntegration, ExportModel, ImportModel, IndexFacts, IndexModel,
+    IntegrationModel, Placement, QueryRequest, QueryResponse, RejectPage, SourceTest,
+    StatsResponse, StoredSpec, TestSource,
 };
 
 use crate::args::ConnectArgs;
@@ -50,8 +54,10 @@ impl Embedded {
             options::database(data.to_owned(), &args.engine, integrations, anywhere, FIRST_PORT)?;
         if imports == Imports::Wait {
             options.imports_at_once = 0;
+            options.exports_at_once = 0;
             options.merges_at_once = 0;
         }
+        options.export_dirs = vec![PathBuf::from("/")];
         let db = Database::open(options).map_err(|error| {
             let shown = format!("cannot open {}: {error}", data.display());
             CliError::of_kind(error.kind(), shown).hint(
@@ -170,6 +176,52 @@ impl Client for Embedded {
     fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage> {
         let (rejects, total) = self.index(index)?.import_rejects(id, offset, limit)?;
         Ok(RejectPage { data: rejects.into_iter().map(reject_model).collect(), total })
+    }
+
+    fn start_export(&self, index: &str, start: &wire::StartExport) -> Result<String> {
+        let namespace = start.namespace.as_deref().map(NamespaceName::new).transpose();
+        let namespace = namespace.map_err(crossbill_core::Error::from)?;
+        let start = crossbill_db::StartExport {
+            uri: start.uri.clone(),
+            integration: start.integration_id.clone(),
+            namespace,
+        };
+        Ok(self.index(index)?.start_export(start)?)
+    }
+
+    fn describe_export(&self, index: &str, id: &str) -> Result<ExportModel> {
+        Ok(export_model(self.index(index)?.describe_export(id)?))
+    }
+
+    fn list_exports(&self, index: &str, limit: usize) -> Result<Vec<ExportModel>> {
+        let (exports, _more) = self.index(index)?.list_exports(None, limit)?;
+        Ok(exports.into_iter().map(export_model).collect())
+    }
+
+    fn cancel_export(&self, index: &str, id: &str) -> Result<()> {
+        Ok(self.index(index)?.cancel_export(id)?)
+    }
+
+    fn create_integration(&self, request: &CreateIntegration) -> Result<IntegrationModel> {
+        let integration = integration_of(request.clone())?;
+        Ok(integration_model(self.db.create_integration(integration)?))
+    }
+
+    fn list_integrations(&self) -> Result<Vec<IntegrationModel>> {
+        Ok(self.db.list_integrations().into_iter().map(integration_model).collect())
+    }
+
+    fn describe_integration(&self, id: &str) -> Result<IntegrationModel> {
+        Ok(integration_model(self.db.describe_integration(id)?))
+    }
+
+    fn delete_integration(&self, id: &str) -> Result<()> {
+        Ok(self.db.delete_integration(id)?)
+    }
+
+    fn test_source(&self, ask: &TestSource) -> Result<SourceTest> {
+        let test = self.db.test_source(&ask.uri, ask.integration_id.as_deref())?;
+        Ok(source_test_model(ask.uri.clone(), test))
     }
 
     fn flags(&self) -> String {

@@ -6,8 +6,9 @@ mod embedded;
 mod remote;
 
 use crossbill_wire::{
-    CreateIndex, ImportModel, IndexModel, QueryRequest, QueryResponse, RejectPage, StartImport,
-    StatsResponse,
+    CreateIndex, CreateIntegration, ExportModel, ImportModel, IndexModel, IntegrationModel,
+    QueryRequest, QueryResponse, RejectPage, SourceTest, StartExport, StartImport, StatsResponse,
+    TestSource,
 };
 
 use crate::args::ConnectArgs;
@@ -41,6 +42,24 @@ pub(crate) trait Client {
     fn cancel_import(&self, index: &str, id: &str) -> Result<()>;
     /// Rejects from `offset` on, at most `limit`.
     fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage>;
+    /// Starts an export and gives its id.
+    fn start_export(&self, index: &str, start: &StartExport) -> Result<String>;
+    /// One export.
+    fn describe_export(&self, index: &str, id: &str) -> Result<ExportModel>;
+    /// At most `limit` exports, newest first.
+    fn list_exports(&self, index: &str, limit: usize) -> Result<Vec<ExportModel>>;
+    /// Cancels an export.
+    fn cancel_export(&self, index: &str, id: &str) -> Result<()>;
+    /// Makes an integration.
+    fn create_integration(&self, request: &CreateIntegration) -> Result<IntegrationModel>;
+    /// All integrations by id.
+    fn list_integrations(&self) -> Result<Vec<IntegrationModel>>;
+    /// One integration.
+    fn describe_integration(&self, id: &str) -> Result<IntegrationModel>;
+    /// Deletes an integration and its secrets.
+    fn delete_integration(&self, id: &str) -> Result<()>;
+    /// Looks whether a source can be read.
+    fn test_source(&self, ask: &TestSource) -> Result<SourceTest>;
     /// The flags by which another command reaches the same database, each
     /// with a space before it.
     fn flags(&self) -> String;

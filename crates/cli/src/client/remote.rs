@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crossbill_core::ErrorKind;
+use crossbill_core::limits::EXPORT_PAGE_MAX;
 use crossbill_wire::{
-    CreateIndex, ErrorBody, ImportModel, ImportPage, IndexList, IndexModel, QueryRequest,
-    QueryResponse, RejectPage, StartImport, StartedImport, StatsRequest, StatsResponse,
+    CreateIndex, CreateIntegration, ErrorBody, ExportModel, ExportPage, ImportModel, ImportPage,
+    IndexList, IndexModel, IntegrationList, IntegrationModel, QueryRequest, QueryResponse,
+    RejectPage, SourceTest, StartExport, StartImport, StartedExport, StartedImport, StatsRequest,
+    StatsResponse, TestSource,
 };
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
@@ -231,6 +234,63 @@ impl Client for Remote {
                 return Ok(all);
             }
         }
+    }
+
+    fn start_export(&self, index: &str, start: &StartExport) -> Result<String> {
+        let started: StartedExport =
+            self.data(Method::POST, index, &["bulk", "exports"], &[], Some(start))?;
+        Ok(started.id)
+    }
+
+    fn describe_export(&self, index: &str, id: &str) -> Result<ExportModel> {
+        self.data(Method::GET, index, &["bulk", "exports", id], &[], NO_BODY)
+    }
+
+    fn list_exports(&self, index: &str, limit: usize) -> Result<Vec<ExportModel>> {
+        let mut exports = Vec::new();
+        let mut token: Option<String> = None;
+        while exports.len() < limit {
+            let wanted = (limit - exports.len()).min(EXPORT_PAGE_MAX);
+            let mut query = vec![("limit", wanted.to_string())];
+            query.extend(token.take().map(|token| ("paginationToken", token)));
+            let page: ExportPage =
+                self.data(Method::GET, index, &["bulk", "exports"], &query, NO_BODY)?;
+            exports.extend(page.data);
+            match page.pagination {
+                Some(pagination) => token = Some(pagination.next),
+                None => break,
+            }
+        }
+        Ok(exports)
+    }
+
+    fn cancel_export(&self, index: &str, id: &str) -> Result<()> {
+        let path = ["bulk", "exports", id];
+        let _: serde::de::IgnoredAny = self.data(Method::DELETE, index, &path, &[], NO_BODY)?;
+        Ok(())
+    }
+
+    fn create_integration(&self, request: &CreateIntegration) -> Result<IntegrationModel> {
+        self.control(Method::POST, &["integrations"], Some(request))
+    }
+
+    fn list_integrations(&self) -> Result<Vec<IntegrationModel>> {
+        let list: IntegrationList = self.control(Method::GET, &["integrations"], NO_BODY)?;
+        Ok(list.integrations)
+    }
+
+    fn describe_integration(&self, id: &str) -> Result<IntegrationModel> {
+        self.control(Method::GET, &["integrations", id], NO_BODY)
+    }
+
+    fn delete_integration(&self, id: &str) -> Result<()> {
+        let path = ["integrations", id];
+        let _: serde::de::IgnoredAny = self.control(Method::DELETE, &path, NO_BODY)?;
+        Ok(())
+    }
+
+    fn test_source(&self, ask: &TestSource) -> Result<SourceTest> {
+        self.control(Method::POST, &["sources", "test"], Some(ask))
     }
 
     fn flags(&self) -> String {

@@ -1,10 +1,12 @@
 //! One module a command: take the arguments, call once, show the answer.
 
 pub(crate) mod completions;
+pub(crate) mod export;
 mod follow;
 pub(crate) mod import;
 pub(crate) mod imports;
 pub(crate) mod index;
+pub(crate) mod integrations;
 pub(crate) mod query;
 pub(crate) mod serve;
 pub(crate) mod stats;

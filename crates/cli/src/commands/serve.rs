@@ -23,13 +23,16 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
         return Err(no_key(&ServeError::NoKey(args.listen)));
     }
     let allow_dirs = args.allow_import_dir.clone();
-    let options = options::database(
+    let mut options = options::database(
         args.data.clone(),
         &args.engine,
         integrations,
         allow_dirs,
         args.index_port_first,
     )?;
+    options.export_dirs.clone_from(&args.allow_export_dir);
+    options.export_uris.clone_from(&args.allow_export_uri);
+    options::check_exports(&options)?;
     let db = Database::open(options).map_err(|error| {
         CliError::failed(format!("cannot open {}: {error}", args.data.display()))
     })?;
@@ -137,10 +140,14 @@ fn banner(args: &ServeArgs, bound: &Bound, with_key: bool) -> String {
         let dirs = args.allow_import_dir.iter().map(|dir| dir.display().to_string());
         dirs.collect::<Vec<_>>().join(", ")
     };
-    let stores = match &args.engine.s3_endpoint {
-        Some(endpoint) => format!("s3:// at {endpoint}"),
-        None => "s3:// at AWS".to_owned(),
-    };
+    let stores = &args.engine.stores;
+    let at = |endpoint: &Option<String>, usual: &str| endpoint.clone().unwrap_or(usual.to_owned());
+    let stores = format!(
+        "s3:// at {}, gs:// at {}, az:// at {}",
+        at(&stores.s3_endpoint, "AWS"),
+        at(&stores.gcs_endpoint, "Google"),
+        at(&stores.azure_endpoint, "Azure"),
+    );
     let memory = ByteSize(options::memory_bytes(&args.engine).unwrap_or_default());
     let mut lines = vec![
         format!("crossbill {} is ready", env!("CARGO_PKG_VERSION")),

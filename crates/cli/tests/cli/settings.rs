@@ -10,11 +10,21 @@ use crate::support::{crossbill, run, with_args};
 /// A value of each setting for flag, variable and file.
 fn samples(key: &str) -> Option<[&'static str; 3]> {
     Some(match key {
+        "allow-endpoint" => ["http://a:1", "http://b:1", "http://c:1"],
         "allow-import-dir" => ["/flag", "/env", "/file"],
         "api-key" => ["flag-key", "env-key", "file-key"],
         "api-key-file" => ["flag.keys", "env.keys", "file.keys"],
+        "azure-access-key" => ["ZmxhZw==", "ZW52", "ZmlsZQ=="],
+        "azure-account" => ["flag123", "env123", "file123"],
+        "azure-container" => ["flag-c", "env-c", "file-c"],
+        "azure-endpoint" => ["http://flag", "http://env", "http://file"],
+        "azure-sas-token" => ["sig=flag", "sig=env", "sig=file"],
         "data" => ["flag-data", "env-data", "file-data"],
         "default-vector-storage" => ["f16", "bf16", "int8"],
+        "gcs-bucket" => ["flag-b", "env-b", "file-b"],
+        "gcs-endpoint" => ["http://flag", "http://env", "http://file"],
+        "gcs-service-account-file" => ["flag.json", "env.json", "file.json"],
+        "gcs-service-account-key" => ["{\"a\":1}", "{\"a\":2}", "{\"a\":3}"],
         "import-task-rows" => ["1000", "2000", "3000"],
         "import-workers" => ["1", "2", "3"],
         "index-port-first" => ["6001", "6002", "6003"],
@@ -28,10 +38,14 @@ fn samples(key: &str) -> Option<[&'static str; 3]> {
         "s3-access-key-id" => ["flag-id", "env-id", "file-id"],
         "s3-bucket" => ["flag-b", "env-b", "file-b"],
         "s3-endpoint" => ["http://flag", "http://env", "http://file"],
+        "s3-path-style" => ["true", "false", "true"],
         "s3-region" => ["flag-1", "env-1", "file-1"],
         "merge-rate" => ["10MiB", "20MiB", "30MiB"],
         "s3-secret-access-key" => ["flag-s", "env-s", "file-s"],
         "s3-session-token" => ["flag-t", "env-t", "file-t"],
+        "source-attempt-timeout" => ["1s", "2s", "3s"],
+        "source-retry-budget" => ["1m", "2m", "3m"],
+        "source-retry-pause" => ["100ms", "200ms", "300ms"],
         "threads" => ["1", "2", "3"],
         _ => return None,
     })
@@ -66,7 +80,12 @@ fn every_setting_comes_from_flag_variable_file_or_default() {
         let file_line =
             if is_text { format!("{key} = '{file}'") } else { format!("{key} = {file}") };
         let shown = |value: &str| match key.as_str() {
-            "api-key" | "s3-secret-access-key" | "s3-session-token" => json!("(set)"),
+            "api-key"
+            | "s3-secret-access-key"
+            | "s3-session-token"
+            | "gcs-service-account-key"
+            | "azure-access-key"
+            | "azure-sas-token" => json!("(set)"),
             _ => json!(value),
         };
         let expect = |printed: Value, value: &str, source: &str| {

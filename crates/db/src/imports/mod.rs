@@ -79,6 +79,14 @@ impl Imports {
         self.jobs.lock().values().cloned().collect()
     }
 
+    /// An import that has not ended and reads with this integration.
+    pub(crate) fn unfinished_with(&self, integration: &str) -> Option<String> {
+        let uses = |job: &&Arc<Job>| {
+            !job.is_final() && job.live().record.integration.as_deref() == Some(integration)
+        };
+        self.jobs.lock().values().find(uses).map(|job| job.name())
+    }
+
     /// Stores a new import under the next number, unless `same` finds one
     /// that this is a repeat of.
     fn add(

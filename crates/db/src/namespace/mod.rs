@@ -12,6 +12,7 @@
 mod adopt;
 mod check;
 mod commit;
+mod cursor;
 mod flush;
 mod memtable;
 mod merge;
@@ -38,6 +39,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use commit::Committer;
+pub(crate) use cursor::Cursor;
 use state::{Found, LiveSegment, State};
 pub(crate) use write::WriteOp;
 use write::WriteQueue;

@@ -71,7 +71,7 @@ pub(super) fn is_never_a_store(address: IpAddr) -> bool {
     }
 }
 
-fn is_private(address: IpAddr) -> bool {
+pub(super) fn is_private(address: IpAddr) -> bool {
     match unwrapped(address) {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();
@@ -205,7 +205,9 @@ impl HttpService for Recorder {
         let header = |name: &str| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
         let answer = Answer {
             status: Some(parts.status.as_u16()),
-            code: error_code(&body),
+            code: header("x-ms-error-code")
+                .filter(|code| is_word(code))
+                .or_else(|| error_code(&body)),
             region: header("x-amz-bucket-region").filter(|region| is_word(region)),
             retry_after: header("retry-after")
                 .and_then(|seconds| seconds.parse().ok())
@@ -230,7 +232,7 @@ async fn read_some(body: HttpResponseBody) -> Vec<u8> {
     read
 }
 
-/// The text of `<Code>` in an S3 error.
+/// The text of `<Code>` in an error's XML.
 fn error_code(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     let code = text.split_once("<Code>")?.1.split_once("</Code>")?.0;

@@ -50,6 +50,11 @@ impl LocalSource {
         Ok(Self { root, root_path, base, pattern, excluded, faults })
     }
 
+    /// Where it is.
+    pub(super) fn place(&self) -> String {
+        self.shown("")
+    }
+
     pub(super) fn list(
         &self,
         retry: &Retry,

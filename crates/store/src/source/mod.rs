@@ -1,13 +1,17 @@
 //! Where imports read from: local directories that the operator allows, and
-//! S3 buckets. A source lists its files once and reads ranges of exactly the
+//! buckets of object stores. A source lists its files once and reads ranges of exactly the
 //! files it listed: one that changed is an error, never other bytes.
 
+mod answers;
 mod guard;
+mod integration;
 mod local;
+mod objects;
 mod pattern;
 mod policy;
+mod registry;
 mod retry;
-mod s3;
+mod stores;
 mod uri;
 
 use std::ops::Range;
@@ -17,12 +21,18 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 use crossbill_core::{Error, ErrorKind, limits};
 
-pub use policy::{Integration, Secret, SourcePolicy};
+pub use integration::{Integration, Secret, StoreKind};
+pub(crate) use pattern::PathPattern;
+pub use policy::SourcePolicy;
+pub use registry::StoredIntegrations;
 pub use uri::SourceUri;
+pub(crate) use uri::{ObjectPlace, Parsed, parse, quote, refuse};
 
 use local::LocalSource;
+pub(crate) use objects::Body;
+use objects::ObjectSource;
 use retry::Retry;
-use s3::{S3Settings, S3Source};
+use stores::Access;
 use uri::Place;
 
 /// An opened source. Clones share it.
@@ -35,7 +45,7 @@ pub struct Source {
 #[derive(Debug, Clone)]
 enum Kind {
     Local(Arc<LocalSource>),
-    S3(Arc<S3Source>),
+    Object(Arc<ObjectSource>),
 }
 
 /// A file of a source, at one version.
@@ -107,22 +117,22 @@ impl SourcePolicy {
                 let (data_dir, faults) = (self.data_dir.as_deref(), self.faults.clone());
                 Kind::Local(Arc::new(LocalSource::open(root, base, pattern, data_dir, faults)?))
             }
-            Place::S3 { bucket } => {
+            Place::Object(place) => {
                 let invalid = |error: Error| SourceError::Invalid(error.to_string());
-                let integration = self.integration(uri.integration.as_deref()).map_err(invalid)?;
-                if let Some(integration) = integration {
-                    integration.validate(self.allow_private_endpoints).map_err(invalid)?;
+                let chosen = self.integration(place.kind, uri.integration.as_deref());
+                let chosen = chosen.map_err(invalid)?;
+                let allow_private = self.allow_private_endpoints;
+                if let Some(chosen) = &chosen {
+                    chosen.validate(allow_private).map_err(invalid)?;
                 }
-                let settings = S3Settings {
-                    integration,
-                    allow_private_endpoints: self.allow_private_endpoints,
-                    attempt_timeout: self.attempt_timeout,
-                    faults: self.faults.clone(),
-                };
-                Kind::S3(Arc::new(S3Source::open(bucket, pattern, settings)?))
+                let access = Access::new(chosen.as_ref(), allow_private, self.attempt_timeout);
+                let (store, reached) = stores::connect(place, &access)?;
+                let (timeout, faults) = (self.attempt_timeout, self.faults.clone());
+                Kind::Object(Arc::new(ObjectSource::new(store, pattern, reached, timeout, faults)))
             }
         };
-        let retry = Retry::new(Arc::clone(&self.clock), self.seed, self.retry_budget);
+        let clock = Arc::clone(&self.clock);
+        let retry = Retry::new(clock, self.seed, self.retry_budget, self.retry_pause_max);
         Ok(Source { kind, retry })
     }
 }
@@ -146,7 +156,36 @@ impl Source {
     pub fn list_with_skipped(&self) -> Result<(Vec<SourceObject>, Vec<SkippedEntry>), SourceError> {
         match &self.kind {
             Kind::Local(source) => source.list(&self.retry),
-            Kind::S3(source) => source.list(&self.retry),
+            Kind::Object(source) => source.list(&self.retry),
+        }
+    }
+
+    /// The first files that the URI means, at most `max`, and whether there
+    /// are more; of those that a listing begins with, for a look at a source.
+    pub fn peek(&self, max: usize) -> Result<(Vec<SourceObject>, bool), SourceError> {
+        let mut found = match &self.kind {
+            Kind::Local(source) => source.list(&self.retry)?.0,
+            Kind::Object(source) => source.peek(max, &self.retry)?,
+        };
+        let more = found.len() > max;
+        found.truncate(max);
+        Ok((found, more))
+    }
+
+    /// Where it is and, for an object store, with what it is reached; for
+    /// messages.
+    pub fn place(&self) -> String {
+        match &self.kind {
+            Kind::Local(source) => source.place(),
+            Kind::Object(source) => source.place(),
+        }
+    }
+
+    /// The bucket's client, for writing; none for local files.
+    pub(crate) fn writer(&self) -> Option<ObjectWriter<'_>> {
+        match &self.kind {
+            Kind::Local(_) => None,
+            Kind::Object(store) => Some(ObjectWriter { store, retry: &self.retry }),
         }
     }
 
@@ -173,8 +212,26 @@ impl Source {
         let wanted = Wanted { path, tag, size: object.size, range };
         match &self.kind {
             Kind::Local(source) => source.read(&wanted, &self.retry),
-            Kind::S3(source) => source.read(&wanted, &self.retry),
+            Kind::Object(source) => source.read(&wanted, &self.retry),
         }
+    }
+}
+
+/// Writes below the place that a URI names.
+pub(crate) struct ObjectWriter<'a> {
+    store: &'a ObjectSource,
+    retry: &'a Retry,
+}
+
+impl ObjectWriter<'_> {
+    /// Whether nothing lies there yet.
+    pub(crate) fn is_empty(&self) -> Result<bool, SourceError> {
+        self.store.is_empty(self.retry)
+    }
+
+    /// Writes an object, in place of what an earlier try left there.
+    pub(crate) fn write(&self, path: &str, body: &dyn Body) -> Result<(), SourceError> {
+        self.store.write(path, body, self.retry)
     }
 }
 

@@ -4,7 +4,7 @@
 
 /// A parsed path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PathPattern {
+pub(crate) struct PathPattern {
     base: Vec<String>,
     rest: Vec<Segment>,
     directory: bool,
@@ -48,12 +48,12 @@ impl PathPattern {
     }
 
     /// The names before the first one with a wildcard.
-    pub(super) fn base(&self) -> &[String] {
+    pub(crate) fn base(&self) -> &[String] {
         &self.base
     }
 
     /// Whether it has no wildcard.
-    pub(super) fn is_literal(&self) -> bool {
+    pub(crate) fn is_literal(&self) -> bool {
         self.rest.is_empty()
     }
 

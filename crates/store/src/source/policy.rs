@@ -2,79 +2,42 @@
 //! bucket and a path; where that is, and with which credentials it is read,
 //! is decided here and nowhere else.
 
-use std::fmt;
-use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbill_core::{Clock, Error, Result, Seed, SystemClock, limits};
 
-use super::guard;
-use super::uri::{self, Parsed, Place, SourceUri};
+use super::integration::{Integration, StoreKind, name_of};
+use super::registry::StoredIntegrations;
+use super::stores;
+use super::uri::{self, ObjectPlace, Parsed, Place, SourceUri};
 use crate::FaultPlan;
 
-/// A value that is never shown or logged.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps `text` from being shown.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(***)")
-    }
-}
-
-/// An object store that imports may read from, as the operator configured it.
-#[derive(Debug, Clone, Default)]
-pub struct Integration {
-    /// The name by which a request asks for it.
-    pub id: String,
-    /// Where the store answers, such as `https://minio.example.com:9000`;
-    /// `None` means AWS.
-    pub endpoint: Option<String>,
-    /// The region; `None` means `us-east-1`.
-    pub region: Option<String>,
-    /// The access key's id; without keys, requests are not signed.
-    pub access_key_id: Option<Secret>,
-    /// The access key itself.
-    pub secret_access_key: Option<Secret>,
-    /// The token of temporary keys.
-    pub session_token: Option<Secret>,
-    /// Whether `endpoint` may be plain `http://`.
-    pub allow_http: bool,
-    /// What may be read with it: `bucket` or `bucket/prefix`; empty means
-    /// everything the keys can read.
-    pub buckets: Vec<String>,
-}
-
 /// What imports may read. The default allows no local file and reads only
-/// public S3 buckets, unsigned.
+/// public buckets, unsigned.
 #[derive(Debug, Clone)]
 pub struct SourcePolicy {
     /// Directories below which `file://` may read; empty turns it off.
     pub allow_dirs: Vec<PathBuf>,
     /// The server's own data directory, which is never read.
     pub data_dir: Option<PathBuf>,
-    /// What is used where a request names no integration; `None` means AWS,
-    /// unsigned.
-    pub default_integration: Option<Integration>,
-    /// What a request may name.
+    /// What is used where a request names no integration, at most one a kind;
+    /// for a kind without one, requests are not signed.
+    pub defaults: Vec<Integration>,
+    /// What a request may name: those of the settings.
     pub integrations: Vec<Integration>,
+    /// What a request may name as well: those made while the server runs.
+    pub stored: StoredIntegrations,
+    /// Endpoints that those made while the server runs may have though they
+    /// are plain `http://` or private: scheme, host and port.
+    pub allow_endpoints: Vec<String>,
     /// Whether any address may be connected to, link-local ones included.
     pub allow_private_endpoints: bool,
     /// How long transient errors are retried without any progress.
     pub retry_budget: Duration,
+    /// The longest pause between two attempts, but for what a server asks for.
+    pub retry_pause_max: Duration,
     /// How long one request may take before it is given up and retried.
     pub attempt_timeout: Duration,
     /// What pauses between attempts and counts the budget.
@@ -90,10 +53,13 @@ impl Default for SourcePolicy {
         Self {
             allow_dirs: Vec::new(),
             data_dir: None,
-            default_integration: None,
+            defaults: Vec::new(),
             integrations: Vec::new(),
+            stored: StoredIntegrations::default(),
+            allow_endpoints: Vec::new(),
             allow_private_endpoints: false,
             retry_budget: Duration::from_secs(600),
+            retry_pause_max: Duration::from_secs(20),
             attempt_timeout: Duration::from_secs(30),
             clock: Arc::new(SystemClock::new()),
             seed: Seed(0),
@@ -122,8 +88,20 @@ impl SourcePolicy {
             }
             integration.validate(self.allow_private_endpoints)?;
         }
-        if let Some(integration) = &self.default_integration {
+        for (place, integration) in self.defaults.iter().enumerate() {
+            if self.defaults[..place].iter().any(|other| other.kind == integration.kind) {
+                let kind = integration.kind.as_str();
+                return Err(Error::invalid(format!("two default integrations are of kind {kind}")));
+            }
             integration.validate(self.allow_private_endpoints)?;
+        }
+        for endpoint in &self.allow_endpoints {
+            if origin(endpoint).is_none() {
+                return Err(Error::invalid(format!(
+                    "allowed endpoint {endpoint:?} is no URL, expected one like \
+                     http://minio.internal:9000"
+                )));
+            }
         }
         for directory in &self.allow_dirs {
             if !directory.is_absolute() {
@@ -151,32 +129,97 @@ impl SourcePolicy {
                 let (root, base) = self.allowed_file(uri, pattern.base())?;
                 (Place::File { root, base }, pattern)
             }
-            Parsed::S3 { bucket, pattern } => {
-                let chosen = self.integration(integration)?;
-                if !chosen.is_none_or(|chosen| chosen.allows(&bucket, pattern.base())) {
-                    return Err(Error::forbidden(format!(
-                        "import uri {:?} is outside the buckets that {} may read",
-                        uri::quote(uri),
-                        name_of(chosen)
-                    )));
-                }
-                (Place::S3 { bucket }, pattern)
+            Parsed::Object { place, pattern } => {
+                let place = self.object(uri, place, pattern.base(), integration)?;
+                (Place::Object(place), pattern)
             }
         };
         let integration = integration.map(str::to_owned);
         Ok(SourceUri { text: uri.to_owned(), integration, place, pattern })
     }
 
-    /// The integration named `id`, or the default one if there is one.
-    pub(super) fn integration(&self, id: Option<&str>) -> Result<Option<&Integration>> {
-        let Some(id) = id else { return Ok(self.default_integration.as_ref()) };
-        match self.integrations.iter().find(|integration| integration.id == id) {
-            Some(found) => Ok(Some(found)),
-            None => {
-                let shown: String = id.chars().take(limits::QUOTED_CHARS_MAX).collect();
-                Err(Error::invalid(format!("integration {shown:?} does not exist")))
-            }
+    /// Whether the integration may read the place, whose account it completes.
+    fn object(
+        &self,
+        uri: &str,
+        mut place: ObjectPlace,
+        base: &[String],
+        integration: Option<&str>,
+    ) -> Result<ObjectPlace> {
+        let chosen = self.integration(place.kind, integration)?;
+        let name = || name_of(chosen.as_ref());
+        if let Some(other) = chosen.as_ref().map(|i| i.kind).filter(|kind| *kind != place.kind) {
+            let (found, expected) = (other.as_str(), place.kind.as_str());
+            let problem = format!("{} is of kind {found}, expected kind {expected}", name());
+            return Err(uri::refuse(uri, &problem));
         }
+        if !chosen.as_ref().is_none_or(|chosen| chosen.allows(&place.bucket, base)) {
+            let (uri, name) = (uri::quote(uri), name());
+            let what = place.kind.bucket_word();
+            return Err(Error::forbidden(format!(
+                "import uri {uri:?} is outside the {what}s that {name} may read"
+            )));
+        }
+        let account = chosen.as_ref().and_then(|chosen| chosen.account.as_deref());
+        match account {
+            Some(account) if place.account.is_empty() => place.account = account.to_owned(),
+            Some(account) if place.account != account => {
+                let (uri, name) = (uri::quote(uri), name());
+                return Err(Error::forbidden(format!(
+                    "import uri {uri:?} is in the account {:?}, {name} is for {account:?}",
+                    place.account
+                )));
+            }
+            None if place.kind == StoreKind::Azure && place.account.is_empty() => {
+                let problem = format!(
+                    "it names no account and neither does {}; name an integration that has one, \
+                     or write https://ACCOUNT.blob.core.windows.net/{}/",
+                    name(),
+                    place.bucket
+                );
+                return Err(uri::refuse(uri, &problem));
+            }
+            _ => {}
+        }
+        Ok(place)
+    }
+
+    /// The integration named `id`, or the default one of `kind` if there is one.
+    pub(super) fn integration(
+        &self,
+        kind: StoreKind,
+        id: Option<&str>,
+    ) -> Result<Option<Integration>> {
+        let Some(id) = id else {
+            return Ok(self.defaults.iter().find(|default| default.kind == kind).cloned());
+        };
+        if let Some(found) = self.integrations.iter().find(|integration| integration.id == id) {
+            return Ok(Some(found.clone()));
+        }
+        match self.stored.get(id) {
+            Some(found) => Ok(Some(self.vouched(found))),
+            None => Err(unknown(id)),
+        }
+    }
+
+    /// An integration that a request made, with the operator's word on its
+    /// endpoint.
+    fn vouched(&self, mut integration: Integration) -> Integration {
+        let own = integration.endpoint.as_deref().and_then(origin);
+        let mut allowed = self.allow_endpoints.iter().filter_map(|endpoint| origin(endpoint));
+        integration.trusted_endpoint = own.is_some_and(|own| allowed.any(|other| other == own));
+        integration
+    }
+
+    /// Checks an integration that a request wants to make.
+    ///
+    /// # Errors
+    /// `Invalid`, saying what of it cannot be.
+    pub fn check_integration(&self, integration: &Integration) -> Result<()> {
+        integration.check_request()?;
+        self.vouched(integration.clone()).validate(self.allow_private_endpoints)?;
+        stores::check_credentials(integration)
+            .map_err(|problem| Error::invalid(format!("{}: {problem}", name_of(Some(integration)))))
     }
 
     /// The allowed directory that the file or directory lies in, and the way
@@ -208,6 +251,21 @@ impl SourcePolicy {
     }
 }
 
+/// The error for an integration that does not exist.
+pub(super) fn unknown(id: &str) -> Error {
+    let shown: String = id.chars().take(limits::QUOTED_CHARS_MAX).collect();
+    Error::invalid(format!("integration {shown:?} does not exist"))
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<reqwest::Url> {
+    let mut url = reqwest::Url::parse(url).ok().filter(reqwest::Url::has_host)?;
+    url.set_path("");
+    url.set_query(None);
+    url.set_fragment(None);
+    Some(url)
+}
+
 fn names(path: &Path) -> Vec<String> {
     path.components()
         .filter_map(|component| match component {
@@ -215,72 +273,4 @@ fn names(path: &Path) -> Vec<String> {
             _ => None,
         })
         .collect()
-}
-
-/// How messages call an integration.
-pub(super) fn name_of(integration: Option<&Integration>) -> String {
-    match integration {
-        Some(integration) if integration.id.is_empty() => "the default integration".to_owned(),
-        Some(integration) => format!("integration {:?}", integration.id),
-        None => "no integration (unsigned)".to_owned(),
-    }
-}
-
-impl Integration {
-    fn allows(&self, bucket: &str, base: &[String]) -> bool {
-        self.buckets.is_empty()
-            || self.buckets.iter().any(|allowed| {
-                let mut names = allowed.split('/').filter(|name| !name.is_empty());
-                names.next() == Some(bucket)
-                    && names.enumerate().all(|(at, name)| base.get(at).is_some_and(|b| b == name))
-            })
-    }
-
-    /// Whether the settings are sound.
-    pub(super) fn validate(&self, allow_private_endpoints: bool) -> Result<()> {
-        let refuse =
-            |problem: String| Err(Error::invalid(format!("{}: {problem}", name_of(Some(self)))));
-        if self.access_key_id.is_some() != self.secret_access_key.is_some() {
-            return refuse("it has one half of an access key, expected both or none".to_owned());
-        }
-        if self.session_token.is_some() && self.access_key_id.is_none() {
-            return refuse("it has a session token but no access key".to_owned());
-        }
-        let region_fits = |region: &String| {
-            !region.is_empty()
-                && region.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        };
-        if let Some(region) = self.region.as_ref().filter(|region| !region_fits(region)) {
-            return refuse(format!("found the region {region:?}, expected a name like us-east-1"));
-        }
-        let Some(endpoint) = &self.endpoint else { return Ok(()) };
-        let Ok(url) = reqwest::Url::parse(endpoint) else {
-            return refuse(format!("the endpoint {endpoint:?} is no URL"));
-        };
-        if !url.username().is_empty() || url.password().is_some() {
-            return refuse("the endpoint has a user in it, expected keys as settings".to_owned());
-        }
-        match url.scheme() {
-            "https" => {}
-            "http" if self.allow_http => {}
-            "http" => {
-                return refuse(format!(
-                    "the endpoint {endpoint} is plain http, which has to be allowed explicitly"
-                ));
-            }
-            other => return refuse(format!("found the endpoint scheme {other:?}, expected https")),
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return refuse("the endpoint has a query or fragment, expected none".to_owned());
-        }
-        let host = url.host_str().unwrap_or_default();
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-        if address.is_some_and(guard::is_never_a_store) && !allow_private_endpoints {
-            return refuse(format!(
-                "the endpoint {endpoint} is a link-local or unspecified address, which has to be \
-                 allowed explicitly"
-            ));
-        }
-        Ok(())
-    }
 }

@@ -12,8 +12,6 @@ use super::SourceError;
 
 /// The longest first pause; it doubles with each attempt.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
-/// The longest pause of all.
-const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// The longest pause that a server may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// How long a cancellation may go unnoticed.
@@ -54,14 +52,20 @@ impl Failure {
 pub(super) struct Retry {
     pub clock: Arc<dyn Clock>,
     pub budget: Duration,
+    pause_max: Duration,
     pub cancel: Option<Arc<AtomicBool>>,
     rng: Arc<Mutex<Rng>>,
 }
 
 impl Retry {
-    pub(super) fn new(clock: Arc<dyn Clock>, seed: Seed, budget: Duration) -> Self {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        seed: Seed,
+        budget: Duration,
+        pause_max: Duration,
+    ) -> Self {
         let rng = Arc::new(Mutex::new(seed.derive("source retry").rng()));
-        Self { clock, budget, cancel: None, rng }
+        Self { clock, budget, pause_max, cancel: None, rng }
     }
 
     /// Runs `attempt` until it works, fails for good, or the budget is used
@@ -109,7 +113,7 @@ impl Retry {
     }
 
     fn pause(&self, attempt: u32, retry_after: Option<Duration>) -> Duration {
-        let bound = PAUSE_FIRST.saturating_mul(1 << (attempt - 1).min(16)).min(PAUSE_MAX);
+        let bound = PAUSE_FIRST.saturating_mul(1 << (attempt - 1).min(16)).min(self.pause_max);
         let jitter = self.rng.lock().unit_f32();
         // At least a millisecond, so that no clock stands still here.
         let pause = bound.mul_f32(jitter).max(Duration::from_millis(1));
@@ -133,7 +137,10 @@ mod tests {
 
     fn retry() -> (Retry, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(Timestamp(0)));
-        (Retry::new(clock.clone(), Seed(1), Duration::from_secs(600)), clock)
+        (
+            Retry::new(clock.clone(), Seed(1), Duration::from_secs(600), Duration::from_secs(20)),
+            clock,
+        )
     }
 
     fn what() -> String {

@@ -21,6 +21,12 @@ fn policy(dir: &std::path::Path) -> SourcePolicy {
         integrations: vec![
             integration("any", &[]),
             integration("narrow", &["lake/team/x", "logs"]),
+            Integration { kind: StoreKind::Gcs, ..integration("google", &["lake"]) },
+            Integration {
+                kind: StoreKind::Azure,
+                account: Some("mine123".into()),
+                ..integration("blob", &["lake", "raw/x"])
+            },
         ],
         ..SourcePolicy::default()
     }
@@ -29,7 +35,6 @@ fn policy(dir: &std::path::Path) -> SourcePolicy {
 const OK: Option<ErrorKind> = None;
 const INVALID: Option<ErrorKind> = Some(ErrorKind::Invalid);
 const FORBIDDEN: Option<ErrorKind> = Some(ErrorKind::Forbidden);
-const UNSUPPORTED: Option<ErrorKind> = Some(ErrorKind::Unsupported);
 
 /// URI (`{dir}` stands for the test's directory), what it comes to.
 const FILES: &[(&str, Option<ErrorKind>)] = &[
@@ -136,10 +141,55 @@ const OBJECTS: &[(&str, Option<&str>, Option<ErrorKind>)] = &[
     ("s3://lake?x=y", None, INVALID),
     ("s3://lake#x", None, INVALID),
     ("s3://läke/a", None, INVALID),
-    ("gs://bucket/a", None, UNSUPPORTED),
-    ("az://container/a", None, UNSUPPORTED),
-    ("abfss://c@account.dfs.core.windows.net/a", None, UNSUPPORTED),
-    ("https://account.blob.core.windows.net/container/a", None, UNSUPPORTED),
+    ("gs://bucket/a", None, OK),
+    ("gs://my_bucket/a/*.parquet", None, OK),
+    ("gcs://bucket", None, OK),
+    ("gs://lake/a", Some("google"), OK),
+    ("gs://pond/a", Some("google"), FORBIDDEN),
+    ("gs://lake/a", Some("any"), INVALID),
+    ("s3://lake/a", Some("google"), INVALID),
+    ("gs://user:password@bucket/a", None, INVALID),
+    ("gs://bucket:443/a", None, INVALID),
+    ("gs://169.254.169.254/computeMetadata/v1", None, INVALID),
+    ("gs://metadata.google.internal@x/a", None, INVALID),
+    ("gs:///a", None, INVALID),
+    ("gs://Bucket/a", None, INVALID),
+    ("az://container/a", None, INVALID),
+    ("az://lake/a", Some("blob"), OK),
+    ("az://raw/x/*.parquet", Some("blob"), OK),
+    ("az://raw/y", Some("blob"), FORBIDDEN),
+    ("az://lake/a", Some("any"), INVALID),
+    ("az://la--ke/a", Some("blob"), INVALID),
+    ("az://lake.x/a", Some("blob"), INVALID),
+    ("az://lake@account.blob.core.windows.net/a", None, OK),
+    ("abfss://c@account.dfs.core.windows.net/a", None, INVALID),
+    ("abfss://con@account.dfs.core.windows.net/a", None, OK),
+    ("abfss://lake@mine123.dfs.core.windows.net/a/**", Some("blob"), OK),
+    ("abfss://lake@other.dfs.core.windows.net/a", Some("blob"), FORBIDDEN),
+    ("abfss://con@account.dfs.core.windows.net.evil.example/a", None, INVALID),
+    ("abfss://con@evil.example/a", None, INVALID),
+    ("abfss://con@a.b.dfs.core.windows.net/a", None, INVALID),
+    ("abfss://con@.dfs.core.windows.net/a", None, INVALID),
+    ("abfss://con@evil@account.dfs.core.windows.net/a", None, INVALID),
+    ("abfss://con:secret@account.dfs.core.windows.net/a", None, INVALID),
+    ("abfss://account.dfs.core.windows.net/a", None, INVALID),
+    ("https://account.blob.core.windows.net/container/a", None, OK),
+    ("https://ACCOUNT.blob.core.windows.net/container", None, OK),
+    ("https://mine123.blob.core.windows.net/lake/a", Some("blob"), OK),
+    ("https://other.blob.core.windows.net/lake/a", Some("blob"), FORBIDDEN),
+    ("https://account.blob.core.windows.net/", None, INVALID),
+    ("https://account.blob.core.windows.net", None, INVALID),
+    ("https://account.blob.core.windows.net/con/a?sv=1&sig=secret", None, INVALID),
+    ("https://account.blob.core.windows.net/con?sig=secret", None, INVALID),
+    ("https://account.blob.core.windows.net/con/a#secret", None, INVALID),
+    ("https://user:secret@account.blob.core.windows.net/con/a", None, INVALID),
+    ("https://account.blob.core.windows.net:8443/con/a", None, INVALID),
+    ("https://evil.example#.blob.core.windows.net/con/a", None, INVALID),
+    ("https://evil.example?.blob.core.windows.net/con/a", None, INVALID),
+    ("https://evil.example\\.blob.core.windows.net/con/a", None, INVALID),
+    ("https://a.b.blob.core.windows.net/con/a", None, INVALID),
+    ("https://127.0.0.1/con/a", None, INVALID),
+    ("wasbs://con@account.blob.core.windows.net/a", None, INVALID),
     ("https://account.blob.core.windows.net.evil.example/c/a", None, INVALID),
     ("https://evilblob.core.windows.net/c/a", None, INVALID),
     ("http://account.blob.core.windows.net/c/a", None, INVALID),
@@ -173,7 +223,7 @@ fn hostile_uris_are_refused_and_benign_ones_pass() {
         }
         cases += 1;
     }
-    assert!(cases >= 60, "{cases}");
+    assert!(cases >= 140, "{cases}");
     let long = format!("s3://lake/{}", "a".repeat(1491));
     assert!(policy.check(&long, None).is_err());
     assert!(policy.check(&long[..1500], None).is_ok());
@@ -207,7 +257,7 @@ fn settings_of_the_operator_are_checked() {
         SourcePolicy { integrations: vec![integration], ..SourcePolicy::default() }.validate()
     };
     let endpoint = |url: &str, allow_http: bool| {
-        sound(&|i| (i.endpoint, i.allow_http) = (Some(url.to_owned()), allow_http))
+        sound(&|i| (i.endpoint, i.trusted_endpoint) = (Some(url.to_owned()), allow_http))
     };
     endpoint("https://minio.example.com:9000", false).unwrap();
     endpoint("http://127.0.0.1:9000", true).unwrap();
@@ -229,11 +279,11 @@ fn settings_of_the_operator_are_checked() {
     }
     let link_local = Integration {
         endpoint: Some("http://169.254.1.1".into()),
-        allow_http: true,
+        trusted_endpoint: true,
         ..integration("x", &[])
     };
     let mut policy = SourcePolicy {
-        default_integration: Some(link_local),
+        defaults: vec![link_local],
         allow_private_endpoints: true,
         ..SourcePolicy::default()
     };
@@ -244,12 +294,71 @@ fn settings_of_the_operator_are_checked() {
     assert!(sound(&|i| i.session_token = Some(Secret::new("t"))).is_err());
     assert!(sound(&|i| i.region = Some("us east".into())).is_err());
     assert!(sound(&|i| i.id = String::new()).is_err());
+    // Fields of another kind, halves, and doubles.
+    let secret = || Some(Secret::new("canary"));
+    let azure = |i: &mut Integration| i.kind = StoreKind::Azure;
+    let gcs = |i: &mut Integration| i.kind = StoreKind::Gcs;
+    assert!(sound(&|i| i.account = Some("mine123".into())).is_err());
+    assert!(sound(&|i| (gcs(i), i.access_key_id = secret()).1).is_err());
+    assert!(sound(&|i| (gcs(i), i.service_account_key = secret()).1).is_ok());
+    assert!(sound(&|i| (azure(i), i.access_key = secret()).1).is_err());
+    assert!(sound(&|i| (azure(i), i.account = Some("No!".into())).1).is_err());
+    let both = sound(&|i| {
+        azure(i);
+        (i.account, i.access_key, i.sas_token) = (Some("mine123".into()), secret(), secret());
+    });
+    assert!(both.unwrap_err().message().contains("expected one of them"));
+    let defaults = vec![Integration::default(), Integration::default()];
+    assert!(SourcePolicy { defaults, ..SourcePolicy::default() }.validate().is_err());
     let twice = vec![integration("x", &[]), integration("x", &[])];
     let policy = SourcePolicy { integrations: twice, ..SourcePolicy::default() };
     assert!(policy.validate().is_err());
     let relative =
         SourcePolicy { allow_dirs: vec![PathBuf::from("relative")], ..SourcePolicy::default() };
     assert!(relative.validate().is_err());
+}
+
+#[test]
+fn what_a_request_makes_reaches_inwards_only_with_the_operators_word() {
+    let mut policy = SourcePolicy::default();
+    let check = |policy: &SourcePolicy, endpoint: &str| {
+        let endpoint = Some(endpoint.to_owned());
+        policy.check_integration(&Integration { endpoint, ..integration("x", &[]) })
+    };
+    check(&policy, "https://minio.example.com").unwrap();
+    for endpoint in ["http://minio.example.com", "http://127.0.0.1:9000", "https://10.0.0.1"] {
+        let error = check(&policy, endpoint).unwrap_err();
+        assert!(error.message().contains("--allow-endpoint"), "{error}");
+    }
+    policy.allow_endpoints = vec!["http://127.0.0.1:9000/".into(), "https://10.0.0.1".into()];
+    policy.validate().unwrap();
+    check(&policy, "http://127.0.0.1:9000").unwrap();
+    check(&policy, "http://127.0.0.1:9000/deeper").unwrap();
+    check(&policy, "https://10.0.0.1:443").unwrap();
+    for endpoint in ["http://127.0.0.1:9001", "https://127.0.0.1:9000", "http://10.0.0.1"] {
+        assert!(check(&policy, endpoint).is_err(), "{endpoint}");
+    }
+    policy.allow_endpoints = vec!["minio".into()];
+    assert!(policy.validate().is_err());
+    for id in ["", "a b", "a/b", "..", "-x", "ä", &"x".repeat(101)] {
+        assert!(SourcePolicy::default().check_integration(&integration(id, &[])).is_err(), "{id}");
+    }
+    let key = |text: &str| Integration {
+        kind: StoreKind::Gcs,
+        service_account_key: Some(Secret::new(text)),
+        ..integration("x", &[])
+    };
+    for text in ["canary", "{\"client_email\": \"canary\"}"] {
+        let error = SourcePolicy::default().check_integration(&key(text)).unwrap_err();
+        assert!(error.message().contains("service account"), "{error}");
+        assert!(!error.message().contains("canary"), "{error}");
+    }
+    let file = Integration {
+        kind: StoreKind::Gcs,
+        service_account_file: Some("/etc/passwd".into()),
+        ..integration("x", &[])
+    };
+    assert!(SourcePolicy::default().check_integration(&file).is_err());
 }
 
 #[test]
@@ -269,19 +378,38 @@ fn stores_over_http_and_https_can_be_opened() {
         integrations: vec![
             Integration {
                 endpoint: Some("http://127.0.0.1:1".into()),
-                allow_http: true,
+                trusted_endpoint: true,
                 ..integration("plain", &[])
             },
             Integration {
                 endpoint: Some("https://127.0.0.1:1".into()),
+                trusted_endpoint: true,
                 access_key_id: Some(Secret::new("k")),
                 secret_access_key: Some(Secret::new("s")),
                 ..integration("tls", &[])
+            },
+            Integration {
+                kind: StoreKind::Azure,
+                account: Some("mine123".into()),
+                access_key: Some(Secret::new("bm8gc2VjcmV0")),
+                ..integration("blob", &[])
             },
         ],
         ..SourcePolicy::default()
     };
     for integration in [None, Some("plain"), Some("tls")] {
         policy.open(&policy.check("s3://lake/a", integration).unwrap()).unwrap();
+    }
+    for (uri, integration, place) in [
+        ("gs://lake/a", None, "gs://lake/a at https://storage.googleapis.com with no integration"),
+        ("az://lake/a", Some("blob"), "az://lake/a at https://mine123.blob.core.windows.net with"),
+        (
+            "https://other.blob.core.windows.net/lake/a",
+            None,
+            "az://lake@other/a at https://other.blob.core.windows.net with no integration",
+        ),
+    ] {
+        let source = policy.open(&policy.check(uri, integration).unwrap()).unwrap();
+        assert!(source.place().starts_with(place), "{}", source.place());
     }
 }

@@ -1,11 +1,13 @@
 //! An import URI taken apart. The text is hostile: it names a scheme, a
-//! bucket and a path, and nothing else; no host, port, user or option passes.
+//! bucket (in Azure also an account) and a path, and nothing else; no host of
+//! its own, port, user or option passes.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crossbill_core::{Error, Result, limits};
 
+use super::integration::{StoreKind, is_account};
 use super::pattern::PathPattern;
 
 /// A URI that the policy has checked. Displays as its user wrote it.
@@ -26,9 +28,29 @@ pub(super) enum Place {
         root: PathBuf,
         base: Vec<String>,
     },
-    S3 {
-        bucket: String,
-    },
+    Object(ObjectPlace),
+}
+
+/// A bucket of an object store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ObjectPlace {
+    pub kind: StoreKind,
+    /// Azure's storage account; elsewhere empty.
+    pub account: String,
+    pub bucket: String,
+    /// The URI as far as the bucket, for messages.
+    pub root: String,
+}
+
+impl ObjectPlace {
+    /// Whether both name the same bucket; one without an account leaves it
+    /// open.
+    pub(crate) fn is_same_bucket(&self, other: &Self) -> bool {
+        let open = self.account.is_empty() || other.account.is_empty();
+        self.kind == other.kind
+            && self.bucket == other.bucket
+            && (open || self.account == other.account)
+    }
 }
 
 impl SourceUri {
@@ -51,13 +73,17 @@ impl fmt::Display for SourceUri {
 
 /// A URI of the right form; whether it is allowed is another question.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     File(PathPattern),
-    S3 { bucket: String, pattern: PathPattern },
+    Object { place: ObjectPlace, pattern: PathPattern },
 }
 
+/// What may stand before `://`, for messages.
+const SCHEMES: &str = "s3://, gs://, az://, abfss://, https://ACCOUNT.blob.core.windows.net/ \
+                       or file://";
+
 /// Takes `text` apart.
-pub(super) fn parse(text: &str) -> Result<Parsed> {
+pub(crate) fn parse(text: &str) -> Result<Parsed> {
     let length = text.chars().count();
     let limit = limits::IMPORT_URI_CHARS_MAX;
     if length == 0 || length > limit {
@@ -80,88 +106,145 @@ pub(super) fn parse(text: &str) -> Result<Parsed> {
             }
             Ok(Parsed::File(pattern(text, path)?))
         }
-        "s3" => {
-            check_bucket(authority).map_err(|problem| refuse(text, &problem))?;
-            Ok(Parsed::S3 { bucket: authority.to_owned(), pattern: pattern(text, path)? })
+        "s3" => object(text, StoreKind::S3, "", authority, path),
+        "gs" | "gcs" => object(text, StoreKind::Gcs, "", authority, path),
+        "az" if !authority.contains('@') => object(text, StoreKind::Azure, "", authority, path),
+        "az" | "abfs" | "abfss" => {
+            let (container, account) =
+                hadoop_authority(authority).map_err(|problem| refuse(text, &problem))?;
+            object(text, StoreKind::Azure, account, container, path)
         }
-        "gs" | "gcs" => Err(not_built(text, "Google Cloud Storage")),
-        "az" | "azure" | "abfs" | "abfss" | "adl" | "wasb" | "wasbs" => {
-            Err(not_built(text, "Azure Blob Storage"))
-        }
-        "https" if is_azure_host(authority) => Err(not_built(text, "Azure Blob Storage")),
-        "http" | "https" => {
-            let problem = "imports do not read from web addresses; expected s3:// or file://";
-            Err(refuse(text, problem))
-        }
+        "https" => azure_url(text, authority, path),
+        "http" => Err(refuse(text, &format!("imports do not read http://; expected {SCHEMES}"))),
         _ => {
-            let problem = format!("found the scheme {:?}, expected s3 or file", quote(scheme));
-            Err(refuse(text, &problem))
+            let scheme = quote(scheme);
+            Err(refuse(text, &format!("found the scheme {scheme:?}, expected {SCHEMES}")))
         }
     }
+}
+
+/// `https://ACCOUNT.blob.core.windows.net/CONTAINER/DIR`: the only address of
+/// the web that is a source.
+fn azure_url(text: &str, authority: &str, path: &str) -> Result<Parsed> {
+    let host = authority.to_ascii_lowercase();
+    let account = host.strip_suffix(".blob.core.windows.net");
+    let Some(account) = account else {
+        let problem = format!("imports do not read from web addresses; expected {SCHEMES}");
+        return Err(refuse(text, &problem));
+    };
+    if path.contains(['?', '#']) {
+        let problem = "found a query or fragment; a SAS token belongs in an integration of kind \
+                       azure (for a wildcard write *, or use az://)";
+        return Err(refuse(text, problem));
+    }
+    let (container, path) = path.split_once('/').unwrap_or((path, ""));
+    object(text, StoreKind::Azure, account, container, path)
+}
+
+/// `CONTAINER@ACCOUNT.dfs.core.windows.net`, as Hadoop writes it.
+fn hadoop_authority(authority: &str) -> std::result::Result<(&str, &str), String> {
+    let expected = "expected CONTAINER@ACCOUNT.dfs.core.windows.net before the path";
+    let (container, host) = authority.split_once('@').ok_or(expected)?;
+    let account = host
+        .strip_suffix(".dfs.core.windows.net")
+        .or_else(|| host.strip_suffix(".blob.core.windows.net"));
+    Ok((container, account.ok_or(expected)?))
+}
+
+fn object(text: &str, kind: StoreKind, account: &str, bucket: &str, path: &str) -> Result<Parsed> {
+    if kind == StoreKind::Azure && !account.is_empty() && !is_account(account) {
+        let problem = format!(
+            "found the account {:?}, expected 3 to 24 characters of a-z and 0-9",
+            quote(account)
+        );
+        return Err(refuse(text, &problem));
+    }
+    check_bucket(kind, bucket).map_err(|problem| refuse(text, &problem))?;
+    let root = match (kind, account) {
+        (StoreKind::S3, _) => format!("s3://{bucket}"),
+        (StoreKind::Gcs, _) => format!("gs://{bucket}"),
+        (StoreKind::Azure, "") => format!("az://{bucket}"),
+        (StoreKind::Azure, _) => format!("az://{bucket}@{account}"),
+    };
+    let place = ObjectPlace { kind, account: account.to_owned(), bucket: bucket.to_owned(), root };
+    Ok(Parsed::Object { place, pattern: pattern(text, path)? })
 }
 
 fn pattern(text: &str, path: &str) -> Result<PathPattern> {
     PathPattern::parse(path).map_err(|problem| refuse(text, &problem))
 }
 
-/// S3's rules for bucket names, which also keep ports, users and hosts out.
-fn check_bucket(name: &str) -> std::result::Result<(), String> {
+/// The stores' rules for names, which also keep ports, users and hosts out.
+fn check_bucket(kind: StoreKind, name: &str) -> std::result::Result<(), String> {
+    let what = kind.bucket_word();
     if name.contains('@') {
-        return Err("found a user before the bucket; credentials come only from an \
-                    integration"
-            .to_owned());
+        return Err(format!(
+            "found a user before the {what}; credentials come only from an integration"
+        ));
     }
     if name.contains(':') {
-        return Err(
-            "found a port after the bucket; endpoints come only from an integration".to_owned()
-        );
+        return Err(format!(
+            "found a port after the {what}; endpoints come only from an integration"
+        ));
     }
+    let extra: &[u8] = match kind {
+        StoreKind::S3 => b".-",
+        StoreKind::Gcs => b".-_",
+        StoreKind::Azure => b"-",
+    };
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let inner = |byte: u8| plain(byte) || matches!(byte, b'.' | b'-');
     let bytes = name.as_bytes();
-    let looks_fine = (3..=63).contains(&bytes.len())
-        && bytes.iter().all(|byte| inner(*byte))
+    let chars_max = if kind == StoreKind::Gcs && name.contains('.') { 222 } else { 63 };
+    let looks_fine = (3..=chars_max).contains(&bytes.len())
+        && bytes.iter().all(|byte| plain(*byte) || extra.contains(byte))
         && bytes.first().is_some_and(|byte| plain(*byte))
         && bytes.last().is_some_and(|byte| plain(*byte))
         && !name.contains("..")
-        && !name.split('.').all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+        && !(kind == StoreKind::Azure && name.contains("--"))
+        && (kind == StoreKind::Azure
+            || !name.split('.').all(|part| part.bytes().all(|byte| byte.is_ascii_digit())));
     if looks_fine {
         return Ok(());
     }
+    let extra: Vec<String> = extra.iter().map(|byte| format!("'{}'", char::from(*byte))).collect();
     Err(format!(
-        "found the bucket {:?}, expected 3 to 63 characters of a-z, 0-9, '.', '-' that begin \
+        "found the {what} {:?}, expected 3 to {chars_max} characters of a-z, 0-9, {} that begin \
          and end with a letter or digit and are no IP address",
-        quote(name)
+        quote(name),
+        extra.join(", ")
     ))
 }
 
-fn is_azure_host(authority: &str) -> bool {
-    authority.to_ascii_lowercase().ends_with(".blob.core.windows.net")
-}
-
-fn not_built(text: &str, what: &str) -> Error {
-    Error::unsupported(format!(
-        "import uri {:?}: {what} is not built into this version; expected s3:// or file://",
-        quote(text)
-    ))
-}
-
-pub(super) fn refuse(text: &str, problem: &str) -> Error {
+pub(crate) fn refuse(text: &str, problem: &str) -> Error {
     Error::invalid(format!("import uri {:?}: {problem}", quote(text)))
 }
 
 /// As much of a user's text as an error message repeats: not a user part,
-/// which may hold a password.
-pub(super) fn quote(text: &str) -> String {
+/// which may hold a password, and not a query, which may hold a signature.
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = text.to_owned();
     if let Some((scheme, rest)) = text.split_once("://") {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if let Some((_, host)) = authority.rsplit_once('@') {
-            quoted = format!("{scheme}://***@{host}/{path}");
-        }
+        let is_web = scheme.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("http"));
+        let path = match path.find(['?', '#']).filter(|_| is_web) {
+            Some(end) => format!("{}?***", &path[..end]),
+            None => path.to_owned(),
+        };
+        quoted = match authority.rsplit_once('@') {
+            // A container before its account is no secret.
+            Some((user, host)) if user.contains(':') || !is_container_host(host) => {
+                format!("{scheme}://***@{host}/{path}")
+            }
+            _ if is_web => format!("{scheme}://{authority}/{path}"),
+            _ => quoted,
+        };
     }
     match quoted.char_indices().nth(limits::QUOTED_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &quoted[..end]),
         None => quoted,
     }
+}
+
+fn is_container_host(host: &str) -> bool {
+    host.ends_with(".dfs.core.windows.net") || host.ends_with(".blob.core.windows.net")
 }

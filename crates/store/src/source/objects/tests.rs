@@ -1,20 +1,24 @@
-//! S3 sources against a misbehaving server in this process.
+//! Object stores against a misbehaving server in this process.
 
 mod stub;
 
 use super::*;
-use crate::source::{Secret, Source, SourcePolicy};
+use crate::source::answers::cause;
+use crate::source::guard::{GuardedConnector, Reach};
+use crate::source::{Integration, Secret, Source, SourcePolicy};
 use crossbill_core::{ManualClock, SystemClock, Timestamp};
+use object_store::RetryConfig;
+use object_store::aws::AmazonS3Builder;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stub::{Stub, Trouble};
 
 fn policy(stub: &Stub) -> SourcePolicy {
     SourcePolicy {
-        default_integration: Some(Integration {
+        defaults: vec![Integration {
             endpoint: Some(stub.endpoint.clone()),
-            allow_http: true,
+            trusted_endpoint: true,
             ..Integration::default()
-        }),
+        }],
         // Pauses cost no time.
         clock: Arc::new(ManualClock::at(Timestamp(0))),
         attempt_timeout: Duration::from_secs(5),
@@ -73,7 +77,7 @@ fn prefixes_globs_and_single_objects_are_listed_across_pages() {
     assert!(error.contains("nothing lies at s3://lake/none at http://"), "{error}");
     let error = open(&policy, "s3://pond/none").list().unwrap_err();
     assert!(matches!(error, SourceError::NotFound(_)));
-    assert!(error.to_string().contains("bucket pond does not exist"), "{error}");
+    assert!(error.to_string().contains("bucket s3://pond does not exist"), "{error}");
 }
 
 #[test]
@@ -186,7 +190,7 @@ fn a_store_that_never_answers_uses_up_the_budget() {
     assert!(message.contains("600 s without progress"), "{message}");
     assert!(message.ends_with("503 (SlowDown)"), "{message}");
     let mut nobody = policy(&stub);
-    nobody.default_integration.as_mut().unwrap().endpoint = Some("http://127.0.0.1:1".into());
+    nobody.defaults[0].endpoint = Some("http://127.0.0.1:1".into());
     let error = open(&nobody, "s3://lake/x").list().unwrap_err();
     assert!(matches!(error, SourceError::Unavailable(_)), "{error}");
     assert!(error.to_string().to_lowercase().contains("refused"), "{error}");
@@ -224,7 +228,7 @@ fn requests_are_signed_with_the_integrations_keys_or_not_at_all() {
     let stub = Stub::start(&[("a", b"1")]);
     let mut policy = policy(&stub);
     open(&policy, "s3://lake/a").list().unwrap();
-    let keyed = policy.default_integration.as_mut().unwrap();
+    let keyed = &mut policy.defaults[0];
     keyed.access_key_id = Some(Secret::new("THEKEY"));
     keyed.secret_access_key = Some(Secret::new("thesecret"));
     keyed.session_token = Some(Secret::new("thetoken"));
@@ -250,7 +254,7 @@ fn names_that_resolve_inwards_are_not_connected_to() {
     let mut policy = policy(&stub);
     let port = stub.endpoint.rsplit(':').next().unwrap();
     let by_name = format!("http://localhost:{port}");
-    policy.default_integration.as_mut().unwrap().endpoint = Some(by_name);
+    policy.defaults[0].endpoint = Some(by_name);
     // The operator named it: loopback is fine.
     open(&policy, "s3://lake/").list().unwrap();
     let requests = stub.requests().len();

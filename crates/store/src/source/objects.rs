@@ -1,6 +1,8 @@
-//! S3 and what speaks its protocol as an import source. Credentials, region
-//! and endpoint come from an integration alone, nothing from the process's
-//! environment; without keys, requests are not signed.
+//! Object stores as an import source: listing, and ranges of exactly the
+//! objects that were listed, whichever store it is. How a store is reached
+//! and with which keys is the business of [`super::stores`].
+
+mod write;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,110 +11,91 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use crossbill_core::limits;
 use futures::StreamExt as _;
-use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use parking_lot::Mutex;
 
-use super::guard::{ANSWER, Answer, GuardedConnector, Reach, Refused};
+use super::answers::{Reached, explain};
+use super::guard::{ANSWER, Answer};
 use super::pattern::PathPattern;
-use super::policy::{Integration, name_of};
 use super::retry::{CANCEL_POLL, Failure, Retry};
 use super::{SkippedEntry, SourceError, SourceObject, Wanted};
 use crate::runtime::block_on;
 use crate::{FaultPlan, FaultStore};
+
+pub(crate) use write::Body;
 
 /// An attempt that brought less than this has brought nothing: a server that
 /// drips bytes must not hold a task for ever.
 const PROGRESS_BYTES_MIN: usize = 64 * 1024;
 /// Bytes that are reserved for a range before any has arrived.
 const RESERVED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Objects that a look at a pattern goes through.
+const PEEKED_OBJECTS_MAX: usize = 10_000;
 /// Begins the tag of an object that has no ETag.
 const TIME_TAG: &str = "time:";
 
 /// Objects of one bucket.
 #[derive(Debug)]
-pub(super) struct S3Source {
+pub(super) struct ObjectSource {
     store: Arc<dyn ObjectStore>,
-    bucket: String,
     base: String,
     pattern: PathPattern,
     /// Where and how, for messages.
-    reached: String,
+    reached: Reached,
     attempt_timeout: Duration,
 }
 
-/// How to reach the store.
-#[derive(Debug)]
-pub(super) struct S3Settings<'a> {
-    pub integration: Option<&'a Integration>,
-    pub allow_private_endpoints: bool,
-    pub attempt_timeout: Duration,
-    pub faults: Option<Arc<FaultPlan>>,
-}
-
-impl S3Source {
-    pub(super) fn open(
-        bucket: &str,
+impl ObjectSource {
+    /// What `pattern` means in a bucket that `store` answers for.
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
         pattern: PathPattern,
-        settings: S3Settings<'_>,
-    ) -> Result<Self, SourceError> {
-        let integration = settings.integration;
-        let region = integration.and_then(|i| i.region.as_deref()).unwrap_or("us-east-1");
-        let endpoint = integration.and_then(|i| i.endpoint.as_deref());
-        let plain_http = endpoint
-            .is_some_and(|url| url.get(..5).is_some_and(|s| s.eq_ignore_ascii_case("http:")));
-        let reach = match (settings.allow_private_endpoints, endpoint) {
-            (true, _) => Reach::All,
-            (false, Some(_)) => Reach::Private,
-            (false, None) => Reach::Public,
+        reached: Reached,
+        attempt_timeout: Duration,
+        faults: Option<Arc<FaultPlan>>,
+    ) -> Self {
+        let store = match faults {
+            Some(plan) => Arc::new(FaultStore::new(store, plan)),
+            None => store,
         };
-        let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_region(region)
-            .with_retry(retry)
-            .with_allow_http(plain_http)
-            .with_http_connector(GuardedConnector {
-                reach,
-                plain_http,
-                read_timeout: settings.attempt_timeout,
-            });
-        if let Some(endpoint) = endpoint {
-            builder = builder.with_endpoint(endpoint);
-        }
-        let keys = integration
-            .and_then(|i| Some((i.access_key_id.as_ref()?, i.secret_access_key.as_ref()?)));
-        builder = match keys {
-            Some((id, secret)) => {
-                builder.with_access_key_id(id.expose()).with_secret_access_key(secret.expose())
-            }
-            None => builder.with_skip_signature(true),
-        };
-        if let Some(token) = integration.and_then(|i| i.session_token.as_ref()) {
-            builder = builder.with_token(token.expose());
-        }
-        let place = endpoint.map_or_else(|| format!("AWS region {region}"), str::to_owned);
-        let reached = format!("at {place} with {}", name_of(integration));
-        let store = builder.build().map_err(|error| {
-            SourceError::Invalid(format!("bucket {bucket} {reached}: {}", cause(&error)))
-        })?;
-        let mut store: Arc<dyn ObjectStore> = Arc::new(store);
-        if let Some(plan) = settings.faults {
-            store = Arc::new(FaultStore::new(store, plan));
-        }
-        let (bucket, base) = (bucket.to_owned(), pattern.base().join("/"));
-        let attempt_timeout = settings.attempt_timeout;
-        Ok(Self { store, bucket, base, pattern, reached, attempt_timeout })
+        let base = pattern.base().join("/");
+        Self { store, base, pattern, reached, attempt_timeout }
+    }
+
+    /// Where the objects are and how they are reached.
+    pub(super) fn place(&self) -> String {
+        format!("{} {}", self.shown(""), self.reached)
     }
 
     pub(super) fn list(
         &self,
         retry: &Retry,
     ) -> Result<(Vec<SourceObject>, Vec<SkippedEntry>), SourceError> {
+        let mut found = self.list_up_to(limits::SOURCE_OBJECTS_MAX, retry)?;
+        if found.len() > limits::SOURCE_OBJECTS_MAX {
+            return Err(super::too_many(&self.shown("")));
+        }
+        remove_directory_markers(&mut found);
+        found.retain(|object| self.pattern.matches(&object.path));
+        Ok((found, vec![]))
+    }
+
+    /// At least the first `max` + 1 objects, as far as there are so many, or
+    /// fewer where the listing begins with many that are not meant.
+    pub(super) fn peek(&self, max: usize, retry: &Retry) -> Result<Vec<SourceObject>, SourceError> {
+        let look = if self.pattern.is_literal() { max } else { PEEKED_OBJECTS_MAX };
+        let mut found = self.list_up_to(look, retry)?;
+        remove_directory_markers(&mut found);
+        found.retain(|object| self.pattern.matches(&object.path));
+        Ok(found)
+    }
+
+    /// All objects below the base, or a few more than `max` of them.
+    fn list_up_to(&self, max: usize, retry: &Retry) -> Result<Vec<SourceObject>, SourceError> {
         let what = || format!("listing {} {}", self.shown(""), self.reached);
         let mut found = Vec::new();
-        let listed = retry.run(&what, || block_on(self.list_onwards(&mut found, retry)));
+        let listed = retry.run(&what, || block_on(self.list_onwards(&mut found, max, retry)));
         let may_be_one =
             !self.base.is_empty() && self.pattern.is_literal() && !self.pattern.is_directory();
         let forbidden = match listed {
@@ -123,7 +106,7 @@ impl S3Source {
         if found.is_empty() && may_be_one {
             // Perhaps it is one object, which keys that may not list can read.
             return match (self.head(retry), forbidden) {
-                (Ok(object), _) => Ok((vec![object], vec![])),
+                (Ok(object), _) => Ok(vec![object]),
                 (Err(SourceError::NotFound(_)), Some(forbidden)) => Err(forbidden),
                 (Err(SourceError::NotFound(_)), None) => Err(SourceError::NotFound(format!(
                     "nothing lies at {} {}",
@@ -133,15 +116,14 @@ impl S3Source {
                 (Err(error), _) => Err(error),
             };
         }
-        remove_directory_markers(&mut found);
-        found.retain(|object| self.pattern.matches(&object.path));
-        Ok((found, vec![]))
+        Ok(found)
     }
 
     /// Lists what comes after what was found already.
     async fn list_onwards(
         &self,
         found: &mut Vec<SourceObject>,
+        max: usize,
         retry: &Retry,
     ) -> Result<(), Failure> {
         let before = found.len();
@@ -152,7 +134,7 @@ impl S3Source {
             Some(last) => self.store.list_with_offset(prefix, &self.location(&last.path)?),
         };
         loop {
-            let next = self.attempt(retry, async { stream.next().await.transpose() }).await;
+            let next = self.attempt("", retry, async { stream.next().await.transpose() }).await;
             let meta = match next.map_err(|f| f.after_progress(found.len() > before))? {
                 Some(meta) => meta,
                 None => break,
@@ -164,8 +146,8 @@ impl S3Source {
                     etag: tag(&meta),
                 });
             }
-            if found.len() > limits::SOURCE_OBJECTS_MAX {
-                return Err(Failure::Permanent(super::too_many(&self.shown(""))));
+            if found.len() > max {
+                break;
             }
         }
         // Stores list in key order, as a resumed listing needs; directory
@@ -180,7 +162,7 @@ impl S3Source {
         let what = || format!("looking for {} {}", self.shown(""), self.reached);
         let meta = retry.run(&what, || {
             let location = self.location("")?;
-            block_on(self.attempt(retry, self.store.head(&location)))
+            block_on(self.attempt("", retry, self.store.head(&location)))
         })?;
         Ok(super::alone(&self.base, meta.size, &tag(&meta)))
     }
@@ -226,7 +208,7 @@ impl S3Source {
             }
             Ok(Ok(()))
         };
-        self.attempt(retry, receive).await??;
+        self.attempt(wanted.path, retry, receive).await??;
         if buffer.len() < wanted.length() {
             let problem = format!("got {} of {} bytes", buffer.len(), wanted.length());
             return Err(Failure::transient(problem));
@@ -234,9 +216,10 @@ impl S3Source {
         Ok(())
     }
 
-    /// Runs one request with its time limit, and explains its failure.
+    /// Runs one request for `path` with its time limit, and explains its failure.
     async fn attempt<T>(
         &self,
+        path: &str,
         retry: &Retry,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Failure> {
@@ -246,85 +229,19 @@ impl S3Source {
         let outcome = tokio::select! {
             outcome = scoped => outcome,
             () = cancelled(retry) => {
-                let what = format!("waiting for {}", self.shown(""));
+                let what = format!("waiting for {}", self.shown(path));
                 return Err(Failure::Permanent(SourceError::Cancelled(what)));
             }
         };
         match outcome {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.explain(&error, &answer.lock())),
+            Ok(Err(error)) => {
+                Err(explain(&error, &answer.lock(), &self.shown(path), &self.reached))
+            }
             Err(_) => {
                 let seconds = self.attempt_timeout.as_secs_f32();
                 Err(Failure::transient(format!("no complete answer in {seconds} s")))
             }
-        }
-    }
-
-    /// What a failed request means: by the server's status where it gave one.
-    fn explain(&self, error: &object_store::Error, answer: &Answer) -> Failure {
-        let place = format!("{} {}", self.shown(""), self.reached);
-        let code = answer.code.as_deref().unwrap_or("no code");
-        let Some(status) = answer.status else { return self.explain_without_status(error) };
-        let said = format!("the store answered {status} ({code})");
-        let error = match status {
-            401 | 403 => SourceError::Forbidden(format!("{place}: {said}")),
-            404 if code == "NoSuchBucket" => SourceError::NotFound(format!(
-                "bucket {} does not exist {}",
-                self.bucket, self.reached
-            )),
-            404 => SourceError::NotFound(format!("{place}: {said}")),
-            412 | 416 => SourceError::Changed(format!(
-                "{place}: an object changed while it was being imported: {said}"
-            )),
-            _ if answer.region.is_some() && (300..=400).contains(&status) => {
-                SourceError::Invalid(format!(
-                    "bucket {} is in region {}, it was looked for {}",
-                    self.bucket,
-                    answer.region.as_deref().unwrap_or_default(),
-                    self.reached
-                ))
-            }
-            300..=399 => {
-                SourceError::Invalid(format!("{place}: {said}, and imports follow no redirect"))
-            }
-            408 | 409 | 425 | 429 => {
-                let retry_after = answer.retry_after;
-                return Failure::Transient { problem: said, retry_after, progressed: false };
-            }
-            // Throttling and slow requests come as 400 from some stores.
-            400 if matches!(code, "RequestTimeout" | "SlowDown" | "Throttling") => {
-                return Failure::transient(said);
-            }
-            400..=499 => SourceError::Invalid(format!("{place}: {said}")),
-            _ => {
-                let retry_after = answer.retry_after;
-                return Failure::Transient { problem: said, retry_after, progressed: false };
-            }
-        };
-        Failure::Permanent(error)
-    }
-
-    fn explain_without_status(&self, error: &object_store::Error) -> Failure {
-        let place = format!("{} {}", self.shown(""), self.reached);
-        let problem = cause(error);
-        let refused = causes(error).any(|cause| cause.is::<Refused>());
-        if refused {
-            return Failure::Permanent(SourceError::Forbidden(format!("{place}: {problem}")));
-        }
-        match error {
-            object_store::Error::Precondition { .. } => Failure::Permanent(SourceError::Changed(
-                format!("{place}: an object changed while it was being imported"),
-            )),
-            object_store::Error::InvalidPath { .. } => Failure::Permanent(SourceError::Invalid(
-                format!("{place}: a key in it cannot be addressed: {problem}"),
-            )),
-            object_store::Error::NotFound { .. } => {
-                Failure::Permanent(SourceError::NotFound(format!("{place}: {problem}")))
-            }
-            _ if problem.contains("certificate") => {
-                Failure::Permanent(SourceError::Invalid(format!("{place}: {problem}")))
-            }
-            _ => Failure::transient(problem),
         }
     }
 
@@ -358,7 +275,7 @@ impl S3Source {
     }
 
     fn shown(&self, path: &str) -> String {
-        let mut shown = format!("s3://{}", self.bucket);
+        let mut shown = self.reached.root.clone();
         for part in [self.base.as_str(), path].into_iter().filter(|part| !part.is_empty()) {
             shown.push('/');
             shown.push_str(part);
@@ -377,10 +294,12 @@ async fn cancelled(retry: &Retry) {
     }
 }
 
-/// What pins a version of an object.
+/// What pins a version of an object: its ETag as HTTP writes it. Listings of
+/// some stores leave out the quotes that their answers to reads have.
 fn tag(meta: &ObjectMeta) -> String {
     match &meta.e_tag {
-        Some(tag) => tag.clone(),
+        Some(tag) if tag.starts_with('"') || tag.starts_with("W/\"") => tag.clone(),
+        Some(tag) => format!("\"{tag}\""),
         None => format!("{TIME_TAG}{}", meta.last_modified.timestamp()),
     }
 }
@@ -388,7 +307,7 @@ fn tag(meta: &ObjectMeta) -> String {
 fn same_version(expected: &str, meta: &ObjectMeta) -> bool {
     match (expected.strip_prefix(TIME_TAG), &meta.e_tag) {
         (Some(time), _) => time == meta.last_modified.timestamp().to_string(),
-        (None, Some(found)) => found == expected,
+        (None, Some(_)) => tag(meta) == expected,
         // The store checked it for us.
         (None, None) => true,
     }
@@ -404,17 +323,6 @@ fn remove_directory_markers(objects: &mut Vec<SourceObject>) {
         let has_children = paths.get(next).is_some_and(|path| path.starts_with(&below));
         !(object.size == 0 && (object.path.is_empty() || has_children))
     });
-}
-
-fn causes<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
-}
-
-/// The innermost cause: what people can act on.
-fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]

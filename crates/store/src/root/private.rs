@@ -1,0 +1,84 @@
+//! Private documents: small files of the root that only the server's own user
+//! may read, replaced as a whole, so that nothing of an earlier version stays.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::{Root, check_size};
+use crate::envelope::{self, Stamp};
+use crate::faults::{self, Fault, FaultOp};
+use crate::{Key, StoreError, disk};
+
+/// Its owner may read and write it, nobody else anything.
+const MODE: u32 = 0o600;
+
+impl Root {
+    /// The version and content of the private document at `key`; `None` if
+    /// there is none.
+    pub(crate) fn get_private(
+        &self,
+        key: &Key,
+        kind: &'static str,
+    ) -> Result<Option<(u64, Bytes)>, StoreError> {
+        let path = self.file_path(key);
+        match fs::remove_file(staged(&path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io("sweeping", key, &error));
+            }
+            _ => {}
+        }
+        self.fault(FaultOp::Get, key.as_str())?;
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("reading", key, &error)),
+        };
+        let (stamp, payload) = envelope::decode(kind, &bytes)
+            .map_err(|problem| StoreError::corrupt(path.display(), problem))?;
+        Ok(Some((stamp.version, payload)))
+    }
+
+    /// Makes `payload` the private document at `key`, durably. After an error
+    /// it is the old or the new one, whole.
+    pub(crate) fn put_private(
+        &self,
+        key: &Key,
+        kind: &'static str,
+        version: u64,
+        payload: &[u8],
+    ) -> Result<(), StoreError> {
+        check_size("document", payload.len() as u64)?;
+        let stamp = Stamp { nonce: self.ids().next_id().0, version };
+        let bytes = envelope::encode(kind, stamp, payload);
+        let fault = self.fault(FaultOp::Put, key.as_str())?;
+        replace(&self.file_path(key), &bytes)
+            .map_err(|error| StoreError::io("writing", key, &error))?;
+        match fault {
+            Some(Fault::ErrorAfter) => Err(StoreError::io("writing", key, &faults::injected_io())),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn staged(path: &Path) -> std::path::PathBuf {
+    path.with_added_extension("new")
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let staged = staged(path);
+    let _ = fs::remove_file(&staged);
+    let mut file = File::options().write(true).create_new(true).mode(MODE).open(&staged)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| fs::rename(&staged, path)) {
+        let _ = fs::remove_file(&staged);
+        return Err(error);
+    }
+    match path.parent() {
+        Some(parent) => disk::sync_dir(parent),
+        None => Ok(()),
+    }
+}
