@@ -177,7 +177,7 @@ impl Store {
         let start = StartImport {
             uri,
             integration: None,
-            error_mode: ErrorMode::Abort,
+            options: ErrorMode::Abort.into(),
             idempotency_key: None,
             caller: None,
         };

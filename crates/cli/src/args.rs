@@ -207,6 +207,7 @@ float), and optionally sparse_values and metadata (JSON text).
 Examples:
   crossbill import file:///srv/embeddings --index products
   crossbill import s3://bucket/embeddings --index products --error-mode abort
+  crossbill import s3://bucket/embeddings --index products --max-errors 100
   crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
   crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
 
@@ -220,6 +221,9 @@ pub(crate) struct ImportArgs {
     /// What a record that breaks a rule does: be left out, or end the import
     #[arg(long, value_enum, default_value_t = ErrorModeArg::Continue)]
     pub(crate) error_mode: ErrorModeArg,
+    /// Errors, records and files, that the import may have; with one more it fails
+    #[arg(long, value_name = "N")]
+    pub(crate) max_errors: Option<u64>,
     /// Storage integration of the server to read with
     #[arg(long, value_name = "ID")]
     pub(crate) integration: Option<String>,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crossbill_core::{Filter, IndexName, IndexShape, Metadata, Record, SparseVector, Timestamp};
 use crossbill_engine::{Effort, SearchStats};
 use crossbill_import::ErrorMode;
+use serde::{Deserialize, Serialize};
 
 /// A number that grows with every write of an index; a read that reports at
 /// least a write's number has seen that write.
@@ -222,6 +223,23 @@ pub struct NamespacePage {
     pub total: u64,
 }
 
+/// What an import is asked for beside its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportOptions {
+    /// What a bad record does.
+    pub error_mode: ErrorMode,
+    /// Errors, records and files, that it may have and go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors_max: Option<u64>,
+}
+
+impl From<ErrorMode> for ImportOptions {
+    /// That, and nothing else.
+    fn from(error_mode: ErrorMode) -> Self {
+        Self { error_mode, errors_max: None }
+    }
+}
+
 /// An import to be started.
 #[derive(Debug, Clone)]
 pub struct StartImport {
@@ -229,8 +247,8 @@ pub struct StartImport {
     pub uri: String,
     /// The storage integration to read them with.
     pub integration: Option<String>,
-    /// What a bad record does.
-    pub error_mode: ErrorMode,
+    /// What else is asked.
+    pub options: ImportOptions,
     /// A key of the caller's choice: the same key gives the same import.
     pub idempotency_key: Option<String>,
     /// Who asks (address and key, opaque): a repeat within a minute with the
@@ -239,7 +257,7 @@ pub struct StartImport {
 }
 
 /// How far an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ImportStatus {
     /// Waits for its turn or for its source.
@@ -316,6 +334,6 @@ pub struct ImportView {
     pub error: Option<String>,
     /// What else there is to say, file errors among it.
     pub warnings: Vec<String>,
-    /// What a bad record does.
-    pub error_mode: ErrorMode,
+    /// What was asked.
+    pub options: ImportOptions,
 }

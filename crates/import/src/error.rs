@@ -31,9 +31,29 @@ pub enum ImportError {
     /// rule.
     #[error("{}", .0.message)]
     Rejected(Box<Reject>),
+    /// More errors than the import may have.
+    #[error("{0}")]
+    TooManyErrors(Overrun),
     /// The source, the store or the machine failed; says which.
     #[error("{0}")]
     Failed(#[from] Error),
+}
+
+/// How an import came to have more errors than it may.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "found {} error{}, expected at most {errors_max} (maxErrors)",
+    self.errors_max.saturating_add(1),
+    if self.errors_max == 0 { "" } else { "s" }
+)]
+pub struct Overrun {
+    /// Errors that it may have.
+    pub errors_max: u64,
+    /// The task with the one too many, none where it is a file of the plan.
+    /// Nothing of the task is committed, but its rejects up to that one count.
+    pub task: Option<u32>,
+    /// The first reject of that task.
+    pub first_reject: Option<Reject>,
 }
 
 impl From<TaskError> for ImportError {
@@ -51,7 +71,7 @@ impl ImportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             ImportError::Cancelled => ErrorKind::FailedPrecondition,
-            ImportError::Rejected(_) => ErrorKind::Invalid,
+            ImportError::Rejected(_) | ImportError::TooManyErrors(_) => ErrorKind::Invalid,
             ImportError::Failed(error) => error.kind(),
         }
     }

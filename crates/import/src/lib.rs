@@ -28,7 +28,7 @@ mod testing;
 mod validate;
 mod watch;
 
-pub use error::{ImportError, TaskError};
+pub use error::{ImportError, Overrun, TaskError};
 pub use execute::{Ledger, execute, first_reason};
 pub use plan::{Plan, PlanRequest, PlannedFile, plan};
 pub use reject::{Reject, codes};

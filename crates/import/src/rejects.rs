@@ -222,6 +222,16 @@ impl RejectLog {
         Ok(RejectLog { file_errors: file_errors.to_vec(), tables })
     }
 
+    /// Forgets all rejects behind the first `total`.
+    pub fn truncate(&mut self, total: u64) {
+        self.file_errors.truncate(usize::try_from(total).unwrap_or(usize::MAX));
+        let mut left = total - self.file_errors.len() as u64;
+        for table in &mut self.tables {
+            table.rows = table.rows.min(left);
+            left -= table.rows;
+        }
+    }
+
     /// Rejects in all.
     pub fn total(&self) -> u64 {
         self.file_errors.len() as u64 + self.tables.iter().map(|table| table.rows).sum::<u64>()
@@ -241,7 +251,8 @@ impl RejectLog {
                 offset -= table.rows;
                 continue;
             }
-            table.read(offset, limit - page.len(), &mut page)?;
+            let wanted = usize::try_from(table.rows - offset).unwrap_or(usize::MAX);
+            table.read(offset, wanted.min(limit - page.len()), &mut page)?;
             offset = 0;
         }
         Ok(page)

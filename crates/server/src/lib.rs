@@ -23,7 +23,7 @@ mod routes;
 mod serve;
 
 pub use config::{ApiKey, KeyError, ServerConfig};
-pub use data::imports::{import_model, reject_model};
+pub use data::imports::{import_model, import_start, reject_model};
 pub use data::query::scored_vector;
 pub use routes::{Access, Plane, ROUTES, Route};
 pub use serve::{Bound, ServeError, serve};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
-use crossbill_db::{Database, ErrorMode, Index, IndexInfo, NewIndex, Query, QueryBy};
-use crossbill_server::{import_model, reject_model, scored_vector};
+use crossbill_db::{Database, Index, IndexInfo, NewIndex, Query, QueryBy};
+use crossbill_server::{import_model, import_start, reject_model, scored_vector};
 use crossbill_wire as wire;
 use crossbill_wire::{
     ApiVersion, CreateIndex, ImportModel, IndexFacts, IndexModel, Placement, QueryRequest,
@@ -140,18 +140,7 @@ impl Client for Embedded {
     }
 
     fn start_import(&self, index: &str, start: &wire::StartImport) -> Result<String> {
-        start.check()?;
-        let start = crossbill_db::StartImport {
-            uri: start.uri.clone(),
-            integration: start.integration_id.clone(),
-            error_mode: match start.on_error() {
-                wire::OnError::Continue => ErrorMode::Continue,
-                wire::OnError::Abort => ErrorMode::Abort,
-            },
-            idempotency_key: None,
-            caller: None,
-        };
-        Ok(self.index(index)?.start_import(start)?)
+        Ok(self.index(index)?.start_import(import_start(start.clone())?)?)
     }
 
     fn describe_import(&self, index: &str, id: &str) -> Result<ImportModel> {

@@ -82,7 +82,7 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
     let start = StartImport {
         uri: uri::import_uri(&args.uri)?,
         integration_id: args.integration.clone(),
-        error_mode: Some(ErrorModeField { on_error: Some(on_error) }),
+        error_mode: Some(ErrorModeField { on_error: Some(on_error), max_errors: args.max_errors }),
     };
     start.check().map_err(|error| CliError::usage(error.message()))?;
     Ok(start)

@@ -135,6 +135,9 @@ fn description(import: &ImportModel) -> String {
     line("files", of(import.files_done, import.files_total));
     line("bytes", of(import.bytes_read, import.bytes_total));
     line("error mode", import.error_mode.clone());
+    if let Some(max_errors) = import.max_errors {
+        line("max errors", count(max_errors));
+    }
     if let Some(error) = &import.error {
         line("error", error.clone());
     }

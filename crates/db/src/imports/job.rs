@@ -167,6 +167,7 @@ impl Job {
             error: None,
             warnings: plan.map(|plan| plan.warnings.clone()).unwrap_or_default(),
             reject: None,
+            overrun_task: None,
         }
     }
 

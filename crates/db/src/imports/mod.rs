@@ -8,9 +8,12 @@
 //! about which of its tasks are done.
 
 mod calls;
+mod clean_up;
+mod finish;
 mod job;
 mod ledger;
 mod record;
+mod rejects;
 mod run;
 mod view;
 
@@ -21,9 +24,10 @@ use crossbill_core::{Error, Result};
 use crossbill_store::Key;
 use parking_lot::Mutex;
 
+pub(crate) use clean_up::clean_up;
 pub(crate) use job::Job;
 use record::ImportRecord;
-pub(crate) use run::{clean_up, run};
+pub(crate) use run::run;
 
 use crate::Index;
 use crate::namespace::IndexContext;

@@ -161,7 +161,7 @@ fn blank(record: &ImportRecord) -> ImportView {
         eta_seconds: None,
         error: None,
         warnings: Vec::new(),
-        error_mode: record.error_mode,
+        options: record.options.clone(),
     }
 }
 

@@ -168,7 +168,7 @@ fn a_store_that_fails_at_any_operation_loses_nothing() {
                     let begun = crossbill_db::StartImport {
                         uri: place.uri(),
                         integration: None,
-                        error_mode: ErrorMode::Continue,
+                        options: ErrorMode::Continue.into(),
                         idempotency_key: None,
                         caller: None,
                     };

@@ -204,7 +204,7 @@ fn starts_are_checked_by_form_and_repeats_are_recognised() {
         index.start_import(StartImport {
             uri: uri.into(),
             integration: None,
-            error_mode: ErrorMode::Continue,
+            options: ErrorMode::Continue.into(),
             idempotency_key: key.map(str::to_owned),
             caller: Some(caller.into()),
         })

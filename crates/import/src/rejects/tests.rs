@@ -49,7 +49,7 @@ fn pages_over_files_and_tables_give_everything_once() {
     let keys = [0, 3].map(|ordinal| rejects_key("indexes/u", "1", ordinal).unwrap());
     write(&root, &keys[0], first);
     write(&root, &keys[1], second);
-    let log = RejectLog::open(&root, files, &keys).unwrap();
+    let mut log = RejectLog::open(&root, files, &keys).unwrap();
     assert_eq!(log.total(), 7000);
     for limit in [1000, 999, 7000, 8000] {
         let mut found = Vec::new();
@@ -64,6 +64,12 @@ fn pages_over_files_and_tables_give_everything_once() {
     assert!(log.page(7000, 10).unwrap().is_empty());
     assert!(log.page(u64::MAX, 10).unwrap().is_empty());
     assert!(log.page(0, 0).unwrap().is_empty());
+    for total in [7000, 6000, 5004, 77, 3, 0] {
+        log.truncate(total);
+        assert_eq!(log.total(), total);
+        assert_eq!(log.page(0, 8000).unwrap(), all[..total as usize]);
+        assert!(log.page(total, 10).unwrap().is_empty());
+    }
 }
 
 #[test]

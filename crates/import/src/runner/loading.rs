@@ -29,6 +29,8 @@ pub(super) struct Loading<'a> {
     segments: Vec<TaskSegment>,
     rejects: RejectWriter<'a>,
     counts: TaskCounts,
+    /// Whether it has had one error more than it may.
+    is_overrun: bool,
 }
 
 impl<'a> Loading<'a> {
@@ -39,13 +41,15 @@ impl<'a> Loading<'a> {
     ) -> Result<Self, TaskError> {
         let rejects = RejectWriter::new(&parts.root);
         let (segments, counts) = (Vec::new(), TaskCounts::default());
-        Ok(Self { parts, task, watch, builder: None, segments, rejects, counts })
+        let (builder, is_overrun) = (None, false);
+        Ok(Self { parts, task, watch, builder, segments, rejects, counts, is_overrun })
     }
 
-    /// Stores what the decoder says until it has said all.
+    /// Stores what the decoder says until it has said all, or until there are
+    /// more errors than there may be.
     pub(super) fn load(&mut self, decoded: &Receiver<Decoded>) -> Result<(), TaskError> {
         let mut pieces_ended = 0;
-        while pieces_ended < self.task.pieces.len() {
+        while pieces_ended < self.task.pieces.len() && !self.is_overrun {
             self.check_cancelled()?;
             match decoded.recv_timeout(CANCEL_CHECK) {
                 Ok(Decoded::Batch(batch)) => self.store(*batch)?,
@@ -95,6 +99,16 @@ impl<'a> Loading<'a> {
         let rows = rejects.len() as u64;
         self.counts.rejected += rows;
         self.watch.add_rejected(rows);
+        self.keep(rejects)
+    }
+
+    /// Keeps rejects, up to the one that is too many.
+    fn keep(&mut self, mut rejects: Vec<Reject>) -> Result<(), TaskError> {
+        if let Some(errors_max) = self.task.errors_max {
+            let room = errors_max.saturating_sub(self.rejects.count()).saturating_add(1);
+            self.is_overrun = rejects.len() as u64 >= room;
+            rejects.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        }
         self.rejects.add(rejects)?;
         Ok(())
     }
@@ -186,13 +200,18 @@ impl<'a> Loading<'a> {
         self.counts.rejected += rest;
         self.watch.add_read(rest, bytes as u64);
         self.watch.add_rejected(rest);
-        self.rejects.add(vec![reject])?;
+        self.keep(vec![reject])?;
         self.end(piece);
         Ok(())
     }
 
     /// Seals the last segment and stores the rejects: what the task made.
     pub(super) fn finish(mut self) -> Result<TaskOutcome, TaskError> {
+        if self.is_overrun {
+            // Nothing of it will be committed; what is stored is swept.
+            (self.builder, self.counts) = (None, TaskCounts::default());
+            self.segments.clear();
+        }
         self.seal()?;
         let key = rejects_key(&self.task.index_dir, &self.task.import, self.task.ordinal)?;
         let rejects = self.rejects.count();
@@ -208,6 +227,7 @@ impl<'a> Loading<'a> {
             rejects,
             first_reject,
             rejects_key: stored.then(|| key.as_str().to_owned()),
+            is_overrun: self.is_overrun,
         })
     }
 }

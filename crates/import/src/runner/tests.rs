@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU32;
 
 use crossbill_core::{IndexShape, Metric, Seed, SeededIds, SystemClock};
 use crossbill_engine::Segment;
-use crossbill_store::RootOptions;
+use crossbill_store::{RootOptions, TaskCounts};
 use proptest::prelude::*;
 
 use super::*;
@@ -22,6 +22,7 @@ struct Place {
     _keep: tempfile::TempDir,
     source: std::path::PathBuf,
     parts: RunnerParts,
+    errors_max: Option<u64>,
 }
 
 impl Place {
@@ -41,7 +42,7 @@ impl Place {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let root = root.unwrap();
         let parts = RunnerParts { policy, root, pool: Arc::new(pool), ids, settings };
-        Self { _keep: keep, source, parts }
+        Self { _keep: keep, source, parts, errors_max: None }
     }
 
     fn put(&self, path: &str, bytes: &[u8]) {
@@ -59,6 +60,7 @@ impl Place {
             shape,
             seed: Seed(42),
             error_mode,
+            errors_max: self.errors_max,
         };
         let checked = self.parts.policy.check(&request.uri, None).unwrap();
         let source = self.parts.policy.open(&checked).unwrap();
@@ -160,6 +162,27 @@ fn continue_keeps_every_reject_and_abort_names_the_first() {
     match place.run(&plan, 0) {
         Err(TaskError::Rejected(reject)) => assert_eq!(*reject, rejects[0]),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_task_stops_with_the_one_error_too_many() {
+    let mut place = Place::new(2, settings());
+    place.put("b/part-1.parquet", &with_bad_rows(50));
+    for (errors_max, overrun) in [(0, true), (3, true), (4, true), (5, false)] {
+        place.errors_max = Some(errors_max);
+        let plan = place.plan(shape(), ErrorMode::Continue).unwrap();
+        let outcome = place.run(&plan, 0).unwrap();
+        assert_eq!(outcome.is_overrun, overrun, "{errors_max}");
+        let rejects = place.rejects(&outcome);
+        if overrun {
+            assert_eq!((outcome.rejects, outcome.counts), (errors_max + 1, TaskCounts::default()));
+            assert!(outcome.segments.is_empty());
+        } else {
+            assert_eq!((outcome.rejects, outcome.counts.imported), (5, 45));
+        }
+        let rows: Vec<_> = rejects.iter().map(|reject| reject.row.unwrap()).collect();
+        assert_eq!(rows, [3, 13, 23, 33, 43][..rows.len()]);
     }
 }
 

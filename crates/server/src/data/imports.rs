@@ -1,7 +1,7 @@
 //! Bulk imports: start, list, describe, cancel, and the rejected records.
 
 use crossbill_core::limits::IMPORT_PAGE_MAX;
-use crossbill_db::{ErrorMode, ImportView, Reject, StartImport};
+use crossbill_db::{ErrorMode, ImportOptions, ImportView, Reject, StartImport};
 use crossbill_wire::{
     ImportModel, ImportPage, OnError, PageToken, RejectModel, RejectPage, StartedImport,
     TokenError, ValidationResult,
@@ -18,19 +18,31 @@ const REJECT_PAGE_DEFAULT: usize = 100;
 pub(crate) fn start(call: &Call) -> Answer {
     let index = call.index()?;
     let request: crossbill_wire::StartImport = call.json()?;
-    request.check()?;
-    let error_mode = match request.on_error() {
-        OnError::Continue => ErrorMode::Continue,
-        OnError::Abort => ErrorMode::Abort,
-    };
     let id = index.start_import(StartImport {
-        uri: request.uri,
-        integration: request.integration_id.filter(|id| !id.is_empty()),
-        error_mode,
         idempotency_key: call.header("idempotency-key").map(str::to_owned),
         caller: Some(call.caller()),
+        ..import_start(request)?
     })?;
     Reply::json(200, &StartedImport { id })
+}
+
+/// A request to start an import as the database takes it, from nobody yet.
+pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Result<StartImport> {
+    request.check()?;
+    let options = ImportOptions {
+        error_mode: match request.on_error() {
+            OnError::Continue => ErrorMode::Continue,
+            OnError::Abort => ErrorMode::Abort,
+        },
+        errors_max: request.max_errors(),
+    };
+    Ok(StartImport {
+        uri: request.uri,
+        integration: request.integration_id.filter(|id| !id.is_empty()),
+        options,
+        idempotency_key: None,
+        caller: None,
+    })
 }
 
 /// An import as the API shows it.
@@ -63,7 +75,8 @@ pub fn import_model(view: ImportView) -> ImportModel {
         records_per_second: view.records_per_second,
         eta_seconds: view.eta_seconds,
         warnings: view.warnings,
-        error_mode: match view.error_mode {
+        max_errors: view.options.errors_max,
+        error_mode: match view.options.error_mode {
             ErrorMode::Abort => "abort".to_owned(),
             ErrorMode::Continue => "continue".to_owned(),
         },
