@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Index(IndexCommand),
     /// Import a directory, file or pattern of Parquet files into an index
     Import(Box<ImportArgs>),
-    /// List, describe or cancel imports, or show the records they rejected
+    /// List, describe, pause or cancel imports, or show the records they rejected
     #[command(subcommand)]
     Imports(ImportsCommand),
     /// Find the records nearest to a vector or to a record
@@ -294,11 +294,40 @@ pub(crate) enum ImportsCommand {
         #[command(flatten)]
         connect: Box<ConnectArgs>,
     },
+    /// Hold an import until it is resumed, also across restarts of the server
+    #[command(after_help = "Example:\n  crossbill imports pause 1 --index products")]
+    Pause {
+        /// The import
+        id: String,
+        /// The index.
+        #[command(flatten)]
+        index: IndexArg,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+    /// Go on with a paused import
+    #[command(after_help = "Example:\n  crossbill imports resume 1 --index products")]
+    Resume {
+        /// The import
+        id: String,
+        /// The index.
+        #[command(flatten)]
+        index: IndexArg,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
     /// Show the records that an import rejected, and why
     #[command(after_help = "\
 Examples:
   crossbill imports rejects 1 --index products
-  crossbill imports rejects 1 --index products --offset 100 --limit 1000 --json")]
+  crossbill imports rejects 1 --index products --offset 100 --limit 1000 --json
+  crossbill imports rejects 1 --index products --export rejects.jsonl
+  crossbill imports rejects 1 --index products --export mend/   # then mend, then import mend/
+
+--export writes the records themselves beside the reasons: as Parquet, JSON lines or CSV by the
+file's name, or into a directory as Parquet by namespace, which can be imported once mended.")]
     Rejects {
         /// The import
         id: String,
@@ -311,6 +340,9 @@ Examples:
         /// How many at most
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
+        /// Write all of them to FILE (.parquet, .jsonl or .csv) or to a directory (DIR/)
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["offset", "limit"])]
+        export: Option<PathBuf>,
         /// Where.
         #[command(flatten)]
         connect: Box<ConnectArgs>,
@@ -411,6 +443,8 @@ impl Command {
                 ImportsCommand::List { connect, .. }
                 | ImportsCommand::Describe { connect, .. }
                 | ImportsCommand::Cancel { connect, .. }
+                | ImportsCommand::Pause { connect, .. }
+                | ImportsCommand::Resume { connect, .. }
                 | ImportsCommand::Rejects { connect, .. },
             ) => Some(connect),
         }

@@ -65,6 +65,7 @@ impl Index {
         let lsn = namespaces.values().map(|namespace| namespace.applied_lsn()).sum();
         context.lsn.store(lsn, Ordering::Release);
         let imports = Imports::open(&context, &info)?;
+        imports.restore(&namespaces);
         Ok(Arc::new_cyclic(|this| Self {
             info: RwLock::new(info),
             context,

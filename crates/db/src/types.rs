@@ -312,8 +312,10 @@ pub struct ImportView {
     pub records_rejected: u64,
     /// Records replaced by a later one of the same import.
     pub records_superseded: u64,
-    /// Rows read: imported + superseded + rejected, and what is under way.
+    /// Rows that are settled: imported + superseded + rejected, always.
     pub records_read: u64,
+    /// Rows read beside those, whose tasks are not committed yet.
+    pub records_under_way: u64,
     /// Rows in all files, once known.
     pub records_total: Option<u64>,
     /// Bytes of the source read.
@@ -326,6 +328,8 @@ pub struct ImportView {
     pub files_total: Option<u64>,
     /// What it does now, for people: `waiting`, `planning`, `loading`, …
     pub phase: String,
+    /// Whether it waits until it is resumed.
+    pub is_paused: bool,
     /// Lately.
     pub records_per_second: Option<f64>,
     /// Seconds to the end at that rate.

@@ -27,6 +27,9 @@ pub enum ImportError {
     /// It was cancelled.
     #[error("the import was cancelled")]
     Cancelled,
+    /// It is held: some tasks were not begun.
+    #[error("the import was paused")]
+    Paused,
     /// In abort mode: the first record or file, in source order, that broke a
     /// rule.
     #[error("{}", .0.message)]
@@ -70,7 +73,7 @@ impl ImportError {
     /// What kind of error this is for the caller of the import.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            ImportError::Cancelled => ErrorKind::FailedPrecondition,
+            ImportError::Cancelled | ImportError::Paused => ErrorKind::FailedPrecondition,
             ImportError::Rejected(_) | ImportError::TooManyErrors(_) => ErrorKind::Invalid,
             ImportError::Failed(error) => error.kind(),
         }

@@ -67,7 +67,8 @@ pub fn execute(
         return Err(error);
     }
     if state.next_commit < plan.tasks.len() {
-        return Err(ImportError::Cancelled);
+        let paused = state.next_commit == state.next_start && !watch.is_cancelled();
+        return Err(if paused { ImportError::Paused } else { ImportError::Cancelled });
     }
     if plan.error_mode == ErrorMode::Abort
         && let Some(reject) = plan.file_errors.first()
@@ -145,6 +146,7 @@ impl Run<'_> {
             let over = number >= self.plan.tasks.len()
                 || number > self.stop_after.load(Ordering::Acquire) as usize
                 || state.failure.is_some()
+                || self.watch.is_held()
                 || self.watch.is_cancelled();
             if over {
                 return None;

@@ -32,7 +32,7 @@ pub use error::{ImportError, Overrun, TaskError};
 pub use execute::{Ledger, execute, first_reason};
 pub use plan::{Plan, PlanRequest, PlannedFile, plan};
 pub use reject::{Reject, codes};
-pub use rejects::{RejectLog, rejects_key};
+pub use rejects::{RecordText, RejectLog, rejects_key};
 pub use runner::{LocalRunner, RunnerParts, TaskRunner, part_key};
 pub use settings::{ErrorMode, ImportSettings};
 pub use task::{SourceFile, TaskOutcome, TaskPiece, TaskSegment, TaskSpec};

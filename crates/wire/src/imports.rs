@@ -148,9 +148,12 @@ pub struct ImportModel {
     /// Records replaced by a later one with the same id in the same import.
     #[serde(default)]
     pub records_superseded: u64,
-    /// Records read so far.
+    /// Records settled so far: imported + superseded + rejected, always.
     #[serde(default)]
     pub records_read: u64,
+    /// Records read beside those, whose tasks are not committed yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub records_under_way: u64,
     /// Records in the source, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records_total: Option<u64>,
@@ -169,6 +172,9 @@ pub struct ImportModel {
     /// What it is doing, in a word.
     #[serde(default)]
     pub phase: String,
+    /// Whether it waits until it is resumed; its status stays what it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// The rate now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records_per_second: Option<f64>,
@@ -187,6 +193,10 @@ pub struct ImportModel {
     /// Where the rejected records are listed, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects_uri: Option<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Answer of `GET /bulk/imports`.
@@ -221,7 +231,7 @@ pub struct RejectModel {
     pub column: Option<String>,
     /// What was found and expected.
     pub message: String,
-    /// The beginning of the record itself.
+    /// The record itself as JSON text, or its beginning, which ends with `…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
 }

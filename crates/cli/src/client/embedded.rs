@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
-use crossbill_db::{Database, Index, IndexInfo, NewIndex, Query, QueryBy};
+use crossbill_db::{Database, Index, IndexInfo, NewIndex, Query, QueryBy, RecordText};
 use crossbill_server::{import_model, import_start, reject_model, scored_vector};
 use crossbill_wire as wire;
 use crossbill_wire::{
@@ -16,7 +16,7 @@ use crossbill_wire::{
 };
 
 use crate::args::ConnectArgs;
-use crate::client::{Client, Imports};
+use crate::client::{Client, Imports, WHOLE_REJECTS_MAX};
 use crate::error::{CliError, Result};
 use crate::options;
 use crate::settings::IntegrationTable;
@@ -156,8 +156,24 @@ impl Client for Embedded {
         Ok(self.index(index)?.cancel_import(id)?)
     }
 
+    fn pause_import(&self, index: &str, id: &str) -> Result<()> {
+        Ok(self.index(index)?.pause_import(id)?)
+    }
+
+    fn resume_import(&self, index: &str, id: &str) -> Result<()> {
+        Ok(self.index(index)?.resume_import(id)?)
+    }
+
     fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage> {
-        let (rejects, total) = self.index(index)?.import_rejects(id, offset, limit)?;
+        let text = RecordText::Shown;
+        let (rejects, total) = self.index(index)?.import_rejects(id, offset, limit, text)?;
+        Ok(RejectPage { data: rejects.into_iter().map(reject_model).collect(), total })
+    }
+
+    fn whole_rejects(&self, index: &str, id: &str, offset: u64) -> Result<RejectPage> {
+        let index = self.index(index)?;
+        let (rejects, total) =
+            index.import_rejects(id, offset, WHOLE_REJECTS_MAX, RecordText::Whole)?;
         Ok(RejectPage { data: rejects.into_iter().map(reject_model).collect(), total })
     }
 

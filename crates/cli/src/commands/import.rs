@@ -33,6 +33,8 @@ pub(crate) fn run(args: &ImportArgs, integrations: &[IntegrationTable]) -> Resul
     }
     let id = match resumable(client, args, &start)? {
         Some(id) => {
+            // Whoever gives the same command again wants it to go on.
+            client.resume_import(&args.index, &id)?;
             output::note(&format!("going on with import {id}, which was interrupted"));
             id
         }

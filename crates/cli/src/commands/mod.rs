@@ -1,6 +1,7 @@
 //! One module a command: take the arguments, call once, show the answer.
 
 pub(crate) mod completions;
+mod export;
 mod follow;
 pub(crate) mod import;
 pub(crate) mod imports;

@@ -2,7 +2,7 @@
 
 use crossbill_core::limits::{IMPORT_QUEUE_MAX, IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
 use crossbill_core::{Error, Result, Timestamp};
-use crossbill_import::{ErrorMode, Reject};
+use crossbill_import::{ErrorMode, RecordText, Reject};
 use crossbill_store::TaskCounts;
 
 use super::Waiting;
@@ -74,12 +74,32 @@ impl Index {
         Ok(())
     }
 
+    /// Holds an import until it is resumed, also across restarts: its tasks
+    /// under way are finished, no more are begun, and it keeps no other one
+    /// waiting. `FailedPrecondition` where it has ended.
+    pub fn pause_import(&self, id: &str) -> Result<()> {
+        self.check_open()?;
+        self.imports().get(id)?.pause()
+    }
+
+    /// Goes on with a paused import, behind those that wait already.
+    /// `FailedPrecondition` where it has ended.
+    pub fn resume_import(&self, id: &str) -> Result<()> {
+        self.check_open()?;
+        let job = self.imports().get(id)?;
+        if job.resume()? {
+            self.context().env.imports.push(Waiting { index: self.weak(), job });
+        }
+        Ok(())
+    }
+
     /// Rejected records from `offset` on, and how many there are in all.
     pub fn import_rejects(
         &self,
         id: &str,
         offset: u64,
         limit: usize,
+        text: RecordText,
     ) -> Result<(Vec<Reject>, u64)> {
         self.check_open()?;
         let job = self.imports().get(id)?;
@@ -106,7 +126,7 @@ impl Index {
         if let Some(errors_max) = record.options.errors_max {
             log.truncate(errors_max.saturating_add(1));
         }
-        Ok((log.page(offset, limit)?, log.total()))
+        Ok((log.page(offset, limit, text)?, log.total()))
     }
 }
 
@@ -131,6 +151,7 @@ fn new_record(start: &StartImport, now: Timestamp) -> ImportRecord {
         created_at: now,
         status: ImportStatus::Pending,
         percent: 0.0,
+        paused: false,
         end: None,
     }
 }

@@ -19,14 +19,15 @@ use crate::types::ImportStatus;
 const WARNED_FILES_MAX: usize = 100;
 
 /// Stores how the import ended, unless it was cancelled (then that is stored)
-/// or only interrupted (then it goes on at the next open).
+/// or only interrupted (then it goes on at the next open) or paused.
 pub(super) fn finish(
     env: &Env,
     index: &Index,
     job: &Job,
     result: &std::result::Result<(), ImportError>,
 ) -> Result<()> {
-    if job.is_stopped() || job.is_final() {
+    let paused = matches!(result, Err(ImportError::Paused));
+    if paused || job.is_stopped() || job.is_final() {
         return Ok(());
     }
     let now = env.clock.now();

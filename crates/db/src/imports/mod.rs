@@ -30,7 +30,7 @@ use record::ImportRecord;
 pub(crate) use run::run;
 
 use crate::Index;
-use crate::namespace::IndexContext;
+use crate::namespace::{IndexContext, Namespace};
 use crate::types::IndexInfo;
 
 /// An import that waits for its turn.
@@ -69,6 +69,14 @@ impl Imports {
             }
         }
         Ok(Self { dir, jobs: Mutex::new(jobs), last_stored })
+    }
+
+    /// Counts what is committed of unfinished imports, so that they show it
+    /// before their turn comes again.
+    pub(crate) fn restore(&self, namespaces: &BTreeMap<String, Arc<Namespace>>) {
+        for job in self.all().iter().filter(|job| !job.is_final()) {
+            job.restore(namespaces.values());
+        }
     }
 
     /// The import called `id`.

@@ -31,6 +31,9 @@ pub(super) struct ImportRecord {
     /// The highest percentage that was stored; described ones never go below.
     #[serde(default)]
     pub(super) percent: f64,
+    /// Whether it waits until it is resumed.
+    #[serde(default)]
+    pub(super) paused: bool,
     /// How it ended.
     #[serde(default)]
     pub(super) end: Option<ImportEnd>,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crossbill_core::Result;
-use crossbill_import::{Overrun, Plan, Reject, RejectLog, first_reason, rejects_key};
+use crossbill_import::{Overrun, Plan, RecordText, Reject, RejectLog, first_reason, rejects_key};
 
 use super::job::Job;
 use crate::Index;
@@ -55,7 +55,8 @@ pub(super) fn reason(
     for task in
         tables(env, index, job)?.into_iter().filter(|task| earlier.clone().any(|e| e == *task))
     {
-        let page = open(env, index, job, &[], std::iter::once(task))?.page(0, 1)?;
+        let page =
+            open(env, index, job, &[], std::iter::once(task))?.page(0, 1, RecordText::Shown)?;
         if let Some(reject) = page.into_iter().next() {
             firsts.insert(task, reject);
             break;
@@ -81,7 +82,7 @@ pub(super) fn overrun_rows(
     log.truncate(overrun.errors_max.saturating_add(1).saturating_sub(before));
     let (mut rows, mut seen) = (0, 0);
     while seen < log.total() {
-        let page = log.page(seen, PAGE)?;
+        let page = log.page(seen, PAGE, RecordText::Shown)?;
         seen += page.len() as u64;
         rows += page.iter().filter(|reject| reject.row.is_some()).count() as u64;
     }

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use crossbill_core::{Error, NamespaceName, Result, Seed, VectorType};
 use crossbill_import::{ImportError, LocalRunner, Plan, PlanRequest, RunnerParts, execute, plan};
-use crossbill_store::TaskCounts;
 use parking_lot::Mutex;
 
 use super::clean_up::clean_up;
 use super::finish::finish;
 use super::job::Job;
-use super::ledger::{JobLedger, add};
+use super::ledger::JobLedger;
 use super::{Waiting, rejects};
 use crate::Index;
 use crate::env::Env;
@@ -34,7 +33,7 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
         return;
     }
     let running = job.running();
-    if job.is_final() {
+    if job.is_final() || !job.keeps_its_turn() {
         return;
     }
     let result = catch_unwind(AssertUnwindSafe(|| attempt(env, &index, job)))
@@ -50,6 +49,9 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
     drop(running);
     if job.is_final() {
         clean_up(&index, job);
+    } else if matches!(result, Err(ImportError::Paused)) && job.keeps_its_turn() {
+        // Resumed before it had stopped.
+        env.imports.push(Waiting { index: index.weak(), job: Arc::clone(&waiting.job) });
     }
 }
 
@@ -57,6 +59,9 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
     job.begin()?;
     let plan = Arc::new(planned(env, index, job)?);
     job.live().plan = Some(Arc::clone(&plan));
+    if job.watch.is_held() {
+        return Err(ImportError::Paused);
+    }
     let namespaces = namespaces(index, &plan)?;
     let ledger = JobLedger { job, namespaces, errors: AtomicU64::new(0) };
     resume(env, index, job, &ledger)?;
@@ -143,20 +148,8 @@ fn namespaces(index: &Index, plan: &Plan) -> Result<HashMap<String, Arc<Namespac
 
 /// Counts what earlier runs committed.
 fn resume(env: &Env, index: &Index, job: &Job, ledger: &JobLedger<'_>) -> Result<()> {
-    let mut counts = TaskCounts::default();
-    let mut committed = BTreeSet::new();
-    for namespace in ledger.namespaces.values() {
-        for (task, done) in namespace.import_progress(&job.name()).unwrap_or_default().tasks {
-            add(&mut counts, &done);
-            committed.insert(task);
-        }
-    }
-    let is_bounded = {
-        let mut live = job.live();
-        live.counts = counts;
-        live.committed = Some(committed.clone());
-        live.record.options.errors_max.is_some()
-    };
+    let committed = job.restore(ledger.namespaces.values());
+    let is_bounded = job.live().record.options.errors_max.is_some();
     if is_bounded {
         let tables = rejects::tables(env, index, job)?;
         let counted = tables.into_iter().filter(|task| committed.contains(task));

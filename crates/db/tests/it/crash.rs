@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crossbill_core::Seed;
-use crossbill_db::{Database, ErrorMode, FaultPlan, ImportStatus, Selector};
+use crossbill_db::{Database, ErrorMode, FaultPlan, ImportStatus, RecordText, Selector};
 use crossbill_store::{Fault, FaultOp, FaultRule};
 
 use crate::fixtures::{
@@ -233,7 +233,7 @@ fn rejects_stay_where_only_some_namespaces_have_forgotten_their_import() {
     let index = index(&database, plane());
     let view = import(&index, &format!("{}/first", place.uri()), ErrorMode::Continue);
     assert_eq!((view.status, view.records_rejected), (ImportStatus::Completed, 2));
-    let expected = index.import_rejects(&view.id, 0, 10).unwrap();
+    let expected = index.import_rejects(&view.id, 0, 10, RecordText::Shown).unwrap();
     assert_eq!(expected.1, 2);
     // One import at a time: what the first left over is cleaned up now.
     import(&index, &format!("{}/second", place.uri()), ErrorMode::Continue);
@@ -244,5 +244,5 @@ fn rejects_stay_where_only_some_namespaces_have_forgotten_their_import() {
     drop((index, database));
     let database = place.open();
     let index = database.index("a").unwrap();
-    assert_eq!(index.import_rejects(&view.id, 0, 10).unwrap(), expected);
+    assert_eq!(index.import_rejects(&view.id, 0, 10, RecordText::Shown).unwrap(), expected);
 }

@@ -1,6 +1,6 @@
 //! Imports that may have so many errors and no more.
 
-use crossbill_db::{ErrorMode, ImportOptions, ImportStatus, ImportView, Index, Reject};
+use crossbill_db::{ErrorMode, ImportOptions, ImportStatus, ImportView, Index, RecordText, Reject};
 
 use crate::fixtures::{Place, index, line, plane, start_with, wait, write_parquet};
 
@@ -26,7 +26,7 @@ fn bounded(index: &Index, uri: &str, errors_max: u64) -> ImportView {
 }
 
 fn rejects(index: &Index, id: &str) -> Vec<Reject> {
-    let (rejects, total) = index.import_rejects(id, 0, 1000).unwrap();
+    let (rejects, total) = index.import_rejects(id, 0, 1000, RecordText::Shown).unwrap();
     assert_eq!(rejects.len() as u64, total);
     rejects
 }

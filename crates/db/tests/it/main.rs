@@ -6,4 +6,5 @@ mod errors_max;
 mod fixtures;
 mod imports;
 mod indexes;
+mod law;
 mod records;

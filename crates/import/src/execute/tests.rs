@@ -262,6 +262,32 @@ fn a_cancel_commits_nothing_more() {
 }
 
 #[test]
+fn what_is_held_ends_with_the_tasks_under_way_and_goes_on_from_there() {
+    let plan = plan(12, ErrorMode::Continue);
+    let watch = ImportWatch::default();
+    let ledger = Notes::default();
+    let runner = Runner(|task: &TaskSpec, _: &TaskWatch<'_>| {
+        if task.ordinal == 4 {
+            watch.hold(true);
+        }
+        Ok(outcome(task))
+    });
+    let ended = execute(&plan, &runner, &ledger, 2, &watch);
+    assert!(matches!(ended, Err(ImportError::Paused)), "{ended:?}");
+    let before = ledger.commits.into_inner().unwrap();
+    assert!((5..9).contains(&before.len()), "{before:?}");
+    assert_eq!(before, (0..before.len() as u32).collect::<Vec<_>>());
+
+    watch.hold(false);
+    watch.begin();
+    let ledger = Notes { before: before.clone(), ..Notes::default() };
+    let runner = Runner(|task: &TaskSpec, _: &TaskWatch<'_>| Ok(outcome(task)));
+    execute(&plan, &runner, &ledger, 2, &watch).unwrap();
+    assert_eq!(ledger.commits.into_inner().unwrap().len() + before.len(), 12);
+    assert_eq!(watch.progress().rows_committed, 120);
+}
+
+#[test]
 fn a_commit_that_fails_and_a_task_that_panics_fail_the_import() {
     let plan = plan(8, ErrorMode::Continue);
     let ledger = Notes { fails_at: Some(3), ..Notes::default() };

@@ -8,7 +8,7 @@ mod survey;
 use std::collections::BTreeMap;
 
 use crossbill_core::{Error, IndexShape, Seed};
-use crossbill_store::{SkippedEntry, Source};
+use crossbill_store::{SkippedEntry, Source, killpoint};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -104,6 +104,7 @@ pub fn plan(
     }
     check_limits(&found, settings).map_err(|error| Error::invalid(error.to_string()))?;
     watch.set_phase(Phase::Planning);
+    killpoint::reach("import.listed");
     let surveys = survey(&source, &found.files, &request.shape, watch)?;
     let plan = assemble(request, settings, found, surveys);
     watch.set_totals(plan.files.len() as u64, plan.rows_total, plan.bytes_total);

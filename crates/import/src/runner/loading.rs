@@ -13,6 +13,7 @@ use super::{RunnerParts, part_key, source_error};
 use crate::decode::{PieceFailure, RowBatch};
 use crate::failure::file_reject;
 use crate::rejects::{RejectWriter, rejects_key};
+use crate::validate::record::KeptText;
 use crate::validate::{ValidBatch, validate};
 use crate::{
     ErrorMode, Reject, TaskError, TaskOutcome, TaskPiece, TaskSegment, TaskSpec, TaskWatch,
@@ -28,6 +29,7 @@ pub(super) struct Loading<'a> {
     builder: Option<SegmentBuilder<LocalScratch>>,
     segments: Vec<TaskSegment>,
     rejects: RejectWriter<'a>,
+    kept_text: KeptText,
     counts: TaskCounts,
     /// Whether it has had one error more than it may.
     is_overrun: bool,
@@ -40,9 +42,17 @@ impl<'a> Loading<'a> {
         watch: &'a TaskWatch<'a>,
     ) -> Result<Self, TaskError> {
         let rejects = RejectWriter::new(&parts.root);
-        let (segments, counts) = (Vec::new(), TaskCounts::default());
-        let (builder, is_overrun) = (None, false);
-        Ok(Self { parts, task, watch, builder, segments, rejects, counts, is_overrun })
+        Ok(Self {
+            parts,
+            task,
+            watch,
+            builder: None,
+            segments: Vec::new(),
+            rejects,
+            kept_text: KeptText::default(),
+            counts: TaskCounts::default(),
+            is_overrun: false,
+        })
     }
 
     /// Stores what the decoder says until it has said all, or until there are
@@ -77,7 +87,8 @@ impl<'a> Loading<'a> {
 
     fn store(&mut self, batch: RowBatch) -> Result<(), TaskError> {
         let (rows, bytes) = (batch.rows as u64, batch.packed_bytes);
-        let (valid, rejects) = validate(batch, &self.task.shape, &self.parts.pool);
+        let (valid, rejects) =
+            validate(batch, &self.task.shape, &self.parts.pool, &mut self.kept_text);
         assert_eq!(
             valid.records().len() as u64 + rejects.len() as u64,
             rows,
@@ -146,10 +157,12 @@ impl<'a> Loading<'a> {
         self.check_cancelled()?;
         // What is left of the memory may hold the vectors.
         let left = self.parts.settings.builder_bytes().saturating_sub(builder.memory_bytes());
-        let built =
-            builder.finish(&self.parts.pool, left as u64).map_err(crossbill_core::Error::from)?;
+        killpoint::reach("import.build_started");
+        let built = builder.finish(&self.parts.pool, left as u64, &|| self.watch.is_cancelled());
         killpoint::reach("import.segment_built");
+        // Before what came of it: a build that was stopped is no failure.
         self.check_cancelled()?;
+        let built = built.map_err(crossbill_core::Error::from)?;
         let BuiltSegment { file, rows, live_rows, bytes, checksum } = built;
         let part = self.part_name();
         self.publish(file, &part)?;

@@ -14,7 +14,8 @@ use super::*;
 use crate::testing::{Memory, ids, parquet, plain, some_vectors, strings, vectors, whole};
 use crate::watch::NO_STOP;
 use crate::{
-    ErrorMode, ImportError, ImportWatch, Plan, PlanRequest, Reject, RejectLog, codes, plan,
+    ErrorMode, ImportError, ImportWatch, Plan, PlanRequest, RecordText, Reject, RejectLog, codes,
+    plan,
 };
 use parquet::file::properties::WriterProperties;
 
@@ -85,7 +86,7 @@ impl Place {
         let keys: Vec<Key> = outcome.rejects_key.iter().map(|key| Key::new(key).unwrap()).collect();
         let log = RejectLog::open(&self.parts.root, &[], &keys).unwrap();
         assert_eq!(log.total(), outcome.rejects);
-        log.page(0, 10_000).unwrap()
+        log.page(0, 10_000, RecordText::Shown).unwrap()
     }
 }
 
