@@ -180,7 +180,7 @@ impl Store {
         let start = StartImport {
             uri,
             integration: None,
-            error_mode: ErrorMode::Abort,
+            options: ErrorMode::Abort.into(),
             idempotency_key: None,
             caller: None,
         };

@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Index(IndexCommand),
     /// Import a directory, file or pattern of Parquet files into an index
     Import(Box<ImportArgs>),
-    /// List, describe or cancel imports, or show the records they rejected
+    /// List, describe, pause or cancel imports, or show the records they rejected
     #[command(subcommand)]
     Imports(ImportsCommand),
     /// Write an index, or one namespace, as Parquet files that an import reads
@@ -222,6 +222,7 @@ float), and optionally sparse_values and metadata (JSON text).
 Examples:
   crossbill import file:///srv/embeddings --index products
   crossbill import s3://bucket/embeddings --index products --error-mode abort
+  crossbill import s3://bucket/embeddings --index products --max-errors 100
   crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
   crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
 
@@ -235,6 +236,9 @@ pub(crate) struct ImportArgs {
     /// What a record that breaks a rule does: be left out, or end the import
     #[arg(long, value_enum, default_value_t = ErrorModeArg::Continue)]
     pub(crate) error_mode: ErrorModeArg,
+    /// Errors, records and files, that the import may have; with one more it fails
+    #[arg(long, value_name = "N")]
+    pub(crate) max_errors: Option<u64>,
     /// Storage integration of the server to read with
     #[arg(long, value_name = "ID")]
     pub(crate) integration: Option<String>,
@@ -305,11 +309,40 @@ pub(crate) enum ImportsCommand {
         #[command(flatten)]
         connect: Box<ConnectArgs>,
     },
+    /// Hold an import until it is resumed, also across restarts of the server
+    #[command(after_help = "Example:\n  crossbill imports pause 1 --index products")]
+    Pause {
+        /// The import
+        id: String,
+        /// The index.
+        #[command(flatten)]
+        index: IndexArg,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
+    /// Go on with a paused import
+    #[command(after_help = "Example:\n  crossbill imports resume 1 --index products")]
+    Resume {
+        /// The import
+        id: String,
+        /// The index.
+        #[command(flatten)]
+        index: IndexArg,
+        /// Where.
+        #[command(flatten)]
+        connect: Box<ConnectArgs>,
+    },
     /// Show the records that an import rejected, and why
     #[command(after_help = "\
 Examples:
   crossbill imports rejects 1 --index products
-  crossbill imports rejects 1 --index products --offset 100 --limit 1000 --json")]
+  crossbill imports rejects 1 --index products --offset 100 --limit 1000 --json
+  crossbill imports rejects 1 --index products --export rejects.jsonl
+  crossbill imports rejects 1 --index products --export mend/   # then mend, then import mend/
+
+--export writes the records themselves beside the reasons: as Parquet, JSON lines or CSV by the
+file's name, or into a directory as Parquet by namespace, which can be imported once mended.")]
     Rejects {
         /// The import
         id: String,
@@ -322,6 +355,9 @@ Examples:
         /// How many at most
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
+        /// Write all of them to FILE (.parquet, .jsonl or .csv) or to a directory (DIR/)
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["offset", "limit"])]
+        export: Option<PathBuf>,
         /// Where.
         #[command(flatten)]
         connect: Box<ConnectArgs>,
@@ -425,6 +461,8 @@ impl Command {
                 ImportsCommand::List { connect, .. }
                 | ImportsCommand::Describe { connect, .. }
                 | ImportsCommand::Cancel { connect, .. }
+                | ImportsCommand::Pause { connect, .. }
+                | ImportsCommand::Resume { connect, .. }
                 | ImportsCommand::Rejects { connect, .. },
             ) => Some(connect),
         }

@@ -132,9 +132,10 @@ fn progress_text(import: &ImportModel) -> String {
 
 /// Records, their rate, and those that were left out.
 fn records_text(import: &ImportModel) -> String {
+    let read = count(import.records_read + import.records_under_way);
     let mut parts = vec![match import.records_total {
-        Some(total) => format!("{}/{} records", count(import.records_read), count(total)),
-        None => format!("{} records", count(import.records_read)),
+        Some(total) => format!("{read}/{} records", count(total)),
+        None => format!("{read} records"),
     }];
     if let Some(rate) = import.records_per_second.filter(|rate| *rate > 0.0) {
         parts.push(format!("{}/s", count(rate as u64)));

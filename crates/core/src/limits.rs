@@ -74,6 +74,14 @@ pub const IMPORT_FILE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
 pub const IMPORT_NAMESPACES_MAX: usize = 10_000;
 /// Bytes of one namespace in an import.
 pub const IMPORT_NAMESPACE_BYTES_MAX: u64 = 500 * 1024 * 1024 * 1024;
+/// Completed imports whose files an index remembers as loaded (ours); those
+/// of earlier ones are loaded again.
+pub const LOADED_IMPORTS_MAX: usize = 1000;
+/// Files that an index remembers as loaded, the latest imports' first (ours).
+pub const LOADED_FILES_MAX: usize = 1_000_000;
+/// Bytes of an import's memory that its dry run takes for each record whose
+/// id it compares with the others (ours).
+pub const DRY_RUN_BYTES_PER_ID: u64 = 32;
 /// Imports that wait or run on one server (ours).
 pub const IMPORT_QUEUE_MAX: usize = 1000;
 /// Exports that wait or run on one server (ours).
@@ -86,8 +94,16 @@ pub const EXPORT_PART_BYTES: u64 = 256 * 1024 * 1024;
 pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a Parquet page, packed or unpacked (ours).
 pub const PARQUET_PAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Bytes of a rejected record's own text kept beside its reason (ours).
-pub const REJECT_RECORD_BYTES_MAX: usize = 1024;
+/// Bytes of a rejected record's own text kept beside its reason, so that it
+/// can be mended and imported again (ours).
+pub const REJECT_RECORD_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of rejected records' text after which a task of an import keeps only
+/// the beginning of each (ours).
+pub const REJECT_TASK_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of that beginning, also of what a list of rejects shows (ours).
+pub const REJECT_SHOWN_BYTES_MAX: usize = 1024;
+/// Bytes of rejected records' text in one page of whole ones (ours).
+pub const REJECT_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Characters of a value quoted in a message (ours).
 pub const QUOTED_CHARS_MAX: usize = 80;
 

@@ -185,11 +185,14 @@ impl Database {
         }
     }
 
-    /// Queues unfinished imports in the order they were started.
+    /// Queues unfinished imports, but for paused ones, in the order they were
+    /// started.
     fn resume_imports(&self) {
         let mut unfinished: Vec<_> = Vec::new();
         for index in self.indexes.read().values() {
-            for job in index.imports().all().into_iter().filter(|job| !job.is_final()) {
+            for job in
+                index.imports().all().into_iter().filter(|job| !job.is_final() && job.is_active())
+            {
                 let created = job.view(&*self.env.clock).created_at;
                 unfinished.push((created, Waiting { index: index.weak(), job }));
             }

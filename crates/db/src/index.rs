@@ -68,6 +68,7 @@ impl Index {
         context.lsn.store(lsn, Ordering::Release);
         let imports = Imports::open(&context, &info)?;
         let exports = Exports::open(&context, &info)?;
+        imports.restore(&namespaces);
         Ok(Arc::new_cyclic(|this| Self {
             info: RwLock::new(info),
             context,

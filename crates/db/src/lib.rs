@@ -25,7 +25,7 @@ mod sweep;
 mod types;
 
 pub use crossbill_engine::{Effort, SearchStats};
-pub use crossbill_import::{ErrorMode, ImportSettings, Reject};
+pub use crossbill_import::{ErrorMode, ImportSettings, RecordText, Reject};
 pub use crossbill_store::{
     DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
 };
@@ -33,7 +33,7 @@ pub use database::{Database, DatabaseOptions};
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
 pub use types::{
-    ExportView, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn,
-    Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector,
-    StartExport, StartImport, StoredRecord, Update,
+    ExportView, ImportOptions, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo,
+    IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy,
+    Selector, StartExport, StartImport, StoredRecord, Update,
 };

@@ -8,6 +8,7 @@ use crossbill_core::{
 };
 use crossbill_engine::{Effort, SearchStats};
 use crossbill_import::ErrorMode;
+use serde::{Deserialize, Serialize};
 
 /// A number that grows with every write of an index; a read that reports at
 /// least a write's number has seen that write.
@@ -224,6 +225,23 @@ pub struct NamespacePage {
     pub total: u64,
 }
 
+/// What an import is asked for beside its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportOptions {
+    /// What a bad record does.
+    pub error_mode: ErrorMode,
+    /// Errors, records and files, that it may have and go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors_max: Option<u64>,
+}
+
+impl From<ErrorMode> for ImportOptions {
+    /// That, and nothing else.
+    fn from(error_mode: ErrorMode) -> Self {
+        Self { error_mode, errors_max: None }
+    }
+}
+
 /// An import to be started.
 #[derive(Debug, Clone)]
 pub struct StartImport {
@@ -231,8 +249,8 @@ pub struct StartImport {
     pub uri: String,
     /// The storage integration to read them with.
     pub integration: Option<String>,
-    /// What a bad record does.
-    pub error_mode: ErrorMode,
+    /// What else is asked.
+    pub options: ImportOptions,
     /// A key of the caller's choice: the same key gives the same import.
     pub idempotency_key: Option<String>,
     /// Who asks (address and key, opaque): a repeat within a minute with the
@@ -241,7 +259,7 @@ pub struct StartImport {
 }
 
 /// How far an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ImportStatus {
     /// Waits for its turn or for its source.
@@ -336,8 +354,10 @@ pub struct ImportView {
     pub records_rejected: u64,
     /// Records replaced by a later one of the same import.
     pub records_superseded: u64,
-    /// Rows read: imported + superseded + rejected, and what is under way.
+    /// Rows that are settled: imported + superseded + rejected, always.
     pub records_read: u64,
+    /// Rows read beside those, whose tasks are not committed yet.
+    pub records_under_way: u64,
     /// Rows in all files, once known.
     pub records_total: Option<u64>,
     /// Bytes of the source read.
@@ -350,6 +370,8 @@ pub struct ImportView {
     pub files_total: Option<u64>,
     /// What it does now, for people: `waiting`, `planning`, `loading`, …
     pub phase: String,
+    /// Whether it waits until it is resumed.
+    pub is_paused: bool,
     /// Lately.
     pub records_per_second: Option<f64>,
     /// Seconds to the end at that rate.
@@ -358,6 +380,6 @@ pub struct ImportView {
     pub error: Option<String>,
     /// What else there is to say, file errors among it.
     pub warnings: Vec<String>,
-    /// What a bad record does.
-    pub error_mode: ErrorMode,
+    /// What was asked.
+    pub options: ImportOptions,
 }

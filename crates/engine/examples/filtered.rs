@@ -84,7 +84,7 @@ fn build(metric: Metric, rows: &mut Rows, pivots: &[Vec<f32>]) -> Vec<u8> {
         }
     }
     let pool = rayon::ThreadPoolBuilder::new().build().unwrap();
-    builder.finish(&pool, 0).unwrap().file.into_bytes()
+    builder.finish(&pool, 0, &|| false).unwrap().file.into_bytes()
 }
 
 /// The filters of a query near pivot `near`; `round` changes how they are

@@ -102,7 +102,7 @@ fn build(records: &[SparseVector]) -> Result<Vec<u8>, Box<dyn Error>> {
         builder.push(&batch)?;
     }
     let pool = rayon::ThreadPoolBuilder::new().build()?;
-    Ok(builder.finish(&pool, 0)?.file.into_bytes())
+    Ok(builder.finish(&pool, 0, &|| false)?.file.into_bytes())
 }
 
 /// The vectors of a file.

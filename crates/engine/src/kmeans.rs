@@ -30,18 +30,28 @@ pub(crate) struct Clusters {
     pub(crate) groups: Vec<usize>,
 }
 
+/// Says that what is made is no longer wanted; asked now and then.
+pub(crate) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// Trains `cells` centroids on `points`, rows of `dimension` finite values;
-/// fewer where there are fewer points. Runs on the current rayon pool.
-pub(crate) fn train(points: &[f32], dimension: usize, cells: usize, seed: Seed) -> Clusters {
+/// fewer where there are fewer points. Runs on the current rayon pool. Once
+/// `stop` says so it hurries to an end, and the centroids are of no use.
+pub(crate) fn train(
+    points: &[f32],
+    dimension: usize,
+    cells: usize,
+    seed: Seed,
+    stop: Stop<'_>,
+) -> Clusters {
     let count = points.len() / dimension;
     let cells = cells.min(count);
     if cells <= FLAT_CELLS_MAX {
-        let centroids = lloyd(points, dimension, cells, seed.derive("flat").rng());
+        let centroids = lloyd(points, dimension, cells, seed.derive("flat").rng(), stop);
         return Clusters { groups: vec![centroids.len() / dimension], centroids };
     }
     let coarse_cells = (cells as f64).sqrt().round() as usize;
     let sample = every_nth(points, dimension, coarse_cells * COARSE_POINTS_PER_CELL);
-    let coarse = lloyd(&sample, dimension, coarse_cells, seed.derive("coarse").rng());
+    let coarse = lloyd(&sample, dimension, coarse_cells, seed.derive("coarse").rng(), stop);
     let members = members(points, dimension, &coarse);
     let counts: Vec<usize> = members.iter().map(Vec::len).collect();
     let groups = shares(&counts, cells);
@@ -52,7 +62,7 @@ pub(crate) fn train(points: &[f32], dimension: usize, cells: usize, seed: Seed) 
         .map(|(cell, (members, &share))| {
             let own: Vec<f32> =
                 members.iter().flat_map(|&point| row(points, dimension, point)).copied().collect();
-            lloyd(&own, dimension, share, seed.derive(&format!("fine {cell}")).rng())
+            lloyd(&own, dimension, share, seed.derive(&format!("fine {cell}")).rng(), stop)
         })
         .collect();
     Clusters { centroids: fine.concat(), groups }
@@ -171,7 +181,7 @@ fn nearest(point: &[f32], products: &[f32], squares: &[f32]) -> Nearest {
 }
 
 /// One level of k-means.
-fn lloyd(points: &[f32], dimension: usize, cells: usize, mut rng: Rng) -> Vec<f32> {
+fn lloyd(points: &[f32], dimension: usize, cells: usize, mut rng: Rng, stop: Stop<'_>) -> Vec<f32> {
     let count = points.len() / dimension;
     let cells = cells.min(count);
     let mut centroids: Vec<f32> = distinct(count, cells, &mut rng)
@@ -184,6 +194,9 @@ fn lloyd(points: &[f32], dimension: usize, cells: usize, mut rng: Rng) -> Vec<f3
     }
     let mut before: Vec<u32> = Vec::new();
     for _ in 0..ITERATIONS_MAX {
+        if stop() {
+            break;
+        }
         let mut nearest = assign(points, dimension, &centroids);
         fill_empty_cells(&mut nearest, cells);
         let cell_of: Vec<u32> = nearest.iter().map(|nearest| nearest.cell).collect();
@@ -256,7 +269,8 @@ mod tests {
     fn more_cells_than_groups_find_every_group() {
         for groups in [3, 20, 100] {
             let points = grouped(groups, 64, 8);
-            let Clusters { centroids, groups: sizes } = train(&points, 8, groups * 4, Seed(1));
+            let Clusters { centroids, groups: sizes } =
+                train(&points, 8, groups * 4, Seed(1), &|| false);
             assert_eq!(sizes.iter().sum::<usize>(), groups * 4);
             assert_eq!(centroids.len(), groups * 4 * 8);
             let left = distortion(&points, 8, &centroids);
@@ -266,9 +280,9 @@ mod tests {
 
     #[test]
     fn equal_points_and_few_points_are_fine() {
-        assert_eq!(train(&[], 4, 10, Seed(1)).centroids, Vec::<f32>::new());
-        assert_eq!(train(&[1.0; 12], 4, 10, Seed(1)).centroids, vec![1.0; 12]);
-        let many = train(&[2.0; 4 * 4000], 4, 100, Seed(1)).centroids;
+        assert_eq!(train(&[], 4, 10, Seed(1), &|| false).centroids, Vec::<f32>::new());
+        assert_eq!(train(&[1.0; 12], 4, 10, Seed(1), &|| false).centroids, vec![1.0; 12]);
+        let many = train(&[2.0; 4 * 4000], 4, 100, Seed(1), &|| false).centroids;
         assert_eq!(many, vec![2.0; 400]);
     }
 
@@ -277,7 +291,7 @@ mod tests {
         let points = grouped(30, 100, 16);
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| train(&points, 16, 90, Seed(3)))
+            pool.install(|| train(&points, 16, 90, Seed(3), &|| false))
         };
         assert_eq!(with(1), with(4));
     }

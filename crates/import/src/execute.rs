@@ -12,8 +12,8 @@ use crossbill_store::killpoint;
 use crate::source::panic_text;
 use crate::watch::NO_STOP;
 use crate::{
-    ErrorMode, ImportError, ImportWatch, Phase, Plan, Reject, TaskError, TaskOutcome, TaskRunner,
-    TaskSpec, TaskWatch,
+    ErrorMode, ImportError, ImportWatch, Overrun, Phase, Plan, Reject, TaskError, TaskOutcome,
+    TaskRunner, TaskSpec, TaskWatch,
 };
 
 /// Tasks begun before an earlier one is committed, per worker.
@@ -23,6 +23,8 @@ const WINDOW_PER_WORKER: usize = 2;
 pub trait Ledger: Send + Sync {
     /// Whether the task was committed before (by this process or one before).
     fn committed(&self, task: &TaskSpec) -> bool;
+    /// Errors of the tasks that were committed: entries of their reject logs.
+    fn errors(&self) -> u64;
     /// Makes the task's records visible and marks it done, in one step. Called
     /// for one task at a time, in order.
     fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> crossbill_core::Result<()>;
@@ -40,6 +42,7 @@ pub fn execute(
     watch: &ImportWatch,
 ) -> Result<(), ImportError> {
     watch.set_totals(plan.files.len() as u64, plan.rows_total, plan.bytes_total);
+    check_files(plan)?;
     watch.set_phase(Phase::Loading);
     let run = Run {
         plan,
@@ -64,7 +67,8 @@ pub fn execute(
         return Err(error);
     }
     if state.next_commit < plan.tasks.len() {
-        return Err(ImportError::Cancelled);
+        let paused = state.next_commit == state.next_start && !watch.is_cancelled();
+        return Err(if paused { ImportError::Paused } else { ImportError::Cancelled });
     }
     if plan.error_mode == ErrorMode::Abort
         && let Some(reject) = plan.file_errors.first()
@@ -73,6 +77,18 @@ pub fn execute(
     }
     watch.set_phase(Phase::Done);
     Ok(())
+}
+
+/// Whether the broken files alone are more errors than there may be.
+fn check_files(plan: &Plan) -> Result<(), ImportError> {
+    match plan.errors_max {
+        Some(errors_max) if plan.file_errors.len() as u64 > errors_max => {
+            let first_reject = plan.file_errors.first().cloned();
+            let overrun = Overrun { errors_max, task: None, first_reject };
+            Err(ImportError::TooManyErrors(Box::new(overrun)))
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Run<'a> {
@@ -109,6 +125,11 @@ impl Run<'_> {
             let task = &self.plan.tasks[number];
             match self.run(number, task) {
                 Ok(outcome) => {
+                    // Whichever task has the one error too many, the import
+                    // cannot come further than this one.
+                    if outcome.as_ref().is_some_and(|outcome| outcome.is_overrun) {
+                        self.stop_after.fetch_min(number as u32, Ordering::AcqRel);
+                    }
                     self.state().done.insert(number, outcome);
                     self.commit_ready();
                 }
@@ -124,7 +145,9 @@ impl Run<'_> {
         loop {
             let number = state.next_start;
             let over = number >= self.plan.tasks.len()
+                || number > self.stop_after.load(Ordering::Acquire) as usize
                 || state.failure.is_some()
+                || self.watch.is_held()
                 || self.watch.is_cancelled();
             if over {
                 return None;
@@ -177,7 +200,7 @@ impl Run<'_> {
                 None => Ok(()),
             };
             if let Err(error) = committed {
-                self.fail(number, ImportError::Failed(error));
+                self.fail(number, error);
                 state = self.state();
                 break;
             }
@@ -190,7 +213,8 @@ impl Run<'_> {
         self.changed.notify_all();
     }
 
-    fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> Result<(), Error> {
+    fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> Result<(), ImportError> {
+        self.check_errors(outcome)?;
         killpoint::reach("import.commit_before");
         let committed = catch_unwind(AssertUnwindSafe(|| self.ledger.commit(task, outcome)));
         committed.unwrap_or_else(|panic| {
@@ -200,6 +224,22 @@ impl Run<'_> {
         killpoint::reach("import.commit_after");
         self.watch.add_committed(outcome.counts.read);
         Ok(())
+    }
+
+    /// Whether the import may have the task's errors beside those before it.
+    /// Tasks come here in source order, so that it is always the same record
+    /// that is one too many.
+    fn check_errors(&self, outcome: &TaskOutcome) -> Result<(), ImportError> {
+        let Some(errors_max) = self.plan.errors_max else { return Ok(()) };
+        let errors = self.plan.file_errors.len() as u64 + self.ledger.errors() + outcome.rejects;
+        if errors <= errors_max {
+            return Ok(());
+        }
+        Err(ImportError::TooManyErrors(Box::new(Overrun {
+            errors_max,
+            task: Some(outcome.ordinal),
+            first_reject: outcome.first_reject.clone(),
+        })))
     }
 
     /// Remembers the first failure in source order. A task that stopped

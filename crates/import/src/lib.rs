@@ -29,12 +29,12 @@ mod testing;
 mod validate;
 mod watch;
 
-pub use error::{ImportError, TaskError};
+pub use error::{ImportError, Overrun, TaskError};
 pub use execute::{Ledger, execute, first_reason};
 pub use plan::{Plan, PlanRequest, PlannedFile, plan};
 pub use record_table::RecordTable;
 pub use reject::{Reject, codes};
-pub use rejects::{RejectLog, rejects_key};
+pub use rejects::{RecordText, RejectLog, rejects_key};
 pub use runner::{LocalRunner, RunnerParts, TaskRunner, part_key};
 pub use settings::{ErrorMode, ImportSettings};
 pub use task::{SourceFile, TaskOutcome, TaskPiece, TaskSegment, TaskSpec};

@@ -25,7 +25,8 @@ pub struct Reject {
     pub column: Option<String>,
     /// Everything above and what was found and expected, to be read by people.
     pub message: String,
-    /// The record as JSON, cut at `REJECT_RECORD_BYTES_MAX`.
+    /// The record as JSON text; no JSON where it was too long and ends with
+    /// `…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
 }

@@ -13,6 +13,7 @@ use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
+use crossbill_core::limits::{REJECT_PAGE_BYTES_MAX, REJECT_SHOWN_BYTES_MAX};
 use crossbill_core::{Error, PartBytes, Result, ScratchFile, ScratchSpace};
 use crossbill_store::{Key, LocalScratchFile, Root};
 use parquet::arrow::ArrowWriter;
@@ -23,9 +24,24 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use crate::Reject;
+use crate::validate::record::cut;
 
 /// Rejects gathered before they are written; also a row group's rows.
 const BATCH_ROWS: usize = 2048;
+/// Bytes of text gathered before they are written.
+const BATCH_BYTES: usize = 4 << 20;
+/// Rejects read at once: each may be as long as a record's text may be.
+const READ_ROWS: usize = 64;
+
+/// How much of rejected records' own text a page holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordText {
+    /// The beginning of each.
+    Shown,
+    /// All that was kept; the page ends where it would become too large, but
+    /// not before its first reject.
+    Whole,
+}
 
 /// The key of task `ordinal`'s reject table.
 pub fn rejects_key(index_dir: &str, import: &str, ordinal: u32) -> Result<Key> {
@@ -67,13 +83,14 @@ pub(crate) struct RejectWriter<'a> {
     root: &'a Root,
     writer: Option<ArrowWriter<ScratchWrite>>,
     waiting: Vec<Reject>,
+    waiting_bytes: usize,
     count: u64,
     first: Option<Reject>,
 }
 
 impl<'a> RejectWriter<'a> {
     pub(crate) fn new(root: &'a Root) -> Self {
-        Self { root, writer: None, waiting: Vec::new(), count: 0, first: None }
+        Self { root, writer: None, waiting: Vec::new(), waiting_bytes: 0, count: 0, first: None }
     }
 
     /// Rejects so far.
@@ -85,11 +102,16 @@ impl<'a> RejectWriter<'a> {
     pub(crate) fn add(&mut self, rejects: Vec<Reject>) -> Result<()> {
         if self.first.is_none() {
             self.first = rejects.first().cloned();
+            // Kept in memory for as long as the import runs.
+            if let Some(record) = self.first.as_mut().and_then(|first| first.record.as_mut()) {
+                cut(record, REJECT_SHOWN_BYTES_MAX);
+            }
         }
         self.count += rejects.len() as u64;
         for reject in rejects {
+            self.waiting_bytes += reject.record.as_ref().map_or(0, String::len);
             self.waiting.push(reject);
-            if self.waiting.len() == BATCH_ROWS {
+            if self.waiting.len() == BATCH_ROWS || self.waiting_bytes >= BATCH_BYTES {
                 self.write()?;
             }
         }
@@ -98,6 +120,7 @@ impl<'a> RejectWriter<'a> {
 
     fn write(&mut self) -> Result<()> {
         let batch = to_arrow(&std::mem::take(&mut self.waiting))?;
+        self.waiting_bytes = 0;
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
@@ -112,7 +135,9 @@ impl<'a> RejectWriter<'a> {
                 none.insert(writer.map_err(failed)?)
             }
         };
-        writer.write(&batch).map_err(failed)
+        writer.write(&batch).map_err(failed)?;
+        // A row group is what the writer holds in memory.
+        writer.flush().map_err(failed)
     }
 
     /// Stores the table at `key`, if there is any reject: whether there was,
@@ -222,34 +247,69 @@ impl RejectLog {
         Ok(RejectLog { file_errors: file_errors.to_vec(), tables })
     }
 
+    /// Forgets all rejects behind the first `total`.
+    pub fn truncate(&mut self, total: u64) {
+        self.file_errors.truncate(usize::try_from(total).unwrap_or(usize::MAX));
+        let mut left = total - self.file_errors.len() as u64;
+        for table in &mut self.tables {
+            table.rows = table.rows.min(left);
+            left -= table.rows;
+        }
+    }
+
     /// Rejects in all.
     pub fn total(&self) -> u64 {
         self.file_errors.len() as u64 + self.tables.iter().map(|table| table.rows).sum::<u64>()
     }
 
     /// Up to `limit` rejects from number `offset` on.
-    pub fn page(&self, offset: u64, limit: usize) -> Result<Vec<Reject>> {
+    pub fn page(&self, offset: u64, limit: usize, text: RecordText) -> Result<Vec<Reject>> {
         let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-        let mut page: Vec<Reject> =
-            self.file_errors.iter().skip(skipped).take(limit).cloned().collect();
+        let found = self.file_errors.iter().skip(skipped).take(limit).cloned().collect();
+        let mut page = Page { rejects: found, limit, text, bytes: 0 };
         let mut offset = offset.saturating_sub(self.file_errors.len() as u64);
         for table in &self.tables {
-            if page.len() >= limit {
+            if page.is_full() {
                 break;
             }
             if offset >= table.rows {
                 offset -= table.rows;
                 continue;
             }
-            table.read(offset, limit - page.len(), &mut page)?;
+            let wanted = usize::try_from(table.rows - offset).unwrap_or(usize::MAX);
+            table.read(offset, wanted.min(limit - page.rejects.len()), &mut page)?;
             offset = 0;
         }
-        Ok(page)
+        Ok(page.rejects)
+    }
+}
+
+/// A page as it fills.
+struct Page {
+    rejects: Vec<Reject>,
+    limit: usize,
+    text: RecordText,
+    bytes: usize,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.rejects.len() >= self.limit || self.bytes >= REJECT_PAGE_BYTES_MAX
+    }
+
+    fn add(&mut self, mut reject: Reject) {
+        if let Some(record) = &mut reject.record {
+            match self.text {
+                RecordText::Shown => cut(record, REJECT_SHOWN_BYTES_MAX),
+                RecordText::Whole => self.bytes += record.len(),
+            }
+        }
+        self.rejects.push(reject);
     }
 }
 
 impl Table {
-    fn read(&self, offset: u64, limit: usize, page: &mut Vec<Reject>) -> Result<()> {
+    fn read(&self, offset: u64, limit: usize, page: &mut Page) -> Result<()> {
         let corrupt = |what: String| Error::corrupt(format!("reject log: {what}"));
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.bytes.clone(),
@@ -257,14 +317,19 @@ impl Table {
         )
         .with_offset(usize::try_from(offset).unwrap_or(usize::MAX))
         .with_limit(limit)
-        .with_batch_size(limit.clamp(1, BATCH_ROWS))
+        .with_batch_size(limit.clamp(1, READ_ROWS))
         .build()
         .map_err(|error| corrupt(error.to_string()))?;
         for batch in reader {
             let batch = batch.map_err(|error| corrupt(error.to_string()))?;
             let rejects =
                 from_arrow(&batch).ok_or_else(|| corrupt("unknown columns".to_owned()))?;
-            page.extend(rejects);
+            for reject in rejects {
+                if page.is_full() {
+                    return Ok(());
+                }
+                page.add(reject);
+            }
         }
         Ok(())
     }

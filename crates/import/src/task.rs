@@ -28,6 +28,9 @@ pub struct TaskSpec {
     pub seed: Seed,
     /// What happens on a bad record.
     pub error_mode: ErrorMode,
+    /// Errors the task may have before it is no use going on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors_max: Option<u64>,
     /// What to read, in source order.
     pub pieces: Vec<TaskPiece>,
 }
@@ -122,4 +125,8 @@ pub struct TaskOutcome {
     pub first_reject: Option<Reject>,
     /// Where they are kept, if there are any.
     pub rejects_key: Option<String>,
+    /// Whether it had more errors than it may: then it stopped with the one
+    /// too many, and there is nothing to commit.
+    #[serde(default)]
+    pub is_overrun: bool,
 }

@@ -1,5 +1,5 @@
 //! Progress and cancellation, shared by whoever runs an import and whoever
-//! looks at it. Counters only grow.
+//! looks at it. Counters only grow while it runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -89,6 +89,7 @@ impl Progress {
 #[derive(Debug, Default)]
 pub struct ImportWatch {
     cancelled: Arc<AtomicBool>,
+    held: AtomicBool,
     phase: AtomicU8,
     files_total: AtomicU64,
     files_done: AtomicU64,
@@ -110,6 +111,32 @@ impl ImportWatch {
     /// Whether it was asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Holds it: tasks under way are finished, no more are begun. Or lets it
+    /// go again.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
+    }
+
+    /// Whether it is held.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
+    /// Counts from the beginning: it is run, perhaps not for the first time.
+    pub fn begin(&self) {
+        self.set_phase(Phase::Listing);
+        for counter in [
+            &self.files_done,
+            &self.rows_read,
+            &self.rows_rejected,
+            &self.rows_done,
+            &self.rows_committed,
+            &self.bytes_read,
+        ] {
+            counter.store(0, Ordering::Release);
+        }
     }
 
     /// The flag that [`ImportWatch::cancel`] raises, for a source that waits.

@@ -124,6 +124,8 @@ pub static ROUTES: &[Route] = &[
     data(POST, "/bulk/imports", data::imports::start),
     data(GET, "/bulk/imports/{id}", data::imports::describe),
     data(DELETE, "/bulk/imports/{id}", data::imports::cancel),
+    data(POST, "/bulk/imports/{id}/pause", data::imports::pause),
+    data(POST, "/bulk/imports/{id}/resume", data::imports::resume),
     data(GET, "/bulk/imports/{id}/rejects", data::imports::rejects),
     // Exports.
     data(GET, "/bulk/exports", data::exports::list),

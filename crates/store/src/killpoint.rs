@@ -6,10 +6,12 @@
 /// Every place the product calls [`reach`] with.
 pub const KILL_POINTS: &[&str] = &[
     "import.record_written",
+    "import.listed",
     "import.planned",
     "import.task_started",
     "import.batch_decoded",
     "import.rejects_written",
+    "import.build_started",
     "import.segment_built",
     "import.part_published",
     "import.commit_before",

@@ -38,6 +38,10 @@ pub struct ErrorModeField {
     /// Continue where absent.
     #[serde(default)]
     pub on_error: Option<OnError>,
+    /// Errors, records and files, that an import that continues may have
+    /// (ours); with one more it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_errors: Option<u64>,
 }
 
 /// `POST /bulk/imports`. An unknown field is refused: one that asks for less
@@ -56,7 +60,7 @@ pub struct StartImport {
 }
 
 impl StartImport {
-    /// Checks the lengths.
+    /// Checks the lengths, and what excludes each other.
     pub fn check(&self) -> Result<()> {
         let uri_chars = self.uri.chars().count();
         if uri_chars == 0 || uri_chars > IMPORT_URI_CHARS_MAX {
@@ -71,7 +75,20 @@ impl StartImport {
                  {INTEGRATION_ID_CHARS_MAX}"
             )));
         }
+        if self.on_error() == OnError::Abort
+            && let Some(max_errors) = self.max_errors()
+        {
+            return Err(Error::invalid(format!(
+                "errorMode.maxErrors is {max_errors} beside onError \"abort\", expected it only \
+                 beside \"continue\""
+            )));
+        }
         Ok(())
+    }
+
+    /// Errors that it may have.
+    pub fn max_errors(&self) -> Option<u64> {
+        self.error_mode.and_then(|mode| mode.max_errors)
     }
 
     /// What a bad record does; continue where the request says nothing.
@@ -131,9 +148,12 @@ pub struct ImportModel {
     /// Records replaced by a later one with the same id in the same import.
     #[serde(default)]
     pub records_superseded: u64,
-    /// Records read so far.
+    /// Records settled so far: imported + superseded + rejected, always.
     #[serde(default)]
     pub records_read: u64,
+    /// Records read beside those, whose tasks are not committed yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub records_under_way: u64,
     /// Records in the source, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records_total: Option<u64>,
@@ -152,6 +172,9 @@ pub struct ImportModel {
     /// What it is doing, in a word.
     #[serde(default)]
     pub phase: String,
+    /// Whether it waits until it is resumed; its status stays what it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// The rate now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records_per_second: Option<f64>,
@@ -164,9 +187,16 @@ pub struct ImportModel {
     /// `continue` or `abort`.
     #[serde(default)]
     pub error_mode: String,
+    /// Errors that it may have, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_errors: Option<u64>,
     /// Where the rejected records are listed, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects_uri: Option<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Answer of `GET /bulk/imports`.
@@ -201,7 +231,7 @@ pub struct RejectModel {
     pub column: Option<String>,
     /// What was found and expected.
     pub message: String,
-    /// The beginning of the record itself.
+    /// The record itself as JSON text, or its beginning, which ends with `…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
 }
@@ -234,6 +264,23 @@ mod tests {
         let bad = r#"{"uri":"s3://b","errorMode":{"onError":"stop"}}"#;
         let error = serde_json::from_str::<StartImport>(bad).unwrap_err().to_string();
         assert!(error.contains("expected \"abort\" or \"continue\""), "{error}");
+    }
+
+    #[test]
+    fn max_errors_is_a_whole_number_beside_continue() {
+        let start = |mode: &str| {
+            let json = format!(r#"{{"uri":"s3://b","errorMode":{mode}}}"#);
+            serde_json::from_str::<StartImport>(&json)
+        };
+        let good = start(r#"{"onError":"continue","maxErrors":7}"#).unwrap();
+        assert_eq!((good.max_errors(), good.check().is_ok()), (Some(7), true));
+        assert_eq!(start(r#"{"maxErrors":0}"#).unwrap().max_errors(), Some(0));
+        assert_eq!(start(r#"{"maxErrors":null}"#).unwrap().max_errors(), None);
+        for bad in ["-1", "1.5", r#""7""#] {
+            assert!(start(&format!(r#"{{"maxErrors":{bad}}}"#)).is_err(), "{bad}");
+        }
+        let both = start(r#"{"onError":"abort","maxErrors":7}"#).unwrap();
+        assert!(both.check().unwrap_err().message().contains("maxErrors is 7"));
     }
 
     #[test]

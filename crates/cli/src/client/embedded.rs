@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
-use crossbill_db::{Database, ErrorMode, Index, IndexInfo, NewIndex, Query, QueryBy};
+use crossbill_db::{Database, Index, IndexInfo, NewIndex, Query, QueryBy, RecordText};
 use crossbill_server::{
-    export_model, import_model, integration_model, integration_of, reject_model, scored_vector,
-    source_test_model,
+    export_model, import_model, import_start, integration_model, integration_of, reject_model,
+    scored_vector, source_test_model,
 };
 use crossbill_wire as wire;
 use crossbill_wire::{
@@ -20,7 +20,7 @@ use crossbill_wire::{
 };
 
 use crate::args::ConnectArgs;
-use crate::client::{Client, Imports};
+use crate::client::{Client, Imports, WHOLE_REJECTS_MAX};
 use crate::error::{CliError, Result};
 use crate::options;
 use crate::settings::IntegrationTable;
@@ -146,18 +146,7 @@ impl Client for Embedded {
     }
 
     fn start_import(&self, index: &str, start: &wire::StartImport) -> Result<String> {
-        start.check()?;
-        let start = crossbill_db::StartImport {
-            uri: start.uri.clone(),
-            integration: start.integration_id.clone(),
-            error_mode: match start.on_error() {
-                wire::OnError::Continue => ErrorMode::Continue,
-                wire::OnError::Abort => ErrorMode::Abort,
-            },
-            idempotency_key: None,
-            caller: None,
-        };
-        Ok(self.index(index)?.start_import(start)?)
+        Ok(self.index(index)?.start_import(import_start(start.clone())?)?)
     }
 
     fn describe_import(&self, index: &str, id: &str) -> Result<ImportModel> {
@@ -173,8 +162,24 @@ impl Client for Embedded {
         Ok(self.index(index)?.cancel_import(id)?)
     }
 
+    fn pause_import(&self, index: &str, id: &str) -> Result<()> {
+        Ok(self.index(index)?.pause_import(id)?)
+    }
+
+    fn resume_import(&self, index: &str, id: &str) -> Result<()> {
+        Ok(self.index(index)?.resume_import(id)?)
+    }
+
     fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage> {
-        let (rejects, total) = self.index(index)?.import_rejects(id, offset, limit)?;
+        let text = RecordText::Shown;
+        let (rejects, total) = self.index(index)?.import_rejects(id, offset, limit, text)?;
+        Ok(RejectPage { data: rejects.into_iter().map(reject_model).collect(), total })
+    }
+
+    fn whole_rejects(&self, index: &str, id: &str, offset: u64) -> Result<RejectPage> {
+        let index = self.index(index)?;
+        let (rejects, total) =
+            index.import_rejects(id, offset, WHOLE_REJECTS_MAX, RecordText::Whole)?;
         Ok(RejectPage { data: rejects.into_iter().map(reject_model).collect(), total })
     }
 

@@ -18,6 +18,9 @@ use crate::settings::IntegrationTable;
 pub(crate) use embedded::Embedded;
 pub(crate) use remote::Remote;
 
+/// Whole rejects that are asked for at once.
+const WHOLE_REJECTS_MAX: usize = 1000;
+
 /// What the commands need of a database.
 pub(crate) trait Client {
     /// Makes an index.
@@ -40,6 +43,13 @@ pub(crate) trait Client {
     fn list_imports(&self, index: &str, limit: usize) -> Result<Vec<ImportModel>>;
     /// Cancels an import.
     fn cancel_import(&self, index: &str, id: &str) -> Result<()>;
+    /// Holds an import.
+    fn pause_import(&self, index: &str, id: &str) -> Result<()>;
+    /// Goes on with a paused import.
+    fn resume_import(&self, index: &str, id: &str) -> Result<()>;
+    /// Rejects from `offset` on with their records whole, as many as one answer
+    /// holds.
+    fn whole_rejects(&self, index: &str, id: &str, offset: u64) -> Result<RejectPage>;
     /// Rejects from `offset` on, at most `limit`.
     fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage>;
     /// Starts an export and gives its id.

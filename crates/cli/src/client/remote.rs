@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
 use crate::args::ConnectArgs;
-use crate::client::Client;
+use crate::client::{Client, WHOLE_REJECTS_MAX};
 use crate::error::{CliError, Result};
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:5080";
@@ -216,6 +216,18 @@ impl Client for Remote {
         Ok(())
     }
 
+    fn pause_import(&self, index: &str, id: &str) -> Result<()> {
+        let path = ["bulk", "imports", id, "pause"];
+        let _: serde::de::IgnoredAny = self.data(Method::POST, index, &path, &[], NO_BODY)?;
+        Ok(())
+    }
+
+    fn resume_import(&self, index: &str, id: &str) -> Result<()> {
+        let path = ["bulk", "imports", id, "resume"];
+        let _: serde::de::IgnoredAny = self.data(Method::POST, index, &path, &[], NO_BODY)?;
+        Ok(())
+    }
+
     fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage> {
         let path = ["bulk", "imports", id, "rejects"];
         let mut all = RejectPage { data: Vec::new(), total: 0 };
@@ -291,6 +303,16 @@ impl Client for Remote {
 
     fn test_source(&self, ask: &TestSource) -> Result<SourceTest> {
         self.control(Method::POST, &["sources", "test"], Some(ask))
+    }
+
+    fn whole_rejects(&self, index: &str, id: &str, offset: u64) -> Result<RejectPage> {
+        let path = ["bulk", "imports", id, "rejects"];
+        let query = [
+            ("offset", offset.to_string()),
+            ("limit", WHOLE_REJECTS_MAX.to_string()),
+            ("records", "whole".to_owned()),
+        ];
+        self.data(Method::GET, index, &path, &query, NO_BODY)
     }
 
     fn flags(&self) -> String {

@@ -33,6 +33,8 @@ pub(crate) fn run(args: &ImportArgs, integrations: &[IntegrationTable]) -> Resul
     }
     let id = match resumable(client, args, &start)? {
         Some(id) => {
+            // Whoever gives the same command again wants it to go on.
+            client.resume_import(&args.index, &id)?;
             output::note(&format!("going on with import {id}, which was interrupted"));
             id
         }
@@ -82,7 +84,7 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
     let start = StartImport {
         uri: uri::import_uri(&args.uri)?,
         integration_id: args.integration.clone(),
-        error_mode: Some(ErrorModeField { on_error: Some(on_error) }),
+        error_mode: Some(ErrorModeField { on_error: Some(on_error), max_errors: args.max_errors }),
     };
     start.check().map_err(|error| CliError::usage(error.message()))?;
     Ok(start)

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::ImportsCommand;
 use crate::client::{self, Client, Imports};
 use crate::commands::follow::{self, Followed};
-use crate::commands::{import, with_hint};
+use crate::commands::{import, rejects_export, with_hint};
 use crate::error::{Exit, Result};
 use crate::settings::IntegrationTable;
 use crate::signals::Interrupt;
@@ -35,8 +35,30 @@ pub(crate) fn run(command: ImportsCommand, integrations: &[IntegrationTable]) ->
             let client = client::connect(&connect, integrations, Imports::Wait)?;
             cancel(client.as_ref(), &index.name, &id, connect.json)
         }
-        ImportsCommand::Rejects { id, index, offset, limit, connect } => {
+        ImportsCommand::Pause { id, index, connect } => {
             let client = client::connect(&connect, integrations, Imports::Wait)?;
+            client
+                .pause_import(&index.name, &id)
+                .map_err(|error| with_hint(error, &index.name, client.as_ref()))?;
+            let how = "is paused; tasks under way are finished first";
+            say(client.as_ref(), &index.name, &id, how, connect.json)
+        }
+        ImportsCommand::Resume { id, index, connect } => {
+            let client = client::connect(&connect, integrations, Imports::Wait)?;
+            client
+                .resume_import(&index.name, &id)
+                .map_err(|error| with_hint(error, &index.name, client.as_ref()))?;
+            let how = match client.is_embedded() {
+                true => "goes on with the next import command on this directory",
+                false => "goes on",
+            };
+            say(client.as_ref(), &index.name, &id, how, connect.json)
+        }
+        ImportsCommand::Rejects { id, index, offset, limit, export: file, connect } => {
+            let client = client::connect(&connect, integrations, Imports::Wait)?;
+            if let Some(file) = file {
+                return rejects_export::run(client.as_ref(), &index.name, &id, &file, connect.json);
+            }
             let page = client
                 .rejects(&index.name, &id, offset, limit)
                 .map_err(|error| with_hint(error, &index.name, client.as_ref()))?;
@@ -65,7 +87,11 @@ fn list(imports: &[ImportModel], json: bool) {
     for import in imports {
         table.row(vec![
             import.id.clone(),
-            import.status.clone(),
+            if import.paused {
+                format!("{}, paused", import.status)
+            } else {
+                import.status.clone()
+            },
             format!("{:.1}%", import.percent_complete),
             count(import.records_imported),
             count(import.records_rejected),
@@ -122,7 +148,8 @@ fn description(import: &ImportModel) -> String {
     let mut line = |name: &str, value: String| table.row(vec![name.to_owned(), value]);
     line("id", import.id.clone());
     line("uri", import.uri.clone());
-    line("status", import.status.clone());
+    let paused = if import.paused { ", paused" } else { "" };
+    line("status", format!("{}{paused}", import.status));
     line("progress", progress::text(import));
     line("created", import.created_at.clone());
     if let Some(finished) = &import.finished_at {
@@ -135,6 +162,9 @@ fn description(import: &ImportModel) -> String {
     line("files", of(import.files_done, import.files_total));
     line("bytes", of(import.bytes_read, import.bytes_total));
     line("error mode", import.error_mode.clone());
+    if let Some(max_errors) = import.max_errors {
+        line("max errors", count(max_errors));
+    }
     if let Some(error) = &import.error {
         line("error", error.clone());
     }
@@ -157,6 +187,16 @@ fn cancel(client: &dyn Client, index: &str, id: &str, json: bool) -> Result<Exit
             import.status,
             count(import.records_imported)
         ));
+    }
+    Ok(Exit::Success)
+}
+
+/// The import after a change to it.
+fn say(client: &dyn Client, index: &str, id: &str, how: &str, json: bool) -> Result<Exit> {
+    if json {
+        output::document(&client.describe_import(index, id)?);
+    } else {
+        output::line(&format!("import {} {how}", printable(id)));
     }
     Ok(Exit::Success)
 }

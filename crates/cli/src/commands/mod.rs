@@ -8,6 +8,7 @@ pub(crate) mod imports;
 pub(crate) mod index;
 pub(crate) mod integrations;
 pub(crate) mod query;
+mod rejects_export;
 pub(crate) mod serve;
 pub(crate) mod stats;
 

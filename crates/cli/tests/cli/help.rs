@@ -15,6 +15,8 @@ const COMMANDS: &[&[&str]] = &[
     &["imports", "list"],
     &["imports", "describe"],
     &["imports", "cancel"],
+    &["imports", "pause"],
+    &["imports", "resume"],
     &["imports", "rejects"],
     &["query"],
     &["stats"],

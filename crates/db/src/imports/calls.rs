@@ -2,7 +2,7 @@
 
 use crossbill_core::limits::{IMPORT_QUEUE_MAX, IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
 use crossbill_core::{Error, Result, Timestamp};
-use crossbill_import::{ErrorMode, Reject, RejectLog, rejects_key};
+use crossbill_import::{ErrorMode, RecordText, Reject};
 use crossbill_store::TaskCounts;
 
 use super::Waiting;
@@ -74,12 +74,32 @@ impl Index {
         Ok(())
     }
 
+    /// Holds an import until it is resumed, also across restarts: its tasks
+    /// under way are finished, no more are begun, and it keeps no other one
+    /// waiting. `FailedPrecondition` where it has ended.
+    pub fn pause_import(&self, id: &str) -> Result<()> {
+        self.check_open()?;
+        self.imports().get(id)?.pause()
+    }
+
+    /// Goes on with a paused import, behind those that wait already.
+    /// `FailedPrecondition` where it has ended.
+    pub fn resume_import(&self, id: &str) -> Result<()> {
+        self.check_open()?;
+        let job = self.imports().get(id)?;
+        if job.resume()? {
+            self.context().env.imports.push(Waiting { index: self.weak(), job });
+        }
+        Ok(())
+    }
+
     /// Rejected records from `offset` on, and how many there are in all.
     pub fn import_rejects(
         &self,
         id: &str,
         offset: u64,
         limit: usize,
+        text: RecordText,
     ) -> Result<(Vec<Reject>, u64)> {
         self.check_open()?;
         let job = self.imports().get(id)?;
@@ -88,21 +108,25 @@ impl Index {
             let live = job.live();
             (live.committed.clone(), live.plan.clone(), live.record.clone())
         };
-        let files = match record.error_mode {
+        let overrun_task = record.end.as_ref().and_then(|end| end.overrun_task);
+        let files = match record.options.error_mode {
             ErrorMode::Abort => record.end.and_then(|end| end.reject).into_iter().collect(),
             ErrorMode::Continue => match plan {
                 Some(plan) => plan.file_errors.clone(),
                 None => job.load_plan(&env.root)?.map(|plan| plan.file_errors).unwrap_or_default(),
             },
         };
-        let tasks = super::run::tables(env, self, &job)?;
-        let counted = |task: &u32| committed.as_ref().is_none_or(|tasks| tasks.contains(task));
-        let dir = self.context().dir.as_str();
-        let keys = tasks.iter().filter(|task| counted(task));
-        let keys: Vec<_> =
-            keys.map(|task| rejects_key(dir, &job.name(), *task)).collect::<Result<_>>()?;
-        let log = RejectLog::open(&env.root, &files, &keys)?;
-        Ok((log.page(offset, limit)?, log.total()))
+        let tasks = super::rejects::tables(env, self, &job)?;
+        let counted = |task: &u32| {
+            let committed = committed.as_ref().is_none_or(|tasks| tasks.contains(task));
+            committed || overrun_task == Some(*task)
+        };
+        let keys = tasks.iter().copied().filter(counted);
+        let mut log = super::rejects::open(env, self, &job, &files, keys)?;
+        if let Some(errors_max) = record.options.errors_max {
+            log.truncate(errors_max.saturating_add(1));
+        }
+        Ok((log.page(offset, limit, text)?, log.total()))
     }
 }
 
@@ -121,12 +145,13 @@ fn new_record(start: &StartImport, now: Timestamp) -> ImportRecord {
         id: 0,
         uri: start.uri.clone(),
         integration: start.integration.clone(),
-        error_mode: start.error_mode,
+        options: start.options.clone(),
         idempotency_key: start.idempotency_key.clone(),
         caller: start.caller.clone(),
         created_at: now,
         status: ImportStatus::Pending,
         percent: 0.0,
+        paused: false,
         end: None,
     }
 }
@@ -144,6 +169,6 @@ fn is_repeat(job: &Job, start: &StartImport, now: Timestamp) -> bool {
         && now.0 - record.created_at.0 < RETRY_WINDOW_MS
         && record.uri == start.uri
         && record.integration == start.integration
-        && record.error_mode == start.error_mode
+        && record.options == start.options
         && record.caller == start.caller
 }

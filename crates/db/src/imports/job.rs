@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbill_core::{Error, Result, Timestamp};
-use crossbill_import::{ImportWatch, Phase, Plan, Reject};
+use crossbill_import::{ImportWatch, Plan, Reject};
 use crossbill_store::{Documents, Key, Root, TaskCounts, Versioned};
 use parking_lot::{Mutex, MutexGuard};
 
+use super::ledger::add;
 use super::record::{ImportEnd, ImportRecord, PLAN_KIND, RECORD_KIND};
 use super::view::Rate;
+use crate::namespace::Namespace;
 use crate::types::ImportStatus;
 
 /// What changes while an import lives.
@@ -24,7 +26,9 @@ pub(super) struct Live {
     /// The first reject of each task committed in this run.
     pub(super) first_rejects: BTreeMap<u32, Reject>,
     pub(super) plan: Option<Arc<Plan>>,
-    /// The tasks committed so far, once this process runs it.
+    /// Whether it is in the queue, or a thread runs it.
+    is_active: bool,
+    /// The tasks committed so far, as long as it has not ended.
     pub(super) committed: Option<BTreeSet<u32>>,
 }
 
@@ -73,10 +77,13 @@ impl Job {
         documents: Documents<ImportRecord>,
     ) -> Self {
         let counts = record.end.as_ref().map(|end| end.counts).unwrap_or_default();
+        let watch = ImportWatch::default();
+        watch.hold(record.paused);
         Self {
             id: record.id,
             dir,
             live: Mutex::new(Live {
+                is_active: !record.paused,
                 record,
                 version,
                 documents,
@@ -86,7 +93,7 @@ impl Job {
                 committed: None,
             }),
             gate: Mutex::new(()),
-            watch: ImportWatch::default(),
+            watch,
             stop: Arc::new(AtomicBool::new(false)),
             rate: Mutex::new(Rate::default()),
             running: AtomicBool::new(false),
@@ -106,6 +113,56 @@ impl Job {
     /// Whether it has ended.
     pub(crate) fn is_final(&self) -> bool {
         self.live().record.status.is_final()
+    }
+
+    /// Counts what earlier processes committed of it, and says which tasks.
+    pub(super) fn restore<'a>(
+        &self,
+        namespaces: impl Iterator<Item = &'a Arc<Namespace>>,
+    ) -> BTreeSet<u32> {
+        let (mut counts, mut committed) = (TaskCounts::default(), BTreeSet::new());
+        for namespace in namespaces {
+            for (task, done) in namespace.import_progress(&self.name()).unwrap_or_default().tasks {
+                add(&mut counts, &done);
+                committed.insert(task);
+            }
+        }
+        let mut live = self.live();
+        live.counts = counts;
+        live.committed = Some(committed.clone());
+        committed
+    }
+
+    /// Holds it from now on, across restarts: tasks under way are finished,
+    /// no more are begun.
+    pub(super) fn pause(&self) -> Result<()> {
+        let mut live = self.live();
+        if !live.record.paused {
+            live.update(|record| record.paused = true)?;
+        }
+        self.watch.hold(true);
+        Ok(())
+    }
+
+    /// Lets it go again; whether the caller is to queue it.
+    pub(super) fn resume(&self) -> Result<bool> {
+        let mut live = self.live();
+        live.update(|record| record.paused = false)?;
+        self.watch.hold(false);
+        Ok(!std::mem::replace(&mut live.is_active, true))
+    }
+
+    /// Whether it is in the queue, or a thread runs it.
+    pub(crate) fn is_active(&self) -> bool {
+        self.live().is_active
+    }
+
+    /// Whether the thread at hand is to go on with it. Where it is paused it
+    /// loses its place: resuming it queues it again.
+    pub(super) fn keeps_its_turn(&self) -> bool {
+        let mut live = self.live();
+        live.is_active = !live.record.paused;
+        live.is_active
     }
 
     /// Stops the work without ending the import: it goes on at the next open.
@@ -167,12 +224,13 @@ impl Job {
             error: None,
             warnings: plan.map(|plan| plan.warnings.clone()).unwrap_or_default(),
             reject: None,
+            overrun_task: None,
         }
     }
 
     /// Marks it as running; an error where it has ended.
     pub(super) fn begin(&self) -> Result<()> {
-        self.watch.set_phase(Phase::Listing);
+        self.watch.begin();
         let mut live = self.live();
         if live.record.status == ImportStatus::Pending {
             live.update(|record| record.status = ImportStatus::InProgress)?;
@@ -201,7 +259,11 @@ impl Live {
     /// Changes the stored record; refused once the import has ended.
     pub(super) fn update(&mut self, change: impl FnOnce(&mut ImportRecord)) -> Result<()> {
         if self.record.status.is_final() {
-            return Err(Error::failed_precondition("the import has ended"));
+            return Err(Error::failed_precondition(format!(
+                "import {} has ended, it is {}",
+                self.record.id,
+                self.record.status.as_str()
+            )));
         }
         let mut record = self.record.clone();
         change(&mut record);
@@ -217,6 +279,7 @@ impl Live {
     ) -> Result<()> {
         let mut record = self.record.clone();
         record.status = status;
+        record.paused = false;
         record.percent = if status == ImportStatus::Completed { 100.0 } else { percent };
         record.end = Some(end);
         self.store(record)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbill_core::{Error, Result};
 use crossbill_import::{Ledger, TaskOutcome, TaskSpec};
@@ -14,6 +15,8 @@ use crate::namespace::Namespace;
 pub(super) struct JobLedger<'a> {
     pub(super) job: &'a Job,
     pub(super) namespaces: HashMap<String, Arc<Namespace>>,
+    /// Entries of all committed tasks' reject tables.
+    pub(super) errors: AtomicU64,
 }
 
 impl JobLedger<'_> {
@@ -29,12 +32,17 @@ impl Ledger for JobLedger<'_> {
         self.namespace(task).is_ok_and(|found| found.has_task(&task.import, task.ordinal))
     }
 
+    fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Acquire)
+    }
+
     fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> Result<()> {
         let _not_cancelled_meanwhile = self.job.gate.lock();
         if self.job.is_stopped() || self.job.is_final() {
             return Err(Error::failed_precondition("the import was stopped"));
         }
         let counts = self.namespace(task)?.adopt(&task.import, outcome)?;
+        self.errors.fetch_add(outcome.rejects, Ordering::AcqRel);
         let percent = self.job.percent();
         let mut live = self.job.live();
         add(&mut live.counts, &counts);

@@ -8,9 +8,12 @@
 //! about which of its tasks are done.
 
 mod calls;
+mod clean_up;
+mod finish;
 mod job;
 mod ledger;
 mod record;
+mod rejects;
 mod run;
 mod view;
 
@@ -21,12 +24,13 @@ use crossbill_core::{Error, Result};
 use crossbill_store::Key;
 use parking_lot::Mutex;
 
+pub(crate) use clean_up::clean_up;
 pub(crate) use job::Job;
 use record::ImportRecord;
-pub(crate) use run::{clean_up, run};
+pub(crate) use run::run;
 
 use crate::Index;
-use crate::namespace::IndexContext;
+use crate::namespace::{IndexContext, Namespace};
 use crate::types::IndexInfo;
 
 /// An import that waits for its turn.
@@ -65,6 +69,14 @@ impl Imports {
             }
         }
         Ok(Self { dir, jobs: Mutex::new(jobs), last_stored })
+    }
+
+    /// Counts what is committed of unfinished imports, so that they show it
+    /// before their turn comes again.
+    pub(crate) fn restore(&self, namespaces: &BTreeMap<String, Arc<Namespace>>) {
+        for job in self.all().iter().filter(|job| !job.is_final()) {
+            job.restore(namespaces.values());
+        }
     }
 
     /// The import called `id`.

@@ -2,11 +2,11 @@
 //! asked, and how it ended.
 
 use crossbill_core::Timestamp;
-use crossbill_import::{ErrorMode, Reject};
+use crossbill_import::Reject;
 use crossbill_store::TaskCounts;
 use serde::{Deserialize, Serialize};
 
-use crate::types::ImportStatus;
+use crate::types::{ImportOptions, ImportStatus};
 
 /// The kind under which import records are stored.
 pub(super) const RECORD_KIND: &str = "import-record";
@@ -20,7 +20,8 @@ pub(super) struct ImportRecord {
     pub(super) uri: String,
     #[serde(default)]
     pub(super) integration: Option<String>,
-    pub(super) error_mode: ErrorMode,
+    #[serde(flatten)]
+    pub(super) options: ImportOptions,
     #[serde(default)]
     pub(super) idempotency_key: Option<String>,
     #[serde(default)]
@@ -30,6 +31,9 @@ pub(super) struct ImportRecord {
     /// The highest percentage that was stored; described ones never go below.
     #[serde(default)]
     pub(super) percent: f64,
+    /// Whether it waits until it is resumed.
+    #[serde(default)]
+    pub(super) paused: bool,
     /// How it ended.
     #[serde(default)]
     pub(super) end: Option<ImportEnd>,
@@ -55,4 +59,8 @@ pub(super) struct ImportEnd {
     /// In abort mode: the record or file that ended it.
     #[serde(default)]
     pub(super) reject: Option<Reject>,
+    /// The task with one error more than there may be: not committed, but its
+    /// rejects up to that one count.
+    #[serde(default)]
+    pub(super) overrun_task: Option<u32>,
 }

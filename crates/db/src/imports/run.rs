@@ -4,32 +4,26 @@
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbill_core::{Error, NamespaceName, Result, Seed, VectorType};
-use crossbill_import::{
-    ErrorMode, ImportError, LocalRunner, Phase, Plan, PlanRequest, Reject, RejectLog, RunnerParts,
-    TaskSpec, execute, first_reason, plan, rejects_key,
-};
-use crossbill_store::ImportProgress;
-use crossbill_store::killpoint::reach;
+use crossbill_import::{ImportError, LocalRunner, Plan, PlanRequest, RunnerParts, execute, plan};
 use parking_lot::Mutex;
 
-use super::Waiting;
+use super::clean_up::clean_up;
+use super::finish::finish;
 use super::job::Job;
-use super::ledger::{JobLedger, add};
-use super::record::ImportEnd;
+use super::ledger::JobLedger;
+use super::{Waiting, rejects};
 use crate::Index;
 use crate::env::Env;
 use crate::namespace::Namespace;
-use crate::types::ImportStatus;
 
 /// How long to wait before the end is stored again where the store fails.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// Namespaces prepared at once.
 const RESERVING_THREADS: usize = 8;
-/// Reject messages among the warnings of a completed import.
-const WARNED_FILES_MAX: usize = 100;
 
 /// Runs the import that waited, unless it was cancelled meanwhile.
 pub(crate) fn run(env: &Env, waiting: &Waiting) {
@@ -39,7 +33,7 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
         return;
     }
     let running = job.running();
-    if job.is_final() {
+    if job.is_final() || !job.keeps_its_turn() {
         return;
     }
     let result = catch_unwind(AssertUnwindSafe(|| attempt(env, &index, job)))
@@ -55,6 +49,9 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
     drop(running);
     if job.is_final() {
         clean_up(&index, job);
+    } else if matches!(result, Err(ImportError::Paused)) && job.keeps_its_turn() {
+        // Resumed before it had stopped.
+        env.imports.push(Waiting { index: index.weak(), job: Arc::clone(&waiting.job) });
     }
 }
 
@@ -62,8 +59,12 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
     job.begin()?;
     let plan = Arc::new(planned(env, index, job)?);
     job.live().plan = Some(Arc::clone(&plan));
-    let ledger = JobLedger { job, namespaces: namespaces(index, &plan)? };
-    resume(job, &ledger);
+    if job.watch.is_held() {
+        return Err(ImportError::Paused);
+    }
+    let namespaces = namespaces(index, &plan)?;
+    let ledger = JobLedger { job, namespaces, errors: AtomicU64::new(0) };
+    resume(env, index, job, &ledger)?;
     check_space(env, index, job, &plan)?;
     reserve(job, &ledger, plan.tasks.len() as u32)?;
     let runner = LocalRunner::new(RunnerParts {
@@ -110,10 +111,10 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
     if let Some(plan) = job.load_plan(&env.root)? {
         return Ok(plan);
     }
-    let (uri, integration, error_mode) = {
+    let (uri, integration, options) = {
         let live = job.live();
         let record = &live.record;
-        (record.uri.clone(), record.integration.clone(), record.error_mode)
+        (record.uri.clone(), record.integration.clone(), record.options.clone())
     };
     let checked = env.policy.check(&uri, integration.as_deref())?;
     let source = env.policy.open(&checked).map_err(Error::from)?;
@@ -125,7 +126,8 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         index_dir: index.context().dir.to_string(),
         shape: index.context().shape,
         seed: Seed(job.id),
-        error_mode,
+        error_mode: options.error_mode,
+        errors_max: options.errors_max,
     };
     let plan = plan(&source, &request, &env.import, &job.watch)?;
     if job.is_stopped() {
@@ -145,17 +147,16 @@ fn namespaces(index: &Index, plan: &Plan) -> Result<HashMap<String, Arc<Namespac
 }
 
 /// Counts what earlier runs committed.
-fn resume(job: &Job, ledger: &JobLedger<'_>) {
-    let mut live = job.live();
-    live.counts = Default::default();
-    let mut committed = BTreeSet::new();
-    for namespace in ledger.namespaces.values() {
-        for (task, counts) in namespace.import_progress(&job.name()).unwrap_or_default().tasks {
-            add(&mut live.counts, &counts);
-            committed.insert(task);
-        }
+fn resume(env: &Env, index: &Index, job: &Job, ledger: &JobLedger<'_>) -> Result<()> {
+    let committed = job.restore(ledger.namespaces.values());
+    let is_bounded = job.live().record.options.errors_max.is_some();
+    if is_bounded {
+        let tables = rejects::tables(env, index, job)?;
+        let counted = tables.into_iter().filter(|task| committed.contains(task));
+        let errors = rejects::open(env, index, job, &[], counted)?.total();
+        ledger.errors.store(errors, Ordering::Release);
     }
-    live.committed = Some(committed);
+    Ok(())
 }
 
 /// Refuses what cannot fit on the disk.
@@ -172,172 +173,6 @@ fn check_space(env: &Env, index: &Index, job: &Job, plan: &Plan) -> Result<()> {
         return Err(Error::exhausted(format!(
             "the import needs about {needed} bytes of disk, found {free} free"
         )));
-    }
-    Ok(())
-}
-
-/// Stores how the import ended, unless it was cancelled (then that is stored)
-/// or only interrupted (then it goes on at the next open).
-fn finish(
-    env: &Env,
-    index: &Index,
-    job: &Job,
-    result: &std::result::Result<(), ImportError>,
-) -> Result<()> {
-    if job.is_stopped() || job.is_final() {
-        return Ok(());
-    }
-    let now = env.clock.now();
-    let (plan, committed) = {
-        let live = job.live();
-        (live.plan.clone(), live.committed.clone().unwrap_or_default())
-    };
-    let reason = match &plan {
-        Some(plan) => reason(env, index, job, plan, &committed)?,
-        None => None,
-    };
-    let _no_cancel_between = job.gate.lock();
-    let mut live = job.live();
-    if live.record.status.is_final() {
-        return Ok(());
-    }
-    let mut end = job.end(&live, now);
-    let aborted = live.record.error_mode == ErrorMode::Abort;
-    let broken = plan.iter().flat_map(|plan| &plan.file_errors).next();
-    let failed = match result {
-        Err(ImportError::Rejected(reject)) => {
-            note_abort(&mut end, reject);
-            Some(reject.message.clone())
-        }
-        Err(error) => Some(error.to_string()),
-        Ok(()) if aborted && broken.is_some() => broken.map(|reject| {
-            note_abort(&mut end, reject);
-            reject.message.clone()
-        }),
-        Ok(()) if end.counts.imported == 0 => reason.as_ref().map(|reject| reject.message.clone()),
-        Ok(()) => None,
-    };
-    let status = match failed {
-        Some(error) => {
-            tracing::warn!(import = job.name(), error, "import failed");
-            end.error = Some(error);
-            ImportStatus::Failed
-        }
-        None => {
-            warn_of_rejects(&mut end, plan.as_deref(), reason.as_ref());
-            tracing::info!(import = job.name(), counts = ?end.counts, "import completed");
-            ImportStatus::Completed
-        }
-    };
-    reach("import.finish_before");
-    live.finish(status, end, job.percent())?;
-    job.watch.set_phase(Phase::Done);
-    reach("import.finish_after");
-    Ok(())
-}
-
-/// In abort mode the record or file that ended the import was read too.
-fn note_abort(end: &mut ImportEnd, reject: &Reject) {
-    if reject.row.is_some() {
-        end.counts.read += 1;
-        end.counts.rejected += 1;
-    }
-    end.reject = Some(reject.clone());
-}
-
-fn warn_of_rejects(end: &mut ImportEnd, plan: Option<&Plan>, reason: Option<&Reject>) {
-    let broken = plan.map(|plan| plan.file_errors.as_slice()).unwrap_or_default();
-    let shown = broken.iter().take(WARNED_FILES_MAX).map(|reject| reject.message.clone());
-    end.warnings.extend(shown);
-    if broken.len() > WARNED_FILES_MAX {
-        end.warnings
-            .push(format!("{} more files could not be read", broken.len() - WARNED_FILES_MAX));
-    }
-    let Some(first) = reason.filter(|reject| !broken.contains(reject)) else { return };
-    let rejected = end.counts.rejected;
-    end.warnings.push(if rejected == 0 {
-        first.message.clone()
-    } else {
-        format!("{rejected} records were rejected; the first: {}", first.message)
-    });
-}
-
-/// The first reason in source order, also of tasks that an earlier process
-/// committed.
-fn reason(
-    env: &Env,
-    index: &Index,
-    job: &Job,
-    plan: &Plan,
-    committed: &BTreeSet<u32>,
-) -> Result<Option<Reject>> {
-    let mut firsts = job.live().first_rejects.clone();
-    let first_known = firsts.keys().next().copied().unwrap_or(u32::MAX);
-    let earlier = committed.range(..first_known).copied();
-    for task in
-        tables(env, index, job)?.into_iter().filter(|task| earlier.clone().any(|e| e == *task))
-    {
-        let key = rejects_key(index.context().dir.as_str(), &job.name(), task)?;
-        let page = RejectLog::open(&env.root, &[], &[key])?.page(0, 1)?;
-        if let Some(reject) = page.into_iter().next() {
-            firsts.insert(task, reject);
-            break;
-        }
-    }
-    Ok(first_reason(plan, firsts.values()).cloned())
-}
-
-/// Tasks that have a reject table, committed or not, in order.
-pub(super) fn tables(env: &Env, index: &Index, job: &Job) -> Result<Vec<u32>> {
-    let mut tasks = Vec::new();
-    for (key, _) in env.root.list(&job.dir.join("rejects"))? {
-        let task = key.name().split('.').next().and_then(|name| name.parse::<u32>().ok());
-        let Some(task) = task else { continue };
-        if rejects_key(index.context().dir.as_str(), &job.name(), task)? == key {
-            tasks.push(task);
-        }
-    }
-    tasks.sort_unstable();
-    Ok(tasks)
-}
-
-/// Removes what an import that has ended left over: parts and reject tables
-/// of tasks that were not committed, and its marks in the manifests. Failing
-/// to costs only space until the next open.
-pub(crate) fn clean_up(index: &Index, job: &Job) {
-    if let Err(error) = try_clean_up(index, job) {
-        tracing::warn!(import = job.name(), %error, "leftovers of an import stay for now");
-    }
-}
-
-fn try_clean_up(index: &Index, job: &Job) -> Result<()> {
-    let env = &index.context().env;
-    let name = job.name();
-    let namespaces = index.all_namespaces();
-    let progress: HashMap<&str, ImportProgress> = namespaces
-        .iter()
-        .filter_map(|namespace| {
-            Some((namespace.name().as_str(), namespace.import_progress(&name)?))
-        })
-        .collect();
-    // A namespace that has forgotten the import says nothing about its tasks:
-    // their leftovers were removed before it forgot, what is there counts.
-    let is_left_over = |task: &&TaskSpec| {
-        let progress = progress.get(task.namespace.as_str());
-        progress.is_some_and(|progress| !progress.tasks.contains_key(&task.ordinal))
-    };
-    let plan = job.load_plan(&env.root)?;
-    let tasks = plan.iter().flat_map(|plan| &plan.tasks);
-    let left_over: BTreeSet<u32> = tasks.filter(is_left_over).map(|task| task.ordinal).collect();
-    for task in tables(env, index, job)? {
-        if left_over.contains(&task) {
-            reach("sweep.before_delete");
-            env.root.delete(&rejects_key(index.context().dir.as_str(), &name, task)?)?;
-        }
-    }
-    crate::sweep::sweep_parts(index, &format!("imp-{name}-"))?;
-    for namespace in &namespaces {
-        namespace.forget_import(&name);
     }
     Ok(())
 }

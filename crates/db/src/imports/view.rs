@@ -98,19 +98,29 @@ impl Job {
         ImportView {
             percent_complete: percent,
             records_imported: counts.imported,
-            records_rejected: counts.rejected.max(progress.rows_rejected),
+            records_rejected: counts.rejected,
             records_superseded: counts.superseded,
-            records_read: counts.read.max(progress.rows_read),
+            records_read: counts.read,
+            records_under_way: progress.rows_read.saturating_sub(counts.read),
             records_total: known.then_some(progress.rows_total),
             bytes_read: counts.bytes.max(progress.bytes_read),
             bytes_total: known.then_some(progress.bytes_total),
             files_done: progress.files_done,
             files_total: known.then_some(progress.files_total),
-            phase: self.watch.phase().as_str().to_owned(),
+            is_paused: record.paused,
+            phase: self.phase(record).to_owned(),
             records_per_second: rows_per_second,
             eta_seconds: eta.map(|(_, per_second)| (100.0 - percent) / per_second),
             warnings,
             ..blank(record)
+        }
+    }
+
+    fn phase(&self, record: &ImportRecord) -> &'static str {
+        match (record.paused, self.is_running()) {
+            (true, true) => "pausing",
+            (true, false) => "paused",
+            (false, _) => self.watch.phase().as_str(),
         }
     }
 
@@ -151,17 +161,19 @@ fn blank(record: &ImportRecord) -> ImportView {
         records_rejected: 0,
         records_superseded: 0,
         records_read: 0,
+        records_under_way: 0,
         records_total: None,
         bytes_read: 0,
         bytes_total: None,
         files_done: 0,
         files_total: None,
         phase: String::new(),
+        is_paused: false,
         records_per_second: None,
         eta_seconds: None,
         error: None,
         warnings: Vec::new(),
-        error_mode: record.error_mode,
+        options: record.options.clone(),
     }
 }
 

@@ -118,7 +118,8 @@ impl Namespace {
         }
         builder.push(&batch)?;
         // Small, and writers may wait for it: not behind the builds of imports.
-        let built = builder.finish(&self.env().commit_pool, MEMTABLE_BYTES_MAX as u64)?;
+        let built =
+            builder.finish(&self.env().commit_pool, MEMTABLE_BYTES_MAX as u64, &|| false)?;
         let segment = self.publish_segment(built, frozen.seq)?;
         Ok(Some(Built { segment, rows: mapped }))
     }

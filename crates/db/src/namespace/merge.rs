@@ -136,7 +136,7 @@ impl Namespace {
             return Ok((None, rows));
         }
         let left = env.merge_memory_max.saturating_sub(builder.memory_bytes() as u64);
-        let built = builder.finish(&env.build_pool, left)?;
+        let built = builder.finish(&env.build_pool, left, &|| false)?;
         let BuiltSegment { file, rows: total, live_rows, bytes, checksum } = built;
         let built = BuiltSegment { file: file.inner, rows: total, live_rows, bytes, checksum };
         Ok((Some(self.publish_segment(built, seq)?), rows))

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crossbill_core::Seed;
-use crossbill_db::{Database, ErrorMode, FaultPlan, ImportStatus, Selector};
+use crossbill_db::{Database, ErrorMode, FaultPlan, ImportStatus, RecordText, Selector};
 use crossbill_store::{Fault, FaultOp, FaultRule};
 
 use crate::fixtures::{
@@ -168,7 +168,7 @@ fn a_store_that_fails_at_any_operation_loses_nothing() {
                     let begun = crossbill_db::StartImport {
                         uri: place.uri(),
                         integration: None,
-                        error_mode: ErrorMode::Continue,
+                        options: ErrorMode::Continue.into(),
                         idempotency_key: None,
                         caller: None,
                     };
@@ -233,7 +233,7 @@ fn rejects_stay_where_only_some_namespaces_have_forgotten_their_import() {
     let index = index(&database, plane());
     let view = import(&index, &format!("{}/first", place.uri()), ErrorMode::Continue);
     assert_eq!((view.status, view.records_rejected), (ImportStatus::Completed, 2));
-    let expected = index.import_rejects(&view.id, 0, 10).unwrap();
+    let expected = index.import_rejects(&view.id, 0, 10, RecordText::Shown).unwrap();
     assert_eq!(expected.1, 2);
     // One import at a time: what the first left over is cleaned up now.
     import(&index, &format!("{}/second", place.uri()), ErrorMode::Continue);
@@ -244,5 +244,5 @@ fn rejects_stay_where_only_some_namespaces_have_forgotten_their_import() {
     drop((index, database));
     let database = place.open();
     let index = database.index("a").unwrap();
-    assert_eq!(index.import_rejects(&view.id, 0, 10).unwrap(), expected);
+    assert_eq!(index.import_rejects(&view.id, 0, 10, RecordText::Shown).unwrap(), expected);
 }

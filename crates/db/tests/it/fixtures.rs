@@ -13,8 +13,8 @@ use crossbill_core::{
     SystemClock, limits,
 };
 use crossbill_db::{
-    Database, DatabaseOptions, ErrorMode, FaultPlan, ImportSettings, ImportStatus, ImportView,
-    Index, NewIndex, Query, QueryBy, SourcePolicy, StartImport,
+    Database, DatabaseOptions, ErrorMode, FaultPlan, ImportOptions, ImportSettings, ImportStatus,
+    ImportView, Index, NewIndex, Query, QueryBy, SourcePolicy, StartImport,
 };
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
@@ -187,10 +187,14 @@ pub(crate) fn write_line(path: &Path, prefix: &str, count: usize) {
 }
 
 pub(crate) fn start(index: &Index, uri: &str, error_mode: ErrorMode) -> String {
+    start_with(index, uri, error_mode.into())
+}
+
+pub(crate) fn start_with(index: &Index, uri: &str, options: ImportOptions) -> String {
     let start = StartImport {
         uri: uri.into(),
         integration: None,
-        error_mode,
+        options,
         idempotency_key: None,
         caller: None,
     };

@@ -1,7 +1,7 @@
 //! Imports of directories of Parquet: who wins, what is counted, what stops.
 
 use crossbill_core::ErrorKind;
-use crossbill_db::{ErrorMode, ImportStatus, Selector, StartImport};
+use crossbill_db::{ErrorMode, ImportStatus, RecordText, Selector, StartImport};
 
 use crate::fixtures::{
     LongImport, Place, all_ids, by_vector, ids, import, index, long_import, namespace, plane,
@@ -32,7 +32,7 @@ fn subdirectories_become_namespaces() {
     let index = database.index("a").unwrap();
     assert_eq!(index.describe_import("1").unwrap(), view, "history survives a restart");
     assert_eq!(index.stats().unwrap().total, 283);
-    assert_eq!(index.import_rejects("1", 0, 10).unwrap(), (vec![], 0));
+    assert_eq!(index.import_rejects("1", 0, 10, RecordText::Shown).unwrap(), (vec![], 0));
 }
 
 #[test]
@@ -151,17 +151,17 @@ fn bad_records_are_skipped_and_kept_or_end_it() {
     assert_eq!(view.status, ImportStatus::Completed, "{view:?}");
     assert_eq!((view.records_imported, view.records_rejected), (248, 2));
     assert!(view.warnings.iter().any(|warning| warning.contains("2.parquet")), "{view:?}");
-    let (rejects, total) = index.import_rejects(&view.id, 0, 10).unwrap();
+    let (rejects, total) = index.import_rejects(&view.id, 0, 10, RecordText::Shown).unwrap();
     assert_eq!((rejects.len(), total), (3, 3));
     assert!(rejects.iter().any(|reject| reject.row == Some(120) && reject.code == "E_DIMENSION"));
-    let (page, _) = index.import_rejects(&view.id, 2, 10).unwrap();
+    let (page, _) = index.import_rejects(&view.id, 2, 10, RecordText::Shown).unwrap();
     assert_eq!(page, rejects[2..]);
 
     let view = import(&index, &place.uri(), ErrorMode::Abort);
     assert_eq!(view.status, ImportStatus::Failed);
     assert!(view.error.as_deref().unwrap().contains("x00120"), "{view:?}");
     assert_eq!((view.records_imported, view.records_rejected), (100, 1), "{view:?}");
-    let (rejects, total) = index.import_rejects(&view.id, 0, 10).unwrap();
+    let (rejects, total) = index.import_rejects(&view.id, 0, 10, RecordText::Shown).unwrap();
     assert_eq!((rejects[0].row, total), (Some(120), 1));
     drop((index, database));
     let database = place.open();
@@ -204,7 +204,7 @@ fn starts_are_checked_by_form_and_repeats_are_recognised() {
         index.start_import(StartImport {
             uri: uri.into(),
             integration: None,
-            error_mode: ErrorMode::Continue,
+            options: ErrorMode::Continue.into(),
             idempotency_key: key.map(str::to_owned),
             caller: Some(caller.into()),
         })

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic and may wait")]
 
 mod crash;
+mod errors_max;
 mod exports;
 mod fixtures;
 mod imports;
 mod indexes;
+mod law;
 mod records;

@@ -65,6 +65,15 @@ pub trait RowSource: Sync {
     /// Fills `out` with consecutive rows from `first` on; `out` is a whole
     /// number of rows long. An error ends the build.
     fn read(&self, first: u32, out: &mut [f32]) -> std::io::Result<()>;
+    /// Whether the build is no longer wanted. Reading fails from then on.
+    fn is_stopped(&self) -> bool {
+        false
+    }
+}
+
+/// What the build of something no longer wanted ends with.
+pub(crate) fn stopped() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::Interrupted, "the build was stopped")
 }
 
 /// The exact scores of a segment's rows for one query.

@@ -74,13 +74,17 @@ pub(super) fn train(
     let padded = space.padded();
     let query_rows = hold_out(&mut sample, padded, query_count);
 
-    let mut clusters = kmeans::train(&sample.values, padded, cells, seed.derive("cells"));
+    let mut clusters =
+        kmeans::train(&sample.values, padded, cells, seed.derive("cells"), &|| source.is_stopped());
     if clusters.centroids.is_empty() {
         // All rows are out of range or were held out: one cell at the mean is
         // as good as any.
         clusters = Clusters { centroids: vec![0.0; padded], groups: vec![1] };
     }
     for _ in 0..REFINEMENTS {
+        if source.is_stopped() {
+            return Err(super::stopped());
+        }
         let cell_of = assign(&Assigner::new(&clusters, padded), &sample.values, padded);
         kmeans::move_to_means(&sample.values, padded, &cell_of, &mut clusters.centroids);
     }

@@ -22,6 +22,7 @@ use super::metadata_index::MetadataIndexBuilder;
 use super::sparse::SparseBuilder;
 use super::writer::{FileWriter, VectorColumn};
 use super::{BuildError, BuiltSegment, SegmentOptions};
+use crate::ivf::stopped;
 use crate::{RowSource, build_ivf, index_bytes_per_row};
 
 /// Bytes copied at a time from the metadata's scratch file.
@@ -124,11 +125,13 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
     /// Settles which rows are superseded, writes the rest of the file, and
     /// builds the vector index where there are rows enough. Vectors of up to
     /// `mapped_max` bytes in all are looked at where they lie while that is
-    /// done, where the file can do that; others are read piece by piece.
+    /// done, where the file can do that; others are read piece by piece. Once
+    /// `stop` says so the build ends with an error, within a second or so.
     pub fn finish(
         mut self,
         pool: &rayon::ThreadPool,
         mapped_max: u64,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<BuiltSegment<S::File>, BuildError> {
         // Most of the file stands: the disk may work while the index is built.
         self.file.begin_sync()?;
@@ -156,7 +159,7 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             build_ivf(&facts.shape, facts.options.seed, source, &superseded, pool)
         };
         let ivf = if let Some(mapped) = mapped {
-            let source = ScratchRows::new(&facts, |offset: u64, out: &mut [u8]| {
+            let source = ScratchRows::new(&facts, stop, |offset: u64, out: &mut [u8]| {
                 out.copy_from_slice(&(*mapped).as_ref()[offset as usize..][..out.len()]);
                 Ok(())
             });
@@ -167,7 +170,7 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             columns.write(&mut out, pool)?;
             let file = out.file();
             let source =
-                ScratchRows::new(&facts, |offset, out: &mut [u8]| file.read_at(offset, out));
+                ScratchRows::new(&facts, stop, |offset, out: &mut [u8]| file.read_at(offset, out));
             is_indexed.then(|| build(&source)).transpose()?
         };
         if let Some(ivf) = ivf {
@@ -272,24 +275,32 @@ fn write_ids<F: ScratchFile>(
 
 /// The dense vectors where they stand in the scratch file; `read` fills bytes
 /// from an offset.
-struct ScratchRows<R> {
+struct ScratchRows<'a, R> {
     rows: u32,
     shape: IndexShape,
+    stop: &'a (dyn Fn() -> bool + Sync),
     read: R,
 }
 
-impl<R> ScratchRows<R> {
-    fn new(facts: &Facts, read: R) -> Self {
-        Self { rows: facts.rows, shape: facts.shape, read }
+impl<'a, R> ScratchRows<'a, R> {
+    fn new(facts: &Facts, stop: &'a (dyn Fn() -> bool + Sync), read: R) -> Self {
+        Self { rows: facts.rows, shape: facts.shape, stop, read }
     }
 }
 
-impl<R: Fn(u64, &mut [u8]) -> io::Result<()> + Sync> RowSource for ScratchRows<R> {
+impl<R: Fn(u64, &mut [u8]) -> io::Result<()> + Sync> RowSource for ScratchRows<'_, R> {
     fn rows(&self) -> u32 {
         self.rows
     }
 
+    fn is_stopped(&self) -> bool {
+        (self.stop)()
+    }
+
     fn read(&self, first: u32, out: &mut [f32]) -> io::Result<()> {
+        if self.is_stopped() {
+            return Err(stopped());
+        }
         let row_bytes = self.shape.row_bytes();
         let offset = HEADER_BYTES as u64 + u64::from(first) * row_bytes as u64;
         if self.shape.storage == VectorStorage::F32 {

@@ -2,7 +2,7 @@
 //! stops an import leaves a prefix; the first failure in source order is told.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use crossbill_core::{IndexShape, Metric, Seed};
 use crossbill_store::TaskCounts;
@@ -21,6 +21,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
         shape: IndexShape::dense(2, Metric::Cosine),
         seed: Seed(1),
         error_mode,
+        errors_max: None,
         pieces: vec![TaskPiece {
             file: SourceFile {
                 path: format!("{ordinal:03}.parquet"),
@@ -41,6 +42,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
         warnings: Vec::new(),
         file_errors: Vec::new(),
         error_mode,
+        errors_max: None,
         rows_total: u64::from(tasks) * 10,
         bytes_total: u64::from(tasks) * 100,
     }
@@ -55,6 +57,7 @@ fn outcome(task: &TaskSpec) -> TaskOutcome {
         rejects: 0,
         first_reject: None,
         rejects_key: None,
+        is_overrun: false,
     }
 }
 
@@ -87,6 +90,7 @@ where
 struct Notes {
     before: Vec<u32>,
     commits: Mutex<Vec<u32>>,
+    errors: AtomicU64,
     fails_at: Option<u32>,
 }
 
@@ -101,7 +105,12 @@ impl Ledger for Notes {
             return Err(Error::unavailable("the disk is full"));
         }
         self.commits.lock().unwrap().push(task.ordinal);
+        self.errors.fetch_add(outcome.rejects, Ordering::SeqCst);
         Ok(())
+    }
+
+    fn errors(&self) -> u64 {
+        self.errors.load(Ordering::SeqCst)
     }
 }
 
@@ -193,6 +202,45 @@ fn an_abort_plan_with_a_bad_file_ends_with_it() {
     assert_eq!(*ledger.commits.lock().unwrap(), [0, 1]);
 }
 
+/// Every task has two errors, a file has one: the 10th is in task 4.
+#[test]
+fn the_one_error_too_many_is_always_the_same() {
+    for workers in [1, 2, 4, 8] {
+        let mut plan = plan(12, ErrorMode::Continue);
+        plan.file_errors.push(reject("012.parquet", None));
+        plan.errors_max = Some(9);
+        let (ledger, watch) = (Notes::default(), ImportWatch::default());
+        let runner = Runner(|task: &TaskSpec, _: &TaskWatch<'_>| {
+            let first_reject = Some(reject(&format!("{:03}.parquet", task.ordinal), Some(1)));
+            // A late task sees by itself that there are too many.
+            let is_overrun = task.ordinal == 6;
+            Ok(TaskOutcome { rejects: 2, first_reject, is_overrun, ..outcome(task) })
+        });
+        match execute(&plan, &runner, &ledger, workers, &watch) {
+            Err(ImportError::TooManyErrors(overrun)) => {
+                assert_eq!((overrun.errors_max, overrun.task), (9, Some(4)), "{workers} workers");
+                assert_eq!(overrun.first_reject.unwrap().file, "004.parquet");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(*ledger.commits.lock().unwrap(), [0, 1, 2, 3], "{workers} workers");
+    }
+}
+
+#[test]
+fn more_broken_files_than_there_may_be_end_it_before_it_begins() {
+    let mut plan = plan(1, ErrorMode::Continue);
+    plan.file_errors = vec![reject("a.parquet", None), reject("b.parquet", None)];
+    let ledger = Notes::default();
+    let runner = Runner(|task: &TaskSpec, _: &TaskWatch<'_>| Ok(outcome(task)));
+    plan.errors_max = Some(2);
+    execute(&plan, &runner, &ledger, 1, &ImportWatch::default()).unwrap();
+    plan.errors_max = Some(1);
+    let error = execute(&plan, &runner, &ledger, 1, &ImportWatch::default()).unwrap_err();
+    assert_eq!(error.to_string(), "found 2 errors, expected at most 1 (maxErrors)");
+    assert_eq!(*ledger.commits.lock().unwrap(), [0], "by the first run");
+}
+
 #[test]
 fn a_cancel_commits_nothing_more() {
     let plan = plan(50, ErrorMode::Continue);
@@ -211,6 +259,32 @@ fn a_cancel_commits_nothing_more() {
     let commits = ledger.commits.lock().unwrap();
     assert!(commits.len() <= 10);
     assert!(commits.iter().enumerate().all(|(place, ordinal)| place == *ordinal as usize));
+}
+
+#[test]
+fn what_is_held_ends_with_the_tasks_under_way_and_goes_on_from_there() {
+    let plan = plan(12, ErrorMode::Continue);
+    let watch = ImportWatch::default();
+    let ledger = Notes::default();
+    let runner = Runner(|task: &TaskSpec, _: &TaskWatch<'_>| {
+        if task.ordinal == 4 {
+            watch.hold(true);
+        }
+        Ok(outcome(task))
+    });
+    let ended = execute(&plan, &runner, &ledger, 2, &watch);
+    assert!(matches!(ended, Err(ImportError::Paused)), "{ended:?}");
+    let before = ledger.commits.into_inner().unwrap();
+    assert!((5..9).contains(&before.len()), "{before:?}");
+    assert_eq!(before, (0..before.len() as u32).collect::<Vec<_>>());
+
+    watch.hold(false);
+    watch.begin();
+    let ledger = Notes { before: before.clone(), ..Notes::default() };
+    let runner = Runner(|task: &TaskSpec, _: &TaskWatch<'_>| Ok(outcome(task)));
+    execute(&plan, &runner, &ledger, 2, &watch).unwrap();
+    assert_eq!(ledger.commits.into_inner().unwrap().len() + before.len(), 12);
+    assert_eq!(watch.progress().rows_committed, 120);
 }
 
 #[test]

@@ -12,6 +12,8 @@ pub(crate) struct Cutter<'a> {
     request: &'a PlanRequest,
     /// Rows and packed bytes that tasks aim at.
     aims: (u64, u64),
+    /// Errors that one task may have.
+    errors_max: Option<u64>,
     tasks: Vec<TaskSpec>,
     namespace: String,
     pieces: Vec<TaskPiece>,
@@ -20,11 +22,16 @@ pub(crate) struct Cutter<'a> {
 }
 
 impl<'a> Cutter<'a> {
-    /// For an import of `rows` rows.
-    pub(crate) fn new(request: &'a PlanRequest, settings: &ImportSettings, rows: u64) -> Self {
+    /// For an import of `rows` rows that may have `errors_max` errors more.
+    pub(crate) fn new(
+        request: &'a PlanRequest,
+        settings: &ImportSettings,
+        rows: u64,
+        errors_max: Option<u64>,
+    ) -> Self {
         let (tasks, pieces, namespace) = (Vec::new(), Vec::new(), String::new());
         let aims = (settings.task_rows_for(rows), settings.task_bytes);
-        Self { request, aims, tasks, namespace, pieces, rows: 0, bytes: 0 }
+        Self { request, aims, errors_max, tasks, namespace, pieces, rows: 0, bytes: 0 }
     }
 
     /// Adds the next file in source order.
@@ -86,7 +93,7 @@ impl<'a> Cutter<'a> {
             return;
         }
         let ordinal = self.tasks.len() as u32;
-        let PlanRequest { import, uri, integration, index_dir, shape, seed, error_mode } =
+        let PlanRequest { import, uri, integration, index_dir, shape, seed, error_mode, .. } =
             self.request;
         let seed: Seed = seed.derive(&format!("task {ordinal}"));
         self.tasks.push(TaskSpec {
@@ -99,6 +106,7 @@ impl<'a> Cutter<'a> {
             shape: *shape,
             seed,
             error_mode: *error_mode,
+            errors_max: self.errors_max,
             pieces: std::mem::take(&mut self.pieces),
         });
     }

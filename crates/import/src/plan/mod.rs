@@ -8,7 +8,7 @@ mod survey;
 use std::collections::BTreeMap;
 
 use crossbill_core::{Error, IndexShape, Seed};
-use crossbill_store::{SkippedEntry, Source};
+use crossbill_store::{SkippedEntry, Source, killpoint};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -41,6 +41,8 @@ pub struct PlanRequest {
     pub seed: Seed,
     /// What happens on a bad record.
     pub error_mode: ErrorMode,
+    /// Errors, records and files, that the import may have.
+    pub errors_max: Option<u64>,
 }
 
 /// A file that will be read.
@@ -71,6 +73,9 @@ pub struct Plan {
     pub file_errors: Vec<Reject>,
     /// What happens on a bad record or file.
     pub error_mode: ErrorMode,
+    /// Errors, records and files, that the import may have.
+    #[serde(default)]
+    pub errors_max: Option<u64>,
     /// Rows all footers promise.
     pub rows_total: u64,
     /// Packed bytes of all columns to read.
@@ -99,6 +104,7 @@ pub fn plan(
     }
     check_limits(&found, settings).map_err(|error| Error::invalid(error.to_string()))?;
     watch.set_phase(Phase::Planning);
+    killpoint::reach("import.listed");
     let surveys = survey(&source, &found.files, &request.shape, watch)?;
     let plan = assemble(request, settings, found, surveys);
     watch.set_totals(plan.files.len() as u64, plan.rows_total, plan.bytes_total);
@@ -153,7 +159,9 @@ fn assemble(
     }
     let good = entries.iter().filter_map(|entry| entry.as_ref().ok());
     let rows = good.flat_map(|(_, _, survey)| &survey.row_groups).map(|(rows, _)| rows).sum();
-    let mut cutter = Cutter::new(request, settings, rows);
+    let broken = entries.iter().filter(|entry| entry.is_err()).count() as u64;
+    let errors_max = request.errors_max.map(|max| max.saturating_sub(broken));
+    let mut cutter = Cutter::new(request, settings, rows, errors_max);
     let mut ignored = Ignored::default();
     let (mut files, mut file_errors) = (Vec::new(), Vec::new());
     for entry in entries {
@@ -179,6 +187,7 @@ fn assemble(
         warnings,
         file_errors,
         error_mode: request.error_mode,
+        errors_max: request.errors_max,
     }
 }
 

@@ -21,6 +21,7 @@ fn request(error_mode: ErrorMode) -> PlanRequest {
         shape: IndexShape::dense(4, Metric::Cosine),
         seed: Seed(7),
         error_mode,
+        errors_max: None,
     }
 }
 

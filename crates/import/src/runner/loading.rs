@@ -13,6 +13,7 @@ use super::{RunnerParts, part_key, source_error};
 use crate::decode::{PieceFailure, RowBatch};
 use crate::failure::file_reject;
 use crate::rejects::{RejectWriter, rejects_key};
+use crate::validate::record::KeptText;
 use crate::validate::{ValidBatch, validate};
 use crate::{
     ErrorMode, Reject, TaskError, TaskOutcome, TaskPiece, TaskSegment, TaskSpec, TaskWatch,
@@ -28,7 +29,10 @@ pub(super) struct Loading<'a> {
     builder: Option<SegmentBuilder<LocalScratch>>,
     segments: Vec<TaskSegment>,
     rejects: RejectWriter<'a>,
+    kept_text: KeptText,
     counts: TaskCounts,
+    /// Whether it has had one error more than it may.
+    is_overrun: bool,
 }
 
 impl<'a> Loading<'a> {
@@ -38,14 +42,24 @@ impl<'a> Loading<'a> {
         watch: &'a TaskWatch<'a>,
     ) -> Result<Self, TaskError> {
         let rejects = RejectWriter::new(&parts.root);
-        let (segments, counts) = (Vec::new(), TaskCounts::default());
-        Ok(Self { parts, task, watch, builder: None, segments, rejects, counts })
+        Ok(Self {
+            parts,
+            task,
+            watch,
+            builder: None,
+            segments: Vec::new(),
+            rejects,
+            kept_text: KeptText::default(),
+            counts: TaskCounts::default(),
+            is_overrun: false,
+        })
     }
 
-    /// Stores what the decoder says until it has said all.
+    /// Stores what the decoder says until it has said all, or until there are
+    /// more errors than there may be.
     pub(super) fn load(&mut self, decoded: &Receiver<Decoded>) -> Result<(), TaskError> {
         let mut pieces_ended = 0;
-        while pieces_ended < self.task.pieces.len() {
+        while pieces_ended < self.task.pieces.len() && !self.is_overrun {
             self.check_cancelled()?;
             match decoded.recv_timeout(CANCEL_CHECK) {
                 Ok(Decoded::Batch(batch)) => self.store(*batch)?,
@@ -73,7 +87,8 @@ impl<'a> Loading<'a> {
 
     fn store(&mut self, batch: RowBatch) -> Result<(), TaskError> {
         let (rows, bytes) = (batch.rows as u64, batch.packed_bytes);
-        let (valid, rejects) = validate(batch, &self.task.shape, &self.parts.pool);
+        let (valid, rejects) =
+            validate(batch, &self.task.shape, &self.parts.pool, &mut self.kept_text);
         assert_eq!(
             valid.records().len() as u64 + rejects.len() as u64,
             rows,
@@ -95,6 +110,16 @@ impl<'a> Loading<'a> {
         let rows = rejects.len() as u64;
         self.counts.rejected += rows;
         self.watch.add_rejected(rows);
+        self.keep(rejects)
+    }
+
+    /// Keeps rejects, up to the one that is too many.
+    fn keep(&mut self, mut rejects: Vec<Reject>) -> Result<(), TaskError> {
+        if let Some(errors_max) = self.task.errors_max {
+            let room = errors_max.saturating_sub(self.rejects.count()).saturating_add(1);
+            self.is_overrun = rejects.len() as u64 >= room;
+            rejects.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        }
         self.rejects.add(rejects)?;
         Ok(())
     }
@@ -132,10 +157,12 @@ impl<'a> Loading<'a> {
         self.check_cancelled()?;
         // What is left of the memory may hold the vectors.
         let left = self.parts.settings.builder_bytes().saturating_sub(builder.memory_bytes());
-        let built =
-            builder.finish(&self.parts.pool, left as u64).map_err(crossbill_core::Error::from)?;
+        killpoint::reach("import.build_started");
+        let built = builder.finish(&self.parts.pool, left as u64, &|| self.watch.is_cancelled());
         killpoint::reach("import.segment_built");
+        // Before what came of it: a build that was stopped is no failure.
         self.check_cancelled()?;
+        let built = built.map_err(crossbill_core::Error::from)?;
         let BuiltSegment { file, rows, live_rows, bytes, checksum } = built;
         let part = self.part_name();
         self.publish(file, &part)?;
@@ -186,13 +213,18 @@ impl<'a> Loading<'a> {
         self.counts.rejected += rest;
         self.watch.add_read(rest, bytes as u64);
         self.watch.add_rejected(rest);
-        self.rejects.add(vec![reject])?;
+        self.keep(vec![reject])?;
         self.end(piece);
         Ok(())
     }
 
     /// Seals the last segment and stores the rejects: what the task made.
     pub(super) fn finish(mut self) -> Result<TaskOutcome, TaskError> {
+        if self.is_overrun {
+            // Nothing of it will be committed; what is stored is swept.
+            (self.builder, self.counts) = (None, TaskCounts::default());
+            self.segments.clear();
+        }
         self.seal()?;
         let key = rejects_key(&self.task.index_dir, &self.task.import, self.task.ordinal)?;
         let rejects = self.rejects.count();
@@ -208,6 +240,7 @@ impl<'a> Loading<'a> {
             rejects,
             first_reject,
             rejects_key: stored.then(|| key.as_str().to_owned()),
+            is_overrun: self.is_overrun,
         })
     }
 }

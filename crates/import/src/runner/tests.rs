@@ -7,14 +7,15 @@ use std::sync::atomic::AtomicU32;
 
 use crossbill_core::{IndexShape, Metric, Seed, SeededIds, SystemClock};
 use crossbill_engine::Segment;
-use crossbill_store::RootOptions;
+use crossbill_store::{RootOptions, TaskCounts};
 use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{Memory, ids, parquet, plain, some_vectors, strings, vectors, whole};
 use crate::watch::NO_STOP;
 use crate::{
-    ErrorMode, ImportError, ImportWatch, Plan, PlanRequest, Reject, RejectLog, codes, plan,
+    ErrorMode, ImportError, ImportWatch, Plan, PlanRequest, RecordText, Reject, RejectLog, codes,
+    plan,
 };
 use parquet::file::properties::WriterProperties;
 
@@ -22,6 +23,7 @@ struct Place {
     _keep: tempfile::TempDir,
     source: std::path::PathBuf,
     parts: RunnerParts,
+    errors_max: Option<u64>,
 }
 
 impl Place {
@@ -41,7 +43,7 @@ impl Place {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let root = root.unwrap();
         let parts = RunnerParts { policy, root, pool: Arc::new(pool), ids, settings };
-        Self { _keep: keep, source, parts }
+        Self { _keep: keep, source, parts, errors_max: None }
     }
 
     fn put(&self, path: &str, bytes: &[u8]) {
@@ -59,6 +61,7 @@ impl Place {
             shape,
             seed: Seed(42),
             error_mode,
+            errors_max: self.errors_max,
         };
         let checked = self.parts.policy.check(&request.uri, None).unwrap();
         let source = self.parts.policy.open(&checked).unwrap();
@@ -83,7 +86,7 @@ impl Place {
         let keys: Vec<Key> = outcome.rejects_key.iter().map(|key| Key::new(key).unwrap()).collect();
         let log = RejectLog::open(&self.parts.root, &[], &keys).unwrap();
         assert_eq!(log.total(), outcome.rejects);
-        log.page(0, 10_000).unwrap()
+        log.page(0, 10_000, RecordText::Shown).unwrap()
     }
 }
 
@@ -160,6 +163,27 @@ fn continue_keeps_every_reject_and_abort_names_the_first() {
     match place.run(&plan, 0) {
         Err(TaskError::Rejected(reject)) => assert_eq!(*reject, rejects[0]),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_task_stops_with_the_one_error_too_many() {
+    let mut place = Place::new(2, settings());
+    place.put("b/part-1.parquet", &with_bad_rows(50));
+    for (errors_max, overrun) in [(0, true), (3, true), (4, true), (5, false)] {
+        place.errors_max = Some(errors_max);
+        let plan = place.plan(shape(), ErrorMode::Continue).unwrap();
+        let outcome = place.run(&plan, 0).unwrap();
+        assert_eq!(outcome.is_overrun, overrun, "{errors_max}");
+        let rejects = place.rejects(&outcome);
+        if overrun {
+            assert_eq!((outcome.rejects, outcome.counts), (errors_max + 1, TaskCounts::default()));
+            assert!(outcome.segments.is_empty());
+        } else {
+            assert_eq!((outcome.rejects, outcome.counts.imported), (5, 45));
+        }
+        let rows: Vec<_> = rejects.iter().map(|reject| reject.row.unwrap()).collect();
+        assert_eq!(rows, [3, 13, 23, 33, 43][..rows.len()]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Checks every row against every rule. This is the only maker of a
 //! [`ValidBatch`], and only that can be stored.
 
-mod record;
+pub(crate) mod record;
 
 use std::ops::Range;
 
@@ -18,6 +18,7 @@ use crate::columns::{ID, METADATA, SPARSE, VALUES};
 use crate::decode::{DenseColumn, MetadataRow, RowBatch, SparseRow};
 use crate::plan::layout::quoted;
 use crate::reject::{Reject, codes};
+use record::KeptText;
 
 /// Below this many rows metadata is read on the calling thread.
 const PARALLEL_ROWS_MIN: usize = 512;
@@ -63,11 +64,12 @@ impl Reason {
 }
 
 /// Checks `batch`: the records that keep the rules, and the others in row
-/// order, each with the first rule it breaks.
+/// order, each with the first rule it breaks and its text as far as it is kept.
 pub(crate) fn validate(
     batch: RowBatch,
     shape: &IndexShape,
     pool: &ThreadPool,
+    kept_text: &mut KeptText,
 ) -> (ValidBatch, Vec<Reject>) {
     let metadata = read_metadata(&batch, pool);
     let mut records = RecordBatch::default();
@@ -85,7 +87,7 @@ pub(crate) fn validate(
                 records.metadata.push(parts.metadata);
                 kept.push(parts.values);
             }
-            Err(reason) => rejects.push(reject(&batch, row, reason)),
+            Err(reason) => rejects.push(reject(&batch, row, reason, kept_text)),
         }
     }
     // An empty column says that no record has one.
@@ -255,7 +257,7 @@ fn gather(values: ScalarBuffer<f32>, kept: &[Range<usize>]) -> Vec<f32> {
     values
 }
 
-fn reject(batch: &RowBatch, row: usize, reason: Reason) -> Reject {
+fn reject(batch: &RowBatch, row: usize, reason: Reason, kept: &mut KeptText) -> Reject {
     let Reason { code, column, text } = reason;
     let id = match batch.ids.get(row) {
         Some(Ok(id)) => Some(id.into_owned()),
@@ -277,7 +279,7 @@ fn reject(batch: &RowBatch, row: usize, reason: Reason) -> Reject {
         id: id.map(|id| cut(id, RECORD_ID_CHARS_MAX.max(QUOTED_CHARS_MAX))),
         code: code.to_owned(),
         column: Some(column.to_owned()),
-        record: Some(record::text(batch, row)),
+        record: Some(record::text(batch, row, kept)),
     }
 }
 

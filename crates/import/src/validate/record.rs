@@ -3,87 +3,147 @@
 
 use std::fmt::Write as _;
 
-use crossbill_core::limits::REJECT_RECORD_BYTES_MAX;
+use crossbill_core::limits::{
+    REJECT_RECORD_BYTES_MAX, REJECT_SHOWN_BYTES_MAX, REJECT_TASK_BYTES_MAX,
+};
 
 use crate::columns::{ID, METADATA, SPARSE, VALUES};
 use crate::decode::{MetadataRow, RowBatch, SparseRow};
 
-/// Row `row` of `batch`.
-pub(super) fn text(batch: &RowBatch, row: usize) -> String {
-    let mut out = format!("{{\"{ID}\":");
-    match batch.ids.get(row) {
-        Some(Ok(id)) => string(&mut out, &id),
-        Some(Err(bytes)) => string(&mut out, &String::from_utf8_lossy(head(bytes))),
-        None => out.push_str("null"),
+/// How much of refused records' text one task keeps: all of each until there
+/// is much of it, then the beginning of each. It counts in source order, so
+/// that the same task keeps the same.
+#[derive(Debug)]
+pub(crate) struct KeptText {
+    left: usize,
+}
+
+impl Default for KeptText {
+    fn default() -> Self {
+        Self { left: REJECT_TASK_BYTES_MAX }
     }
-    if let Some(column) = &batch.metadata {
-        let _ = write!(out, ",\"{METADATA}\":");
-        match column.get(row) {
-            MetadataRow::Absent => out.push_str("null"),
-            MetadataRow::NotUtf8(bytes) => string(&mut out, &String::from_utf8_lossy(head(bytes))),
-            MetadataRow::Json(json) => string(&mut out, &json),
+}
+
+impl KeptText {
+    fn bytes_max(&self) -> usize {
+        if self.left >= REJECT_RECORD_BYTES_MAX {
+            REJECT_RECORD_BYTES_MAX
+        } else {
+            REJECT_SHOWN_BYTES_MAX
         }
     }
-    if let Some(column) = &batch.sparse
-        && !is_full(&out)
-    {
-        let _ = write!(out, ",\"{SPARSE}\":");
-        match column.get(row) {
+}
+
+/// Row `row` of `batch`, as far as it is kept.
+pub(super) fn text(batch: &RowBatch, row: usize, kept: &mut KeptText) -> String {
+    let bytes_max = kept.bytes_max();
+    let text = Writer { out: String::new(), bytes_max }.text(batch, row);
+    kept.left = kept.left.saturating_sub(text.len());
+    text
+}
+
+struct Writer {
+    out: String,
+    bytes_max: usize,
+}
+
+impl Writer {
+    fn text(mut self, batch: &RowBatch, row: usize) -> String {
+        let _ = write!(self.out, "{{\"{ID}\":");
+        match batch.ids.get(row) {
+            Some(Ok(id)) => self.string(&id),
+            Some(Err(bytes)) => self.lossy(bytes),
+            None => self.out.push_str("null"),
+        }
+        if let Some(column) = &batch.metadata {
+            let _ = write!(self.out, ",\"{METADATA}\":");
+            match column.get(row) {
+                MetadataRow::Absent => self.out.push_str("null"),
+                MetadataRow::NotUtf8(bytes) => self.lossy(bytes),
+                MetadataRow::Json(json) => self.string(&json),
+            }
+        }
+        if let Some(column) = &batch.sparse
+            && !self.is_full()
+        {
+            let _ = write!(self.out, ",\"{SPARSE}\":");
+            self.sparse(column.get(row));
+        }
+        if let Some(column) = &batch.values
+            && !self.is_full()
+        {
+            let _ = write!(self.out, ",\"{VALUES}\":");
+            match column.lists.range(row) {
+                None => self.out.push_str("null"),
+                Some(range) => {
+                    let null = |at: &usize| column.first_null(&(*at..*at + 1)).is_some();
+                    let value = |at| if null(&at) { None } else { Some(column.values[at]) };
+                    self.numbers(range.map(value).map(Component));
+                }
+            }
+        }
+        self.out.push('}');
+        self.cut()
+    }
+
+    fn sparse(&mut self, row: SparseRow) {
+        match row {
             SparseRow::Present(indices, values) => {
-                out.push_str("{\"indices\":");
-                numbers(&mut out, indices.into_iter());
-                out.push_str(",\"values\":");
-                numbers(&mut out, values.into_iter());
-                out.push('}');
+                self.out.push_str("{\"indices\":");
+                self.numbers(indices.into_iter());
+                self.out.push_str(",\"values\":");
+                self.numbers(values.into_iter().map(Some).map(Component));
+                self.out.push('}');
             }
             SparseRow::Absent | SparseRow::PartNull(_) | SparseRow::BadIndex(_) => {
-                out.push_str("null");
+                self.out.push_str("null");
             }
         }
     }
-    if let Some(column) = &batch.values
-        && !is_full(&out)
-    {
-        let _ = write!(out, ",\"{VALUES}\":");
-        match column.lists.range(row) {
-            None => out.push_str("null"),
-            Some(range) => {
-                let null = |at: &usize| column.first_null(&(*at..*at + 1)).is_some();
-                let values = range.map(|at| if null(&at) { None } else { Some(column.values[at]) });
-                numbers(&mut out, values.map(Component));
+
+    fn is_full(&self) -> bool {
+        self.out.len() > self.bytes_max
+    }
+
+    /// A JSON string, of which only what can be kept is written.
+    fn string(&mut self, text: &str) {
+        let end = text.floor_char_boundary(self.bytes_max + 1);
+        self.out.push_str(&serde_json::Value::from(&text[..end]).to_string());
+    }
+
+    fn lossy(&mut self, bytes: &[u8]) {
+        let head = &bytes[..bytes.len().min(self.bytes_max)];
+        self.string(&String::from_utf8_lossy(head));
+    }
+
+    fn numbers<T: std::fmt::Display>(&mut self, numbers: impl Iterator<Item = T>) {
+        self.out.push('[');
+        for (place, number) in numbers.enumerate() {
+            if self.is_full() {
+                return;
             }
+            if place > 0 {
+                self.out.push(',');
+            }
+            let _ = write!(self.out, "{number}");
         }
+        self.out.push(']');
     }
-    out.push('}');
-    cut(out)
-}
 
-fn is_full(out: &str) -> bool {
-    out.len() > REJECT_RECORD_BYTES_MAX
-}
-
-fn head(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.len().min(REJECT_RECORD_BYTES_MAX)]
-}
-
-/// A JSON string, of which only what can be kept is written.
-fn string(out: &mut String, text: &str) {
-    let end = text.floor_char_boundary(REJECT_RECORD_BYTES_MAX + 1);
-    out.push_str(&serde_json::Value::from(&text[..end]).to_string());
-}
-
-fn numbers<T: std::fmt::Display>(out: &mut String, numbers: impl Iterator<Item = T>) {
-    out.push('[');
-    for (place, number) in numbers.enumerate() {
-        if is_full(out) {
-            return;
-        }
-        if place > 0 {
-            out.push(',');
-        }
-        let _ = write!(out, "{number}");
+    fn cut(mut self) -> String {
+        cut(&mut self.out, self.bytes_max);
+        self.out
     }
-    out.push(']');
+}
+
+/// Cuts a record's text to so many bytes; one that is cut ends with `…`, and
+/// so is no JSON.
+pub(crate) fn cut(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        let end = text.floor_char_boundary(bytes_max - '…'.len_utf8());
+        text.truncate(end);
+        text.push('…');
+    }
 }
 
 /// A component as it stood in the file; NaN and infinities by name.
@@ -97,13 +157,4 @@ impl std::fmt::Display for Component {
             Some(value) => write!(f, "\"{value}\""),
         }
     }
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > REJECT_RECORD_BYTES_MAX {
-        let end = text.floor_char_boundary(REJECT_RECORD_BYTES_MAX - '…'.len_utf8());
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }

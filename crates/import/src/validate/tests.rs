@@ -8,7 +8,10 @@ use arrow_array::builder::{Float64Builder, StructBuilder};
 use arrow_array::{Array, ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, StructArray};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields};
-use crossbill_core::limits::{METADATA_BYTES_MAX, REJECT_RECORD_BYTES_MAX, SPARSE_ENTRIES_MAX};
+use crossbill_core::limits::{
+    METADATA_BYTES_MAX, REJECT_RECORD_BYTES_MAX, REJECT_SHOWN_BYTES_MAX, REJECT_TASK_BYTES_MAX,
+    SPARSE_ENTRIES_MAX,
+};
 use crossbill_core::{Metric, VectorStorage};
 
 use super::*;
@@ -19,9 +22,10 @@ use crate::testing::{
 fn check(columns: &[(&str, ArrayRef)], shape: &IndexShape) -> (Vec<RecordBatch>, Vec<Reject>) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let (mut valid, mut rejects) = (Vec::new(), Vec::new());
+    let mut kept = KeptText::default();
     let decoded = decode_all(&Memory::new(plain(columns)), shape, SMALL, &mut |batch| {
         let rows = batch.rows;
-        let (good, bad) = validate(batch, shape, &pool);
+        let (good, bad) = validate(batch, shape, &pool, &mut kept);
         assert_eq!(good.records.len() + bad.len(), rows);
         valid.push(good.records);
         rejects.extend(bad);
@@ -340,10 +344,25 @@ fn good_rows_around_bad_ones_keep_their_vectors_and_metadata() {
 
 #[test]
 fn a_long_record_is_cut_at_its_limit() {
-    let rows = [Some(vec![Some(1.234_567); 3000])];
-    let columns = [("id", ids("", 1)), ("values", vectors(&rows))];
+    let rows = [Some(vec![Some(1.234_567); 3000]), Some(vec![Some(1.234_567); 70_000])];
+    let columns = [("id", ids("", 2)), ("values", vectors(&rows))];
     let (_, rejects) = check(&columns, &dense());
-    let record = rejects[0].record.as_ref().unwrap();
-    assert!(record.len() <= REJECT_RECORD_BYTES_MAX && record.ends_with('…'), "{record}");
-    assert!(record.starts_with(r#"{"id":"0","values":[1.234567,"#), "{record}");
+    let record = |at: usize| rejects[at].record.as_ref().unwrap();
+    let whole: serde_json::Value = serde_json::from_str(record(0)).unwrap();
+    assert_eq!(whole["values"].as_array().unwrap().len(), 3000);
+    assert!(record(1).len() <= REJECT_RECORD_BYTES_MAX && record(1).ends_with('…'));
+    assert!(record(1).starts_with(r#"{"id":"1","values":[1.234567,"#));
+}
+
+/// After so much text of one task only beginnings are kept, from the same
+/// record on whatever the batches.
+#[test]
+fn a_task_keeps_so_much_text_and_then_beginnings() {
+    let rows = vec![Some(vec![Some(1.234_567); 40_000]); 800];
+    let columns = [("id", ids("", 800)), ("values", vectors(&rows))];
+    let (_, rejects) = check(&columns, &dense());
+    let whole = |reject: &Reject| reject.record.as_ref().unwrap().len() > REJECT_SHOWN_BYTES_MAX;
+    let first_cut = rejects.iter().position(|reject| !whole(reject)).unwrap();
+    assert_eq!(first_cut, REJECT_TASK_BYTES_MAX.div_ceil(40_000 * 9) - 1);
+    assert!(rejects[first_cut..].iter().all(|reject| !whole(reject)));
 }

@@ -1,13 +1,14 @@
 //! Bulk imports: start, list, describe, cancel, and the rejected records.
 
 use crossbill_core::limits::IMPORT_PAGE_MAX;
-use crossbill_db::{ErrorMode, ImportView, Reject, StartImport};
+use crossbill_db::{ErrorMode, ImportOptions, ImportView, RecordText, Reject, StartImport};
 use crossbill_wire::{
     ImportModel, ImportPage, OnError, PageToken, RejectModel, RejectPage, StartedImport,
     TokenError, ValidationResult,
 };
 
 use crate::call::{Answer, Call, Reply, check_limit};
+use crate::error::ApiError;
 
 /// Rejects of one page.
 const REJECT_PAGE_MAX: usize = 1000;
@@ -18,19 +19,31 @@ const REJECT_PAGE_DEFAULT: usize = 100;
 pub(crate) fn start(call: &Call) -> Answer {
     let index = call.index()?;
     let request: crossbill_wire::StartImport = call.json()?;
-    request.check()?;
-    let error_mode = match request.on_error() {
-        OnError::Continue => ErrorMode::Continue,
-        OnError::Abort => ErrorMode::Abort,
-    };
     let id = index.start_import(StartImport {
-        uri: request.uri,
-        integration: request.integration_id.filter(|id| !id.is_empty()),
-        error_mode,
         idempotency_key: call.header("idempotency-key").map(str::to_owned),
         caller: Some(call.caller()),
+        ..import_start(request)?
     })?;
     Reply::json(200, &StartedImport { id })
+}
+
+/// A request to start an import as the database takes it, from nobody yet.
+pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Result<StartImport> {
+    request.check()?;
+    let options = ImportOptions {
+        error_mode: match request.on_error() {
+            OnError::Continue => ErrorMode::Continue,
+            OnError::Abort => ErrorMode::Abort,
+        },
+        errors_max: request.max_errors(),
+    };
+    Ok(StartImport {
+        uri: request.uri,
+        integration: request.integration_id.filter(|id| !id.is_empty()),
+        options,
+        idempotency_key: None,
+        caller: None,
+    })
 }
 
 /// An import as the API shows it.
@@ -54,16 +67,19 @@ pub fn import_model(view: ImportView) -> ImportModel {
         records_rejected: view.records_rejected,
         records_superseded: view.records_superseded,
         records_read: view.records_read,
+        records_under_way: view.records_under_way,
         records_total: view.records_total,
         bytes_read: view.bytes_read,
         bytes_total: view.bytes_total,
         files_done: view.files_done,
         files_total: view.files_total,
         phase: view.phase,
+        paused: view.is_paused,
         records_per_second: view.records_per_second,
         eta_seconds: view.eta_seconds,
         warnings: view.warnings,
-        error_mode: match view.error_mode {
+        max_errors: view.options.errors_max,
+        error_mode: match view.options.error_mode {
             ErrorMode::Abort => "abort".to_owned(),
             ErrorMode::Continue => "continue".to_owned(),
         },
@@ -98,6 +114,18 @@ pub(crate) fn cancel(call: &Call) -> Answer {
     Reply::empty_object()
 }
 
+/// `POST /bulk/imports/{id}/pause` (ours).
+pub(crate) fn pause(call: &Call) -> Answer {
+    call.index()?.pause_import(call.param("id"))?;
+    Reply::empty_object()
+}
+
+/// `POST /bulk/imports/{id}/resume` (ours).
+pub(crate) fn resume(call: &Call) -> Answer {
+    call.index()?.resume_import(call.param("id"))?;
+    Reply::empty_object()
+}
+
 /// A rejected record as the API shows it.
 pub fn reject_model(reject: Reject) -> RejectModel {
     RejectModel {
@@ -112,12 +140,21 @@ pub fn reject_model(reject: Reject) -> RejectModel {
     }
 }
 
-/// `GET /bulk/imports/{id}/rejects`, in source order.
+/// `GET /bulk/imports/{id}/rejects`, in source order. With `records=whole` a
+/// page may be shorter than asked: the next one begins behind what it holds.
 pub(crate) fn rejects(call: &Call) -> Answer {
     let index = call.index()?;
     let offset: u64 = call.query_number("offset")?.unwrap_or(0);
     let limit = call.query_number("limit")?.unwrap_or(REJECT_PAGE_DEFAULT);
     check_limit(limit, REJECT_PAGE_MAX)?;
-    let (rejects, total) = index.import_rejects(call.param("id"), offset, limit)?;
+    let text = match call.query("records") {
+        None | Some("shown") => RecordText::Shown,
+        Some("whole") => RecordText::Whole,
+        Some(other) => {
+            let message = format!("records is {other:?}, expected \"shown\" or \"whole\"");
+            return Err(ApiError::invalid(message));
+        }
+    };
+    let (rejects, total) = index.import_rejects(call.param("id"), offset, limit, text)?;
     Reply::json(200, &RejectPage { data: rejects.into_iter().map(reject_model).collect(), total })
 }

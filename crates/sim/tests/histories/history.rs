@@ -246,7 +246,7 @@ impl History {
         let start = StartImport {
             uri: format!("file://{}", directory.display()),
             integration: None,
-            error_mode: ErrorMode::Abort,
+            options: ErrorMode::Abort.into(),
             idempotency_key: None,
             caller: None,
         };

@@ -45,7 +45,7 @@ fn build(
     // With one thread the vectors are read piece by piece, with more where they
     // lie: neither shows in the bytes.
     let mapped_max = if threads > 1 { u64::MAX } else { 0 };
-    let built = builder.finish(&pool(threads), mapped_max).unwrap();
+    let built = builder.finish(&pool(threads), mapped_max, &|| false).unwrap();
     assert_eq!(built.rows as usize, records.len());
     assert_eq!(built.bytes, built.file.len());
     let segment = open(built.file.bytes()).unwrap();
@@ -160,4 +160,38 @@ fn search(
 ) -> (Vec<Scored>, SearchStats) {
     let only = only.map(|rows| Matching::of_rows(segment.rows(), rows));
     segment.search(query, skip, only.as_ref())
+}
+
+/// A build that is told to stop ends with an error wherever it is: at its
+/// first question and at each later one.
+#[test]
+fn a_build_can_be_stopped() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let shape = IndexShape::dense(4, Metric::Euclidean);
+    let made = |stop_at: u32| {
+        let mut rng = Seed(8).rng();
+        let options = SegmentOptions { seed: Seed(5), exact_rows_max: 100 };
+        let mut builder = SegmentBuilder::new(shape, options, &MemoryScratch).unwrap();
+        let mut batch = RecordBatch::default();
+        for row in 0..3000 {
+            batch.push(Record {
+                id: format!("{row}"),
+                values: random_dense(&mut rng, 4),
+                sparse: None,
+                metadata: None,
+            });
+        }
+        builder.push(&batch).unwrap();
+        let asked = AtomicU32::new(0);
+        let stop = || asked.fetch_add(1, Ordering::SeqCst) >= stop_at;
+        let built = builder.finish(&pool(2), 0, &stop).map(drop);
+        (built, asked.into_inner())
+    };
+    let (built, questions) = made(u32::MAX);
+    built.unwrap();
+    assert!(questions > 20, "{questions}");
+    for stop_at in [0, 1, questions / 3, questions / 2] {
+        let (built, _) = made(stop_at);
+        assert!(built.unwrap_err().to_string().contains("was stopped"), "{stop_at}");
+    }
 }
