@@ -11,6 +11,8 @@ use crate::support::{crossbill, run, with_args};
 fn samples(key: &str) -> Option<[&'static str; 3]> {
     Some(match key {
         "allow-endpoint" => ["http://a:1", "http://b:1", "http://c:1"],
+        "allow-export-dir" => ["/srv/flag", "/srv/env", "/srv/file"],
+        "allow-export-uri" => ["s3://flag", "s3://env", "s3://file"],
         "allow-import-dir" => ["/flag", "/env", "/file"],
         "api-key" => ["flag-key", "env-key", "file-key"],
         "api-key-file" => ["flag.keys", "env.keys", "file.keys"],
