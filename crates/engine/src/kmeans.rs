@@ -281,8 +281,8 @@ mod tests {
     #[test]
     fn equal_points_and_few_points_are_fine() {
         assert_eq!(train(&[], 4, 10, Seed(1), &|| false).centroids, Vec::<f32>::new());
-        assert_eq!(train(&[1.0; 12], 4, 10, Seed(1)).centroids, vec![1.0; 12]);
-        let many = train(&[2.0; 4 * 4000], 4, 100, Seed(1)).centroids;
+        assert_eq!(train(&[1.0; 12], 4, 10, Seed(1), &|| false).centroids, vec![1.0; 12]);
+        let many = train(&[2.0; 4 * 4000], 4, 100, Seed(1), &|| false).centroids;
         assert_eq!(many, vec![2.0; 400]);
     }
 

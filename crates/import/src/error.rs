@@ -36,7 +36,7 @@ pub enum ImportError {
     Rejected(Box<Reject>),
     /// More errors than the import may have.
     #[error("{0}")]
-    TooManyErrors(Overrun),
+    TooManyErrors(Box<Overrun>),
     /// The source, the store or the machine failed; says which.
     #[error("{0}")]
     Failed(#[from] Error),

@@ -84,7 +84,8 @@ fn check_files(plan: &Plan) -> Result<(), ImportError> {
     match plan.errors_max {
         Some(errors_max) if plan.file_errors.len() as u64 > errors_max => {
             let first_reject = plan.file_errors.first().cloned();
-            Err(ImportError::TooManyErrors(Overrun { errors_max, task: None, first_reject }))
+            let overrun = Overrun { errors_max, task: None, first_reject };
+            Err(ImportError::TooManyErrors(Box::new(overrun)))
         }
         _ => Ok(()),
     }
@@ -234,11 +235,11 @@ impl Run<'_> {
         if errors <= errors_max {
             return Ok(());
         }
-        Err(ImportError::TooManyErrors(Overrun {
+        Err(ImportError::TooManyErrors(Box::new(Overrun {
             errors_max,
             task: Some(outcome.ordinal),
             first_reject: outcome.first_reject.clone(),
-        }))
+        })))
     }
 
     /// Remembers the first failure in source order. A task that stopped

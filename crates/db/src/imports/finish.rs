@@ -84,7 +84,7 @@ impl Facts {
         };
         let mut overrun = None;
         if let Err(ImportError::TooManyErrors(found)) = result {
-            if let Overrun { task: Some(task), first_reject: Some(first), .. } = found {
+            if let Overrun { task: Some(task), first_reject: Some(first), .. } = &**found {
                 job.live().first_rejects.insert(*task, first.clone());
             }
             let rows = rejects::overrun_rows(env, index, job, known, committed, found)?;
