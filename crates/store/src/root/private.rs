@@ -31,12 +31,15 @@ impl Root {
             }
             _ => {}
         }
-        self.fault(FaultOp::Get, key.as_str())?;
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => Bytes::from(bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io("reading", key, &error)),
-        };
+        let read = self.attempt(|| {
+            self.fault(FaultOp::Get, key.as_str())?;
+            match fs::read(&path) {
+                Ok(bytes) => Ok(Some(Bytes::from(bytes))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(StoreError::io("reading", key, &error)),
+            }
+        })?;
+        let Some(bytes) = read else { return Ok(None) };
         let (stamp, payload) = envelope::decode(kind, &bytes)
             .map_err(|problem| StoreError::corrupt(path.display(), problem))?;
         Ok(Some((stamp.version, payload)))

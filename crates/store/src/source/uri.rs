@@ -155,7 +155,8 @@ fn object(text: &str, kind: StoreKind, account: &str, bucket: &str, path: &str) 
     if kind == StoreKind::Azure && !account.is_empty() && !is_account(account) {
         let problem = format!(
             "found the account {:?}, expected 3 to 24 characters of a-z and 0-9",
-            quote(account)
+            // Not a user before it, who may have a password.
+            quote(account.rsplit('@').next().unwrap_or_default())
         );
         return Err(refuse(text, &problem));
     }
