@@ -74,14 +74,6 @@ pub const IMPORT_FILE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
 pub const IMPORT_NAMESPACES_MAX: usize = 10_000;
 /// Bytes of one namespace in an import.
 pub const IMPORT_NAMESPACE_BYTES_MAX: u64 = 500 * 1024 * 1024 * 1024;
-/// Completed imports whose files an index remembers as loaded (ours); those
-/// of earlier ones are loaded again.
-pub const LOADED_IMPORTS_MAX: usize = 1000;
-/// Files that an index remembers as loaded, the latest imports' first (ours).
-pub const LOADED_FILES_MAX: usize = 1_000_000;
-/// Bytes of an import's memory that its dry run takes for each record whose
-/// id it compares with the others (ours).
-pub const DRY_RUN_BYTES_PER_ID: u64 = 32;
 /// Imports that wait or run on one server (ours).
 pub const IMPORT_QUEUE_MAX: usize = 1000;
 /// Exports that wait or run on one server (ours).
