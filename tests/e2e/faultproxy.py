@@ -45,7 +45,9 @@ Schedule = Callable[[str, str], Fault | None]
 class FaultProxy:
     """A proxy before `upstream` (host:port), on a port of its own."""
 
-    def __init__(self, upstream: str):
+    def __init__(self, upstream: str, keep_host: bool = True):
+        # fake-gcs-server tells buckets by the host; nothing it is asked is signed.
+        self.keep_host = keep_host
         self.upstream = upstream
         self.lock = threading.Lock()
         self.schedule: Schedule = lambda method, path: None
@@ -97,10 +99,13 @@ class FaultProxy:
         upstream = http.client.HTTPConnection(self.upstream, timeout=60)
         try:
             upstream.putrequest(
-                request.command, request.path, skip_host=True, skip_accept_encoding=True
+                request.command,
+                request.path,
+                skip_host=self.keep_host,
+                skip_accept_encoding=True,
             )
             for name, value in request.headers.items():
-                if name.lower() not in OWN_HEADERS:
+                if name.lower() not in OWN_HEADERS and (self.keep_host or name.lower() != "host"):
                     upstream.putheader(name, value)
             if "content-length" in request.headers:
                 # Azure's signature covers it.

@@ -122,7 +122,13 @@ def uris(object_store, gcs_store, azure_store, tmp_path_factory) -> dict[str, st
 def slots(object_store, gcs_store, azure_store):
     upstreams = {"s3": object_store.url, "gcs": gcs_store.url, "azure": azure_store.url}
     made = [
-        Slot(number, {kind: FaultProxy(url.split("//")[1]) for kind, url in upstreams.items()})
+        Slot(
+            number,
+            {
+                kind: FaultProxy(url.split("//")[1], keep_host=kind != "gcs")
+                for kind, url in upstreams.items()
+            },
+        )
         for number in range(SLOTS)
     ]
     yield made

@@ -202,6 +202,8 @@ impl ObjectSource {
             while let Some(chunk) = stream.next().await {
                 let chunk = chunk?;
                 if chunk.len() > wanted.length() - buffer.len() {
+                    // Who knows which of them were right: begin anew.
+                    buffer.clear();
                     return Ok(Err(Failure::transient("got more bytes than were asked for")));
                 }
                 buffer.extend_from_slice(&chunk);
