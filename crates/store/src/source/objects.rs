@@ -185,6 +185,11 @@ impl ObjectSource {
         buffer: &mut BytesMut,
         retry: &Retry,
     ) -> Result<(), Failure> {
+        if buffer.len() == wanted.length() {
+            // All came, and then the answer broke all the same: who knows
+            // what is right of it.
+            buffer.clear();
+        }
         let location = self.location(wanted.path)?;
         let rest = wanted.range.start + buffer.len() as u64..wanted.range.end;
         let pinned = Some(wanted.tag).filter(|tag| !tag.starts_with(TIME_TAG));
