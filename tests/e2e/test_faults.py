@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import urllib.error
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -204,13 +205,23 @@ def imported(
     """The host of a new index, and how an import into it ended."""
     spec = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
     shape = {"name": name, "dimension": DIMENSION, "metric": "cosine", "spec": spec}
-    host = request(f"{server.url}/indexes", shape)["host"]
+    host = wait_for(lambda: created(server, shape), IMPORT_SECONDS_MAX, "index")
     try:
         start = {"uri": uri, "integrationId": integration}
         url = f"{host}/bulk/imports/{request(f'{host}/bulk/imports', start)['id']}"
         yield host, wait_for(lambda: ended(request(url)), IMPORT_SECONDS_MAX, "end of the import")
     finally:
         request(f"{server.url}/indexes/{name}", method="DELETE")
+
+
+def created(server: Server, shape: dict[str, Any]) -> str | None:
+    """The host of a new index; none while the port of one just deleted is still held (503)."""
+    try:
+        return request(f"{server.url}/indexes", shape)["host"]
+    except urllib.error.HTTPError as error:
+        if error.code != 503:
+            raise
+        return None
 
 
 def ended(seen: dict[str, Any]) -> dict[str, Any] | None:
