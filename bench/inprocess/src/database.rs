@@ -178,6 +178,7 @@ impl Store {
             uri,
             integration: None,
             error_mode: ErrorMode::Abort,
+            mapping: Default::default(),
             idempotency_key: None,
             caller: None,
         };

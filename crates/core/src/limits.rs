@@ -50,6 +50,10 @@ pub const TAG_VALUE_CHARS_MAX: usize = 120;
 pub const IMPORT_URI_CHARS_MAX: usize = 1500;
 /// Characters of an integration id.
 pub const INTEGRATION_ID_CHARS_MAX: usize = 1000;
+/// Characters of the name of a source's column (ours).
+pub const COLUMN_NAME_CHARS_MAX: usize = 1000;
+/// Columns that an import makes metadata of (ours).
+pub const METADATA_COLUMNS_MAX: usize = 100;
 /// Imports of one page.
 pub const IMPORT_PAGE_MAX: usize = 100;
 /// Files of one import.
@@ -70,6 +74,16 @@ pub const IMPORT_QUEUE_MAX: usize = 1000;
 pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a Parquet page, packed or unpacked (ours).
 pub const PARQUET_PAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of the head of one message of an Arrow file (ours).
+pub const ARROW_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Record batches and dictionaries of an Arrow file (ours).
+pub const ARROW_MESSAGES_MAX: usize = 1_000_000;
+/// Bytes of one line of JSON (ours).
+pub const JSON_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How many times its own size a packed file may unpack to (ours).
+pub const UNPACKED_RATIO_MAX: u64 = 256;
+/// Bytes that any packed file may unpack to, however small it is (ours).
+pub const UNPACKED_BYTES_FREE: u64 = 256 * 1024 * 1024;
 /// Bytes of a rejected record's own text kept beside its reason (ours).
 pub const REJECT_RECORD_BYTES_MAX: usize = 1024;
 /// Characters of a value quoted in a message (ours).

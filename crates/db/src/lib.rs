@@ -23,7 +23,7 @@ mod sweep;
 mod types;
 
 pub use crossbill_engine::{Effort, SearchStats};
-pub use crossbill_import::{ErrorMode, ImportSettings, Reject};
+pub use crossbill_import::{ColumnMapping, ErrorMode, ImportSettings, MetadataMapping, Reject};
 pub use crossbill_store::{FaultPlan, Integration, Secret, SourcePolicy};
 pub use database::{Database, DatabaseOptions};
 pub use index::Index;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crossbill_core::{Filter, IndexName, IndexShape, Metadata, Record, SparseVector, Timestamp};
 use crossbill_engine::{Effort, SearchStats};
-use crossbill_import::ErrorMode;
+use crossbill_import::{ColumnMapping, ErrorMode};
 
 /// A number that grows with every write of an index; a read that reports at
 /// least a write's number has seen that write.
@@ -231,6 +231,8 @@ pub struct StartImport {
     pub integration: Option<String>,
     /// What a bad record does.
     pub error_mode: ErrorMode,
+    /// Which columns hold what.
+    pub mapping: ColumnMapping,
     /// A key of the caller's choice: the same key gives the same import.
     pub idempotency_key: Option<String>,
     /// Who asks (address and key, opaque): a repeat within a minute with the

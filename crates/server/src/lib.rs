@@ -23,6 +23,7 @@ mod routes;
 mod serve;
 
 pub use config::{ApiKey, KeyError, ServerConfig};
+pub use data::columns::column_mapping;
 pub use data::imports::{import_model, reject_model};
 pub use data::query::scored_vector;
 pub use routes::{Access, Plane, ROUTES, Route};

@@ -7,6 +7,7 @@
 //! and never write `null`, because the official clients decode strictly;
 //! unknown fields are ignored on the way in.
 
+mod columns;
 mod error;
 mod floats;
 mod imports;
@@ -23,6 +24,7 @@ mod upsert;
 mod vectors;
 mod version;
 
+pub use columns::{ColumnsField, MetadataField};
 pub use error::{ErrorBody, ErrorDetail};
 pub use imports::{
     ErrorModeField, ImportModel, ImportPage, OnError, RejectModel, RejectPage, StartImport,

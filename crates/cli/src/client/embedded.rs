@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, ErrorMode, Index, IndexInfo, NewIndex, Query, QueryBy};
-use crossbill_server::{import_model, reject_model, scored_vector};
+use crossbill_server::{column_mapping, import_model, reject_model, scored_vector};
 use crossbill_wire as wire;
 use crossbill_wire::{
     ApiVersion, CreateIndex, ImportModel, IndexFacts, IndexModel, Placement, QueryRequest,
@@ -148,6 +148,7 @@ impl Client for Embedded {
                 wire::OnError::Continue => ErrorMode::Continue,
                 wire::OnError::Abort => ErrorMode::Abort,
             },
+            mapping: column_mapping(start),
             idempotency_key: None,
             caller: None,
         };

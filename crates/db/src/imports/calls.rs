@@ -122,6 +122,7 @@ fn new_record(start: &StartImport, now: Timestamp) -> ImportRecord {
         uri: start.uri.clone(),
         integration: start.integration.clone(),
         error_mode: start.error_mode,
+        mapping: start.mapping.clone(),
         idempotency_key: start.idempotency_key.clone(),
         caller: start.caller.clone(),
         created_at: now,
@@ -145,5 +146,6 @@ fn is_repeat(job: &Job, start: &StartImport, now: Timestamp) -> bool {
         && record.uri == start.uri
         && record.integration == start.integration
         && record.error_mode == start.error_mode
+        && record.mapping == start.mapping
         && record.caller == start.caller
 }

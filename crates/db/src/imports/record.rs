@@ -2,7 +2,7 @@
 //! asked, and how it ended.
 
 use crossbill_core::Timestamp;
-use crossbill_import::{ErrorMode, Reject};
+use crossbill_import::{ColumnMapping, ErrorMode, Reject};
 use crossbill_store::TaskCounts;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub(super) struct ImportRecord {
     #[serde(default)]
     pub(super) integration: Option<String>,
     pub(super) error_mode: ErrorMode,
+    #[serde(default, skip_serializing_if = "ColumnMapping::is_default")]
+    pub(super) mapping: ColumnMapping,
     #[serde(default)]
     pub(super) idempotency_key: Option<String>,
     #[serde(default)]

@@ -110,10 +110,11 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
     if let Some(plan) = job.load_plan(&env.root)? {
         return Ok(plan);
     }
-    let (uri, integration, error_mode) = {
+    let (uri, integration, error_mode, mapping) = {
         let live = job.live();
         let record = &live.record;
-        (record.uri.clone(), record.integration.clone(), record.error_mode)
+        let mapping = record.mapping.clone();
+        (record.uri.clone(), record.integration.clone(), record.error_mode, mapping)
     };
     let checked = env.policy.check(&uri, integration.as_deref())?;
     let source = env.policy.open(&checked).map_err(Error::from)?;
@@ -126,6 +127,7 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         shape: index.context().shape,
         seed: Seed(job.id),
         error_mode,
+        mapping,
     };
     let plan = plan(&source, &request, &env.import, &job.watch)?;
     if job.is_stopped() {

@@ -169,6 +169,7 @@ fn a_store_that_fails_at_any_operation_loses_nothing() {
                         uri: place.uri(),
                         integration: None,
                         error_mode: ErrorMode::Continue,
+                        mapping: Default::default(),
                         idempotency_key: None,
                         caller: None,
                     };

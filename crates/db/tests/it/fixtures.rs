@@ -188,6 +188,7 @@ pub(crate) fn start(index: &Index, uri: &str, error_mode: ErrorMode) -> String {
         uri: uri.into(),
         integration: None,
         error_mode,
+        mapping: Default::default(),
         idempotency_key: None,
         caller: None,
     };

@@ -205,6 +205,7 @@ fn starts_are_checked_by_form_and_repeats_are_recognised() {
             uri: uri.into(),
             integration: None,
             error_mode: ErrorMode::Continue,
+            mapping: Default::default(),
             idempotency_key: key.map(str::to_owned),
             caller: Some(caller.into()),
         })

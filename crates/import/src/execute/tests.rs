@@ -21,6 +21,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
         shape: IndexShape::dense(2, Metric::Cosine),
         seed: Seed(1),
         error_mode,
+        mapping: Default::default(),
         pieces: vec![TaskPiece {
             file: SourceFile {
                 path: format!("{ordinal:03}.parquet"),
@@ -33,6 +34,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
             rows: 10,
             bytes: 100,
             last: true,
+            lines: None,
         }],
     };
     Plan {

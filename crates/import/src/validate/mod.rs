@@ -15,7 +15,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::columns::{ID, METADATA, SPARSE, VALUES};
-use crate::decode::{DenseColumn, MetadataRow, RowBatch, SparseRow};
+use crate::decode::{DenseColumn, Fault, MetadataRow, RowBatch, RowFault, SparseRow};
 use crate::plan::layout::quoted;
 use crate::reject::{Reject, codes};
 
@@ -40,13 +40,13 @@ impl ValidBatch {
 #[derive(Debug, Clone, PartialEq)]
 struct Reason {
     code: &'static str,
-    column: &'static str,
+    column: Option<&'static str>,
     text: String,
 }
 
 impl Reason {
     fn new(code: &'static str, column: &'static str, text: impl Into<String>) -> Self {
-        Self { code, column, text: text.into() }
+        Self { code, column: Some(column), text: text.into() }
     }
 
     fn vector(column: &'static str, error: &VectorError) -> Self {
@@ -54,11 +54,11 @@ impl Reason {
         if let VectorError::Dimension { found, expected } = error {
             text.push_str(&format!(" (found {found}, expected {expected})"));
         }
-        Self { code: error.code(), column, text }
+        Self { code: error.code(), column: Some(column), text }
     }
 
     fn metadata(error: &MetadataError) -> Self {
-        Self { code: error.code(), column: METADATA, text: error.to_string() }
+        Self { code: error.code(), column: Some(METADATA), text: error.to_string() }
     }
 }
 
@@ -69,6 +69,8 @@ pub(crate) fn validate(
     shape: &IndexShape,
     pool: &ThreadPool,
 ) -> (ValidBatch, Vec<Reject>) {
+    let mut batch = batch;
+    let mut faults = std::mem::take(&mut batch.faults).into_iter().peekable();
     let metadata = read_metadata(&batch, pool);
     let mut records = RecordBatch::default();
     let mut rejects = Vec::new();
@@ -76,6 +78,12 @@ pub(crate) fn validate(
     let mut any_sparse = false;
     let mut any_metadata = false;
     for (row, metadata) in metadata.into_iter().enumerate() {
+        if let Some(RowFault { fault, raw, .. }) = faults.next_if(|fault| fault.row == row) {
+            let Fault { code, part, text } = fault;
+            let reason = Reason { code, column: part, text };
+            rejects.push(reject(&batch, row, reason, record::cut(raw)));
+            continue;
+        }
         match check_row(&batch, row, shape, metadata) {
             Ok(parts) => {
                 records.ids.push(&parts.id);
@@ -85,7 +93,7 @@ pub(crate) fn validate(
                 records.metadata.push(parts.metadata);
                 kept.push(parts.values);
             }
-            Err(reason) => rejects.push(reject(&batch, row, reason)),
+            Err(reason) => rejects.push(reject(&batch, row, reason, record::text(&batch, row))),
         }
     }
     // An empty column says that no record has one.
@@ -255,7 +263,7 @@ fn gather(values: ScalarBuffer<f32>, kept: &[Range<usize>]) -> Vec<f32> {
     values
 }
 
-fn reject(batch: &RowBatch, row: usize, reason: Reason) -> Reject {
+fn reject(batch: &RowBatch, row: usize, reason: Reason, record: String) -> Reject {
     let Reason { code, column, text } = reason;
     let id = match batch.ids.get(row) {
         Some(Ok(id)) => Some(id.into_owned()),
@@ -266,18 +274,22 @@ fn reject(batch: &RowBatch, row: usize, reason: Reason) -> Reject {
         Some(id) if !id.is_empty() => format!(", id {}", quoted(id)),
         _ => String::new(),
     };
+    let stands = match (&batch.lines, batch.row_group) {
+        (Some(lines), _) => format!("line {}", lines[row]),
+        (None, Some(group)) => format!("row group {group}, row {place}"),
+        (None, None) => format!("row {place}"),
+    };
+    let column = column.map(|part| batch.names.of(part));
+    let of_column = column.map(|column| format!(" column {}:", quoted(column))).unwrap_or_default();
     Reject {
-        message: format!(
-            "{}: row group {}, row {place}{named}: column \"{column}\": {text}",
-            batch.file.path, batch.row_group
-        ),
+        message: format!("{}: {stands}{named}:{of_column} {text}", batch.file.path),
         file: batch.file.path.clone(),
-        row_group: Some(batch.row_group),
+        row_group: batch.row_group,
         row: Some(place),
         id: id.map(|id| cut(id, RECORD_ID_CHARS_MAX.max(QUOTED_CHARS_MAX))),
         code: code.to_owned(),
-        column: Some(column.to_owned()),
-        record: Some(record::text(batch, row)),
+        column: column.map(str::to_owned),
+        record: Some(record),
     }
 }
 

@@ -99,7 +99,8 @@ impl std::fmt::Display for Component {
     }
 }
 
-fn cut(mut text: String) -> String {
+/// A record's own text, cut where it is long.
+pub(super) fn cut(mut text: String) -> String {
     if text.len() > REJECT_RECORD_BYTES_MAX {
         let end = text.floor_char_boundary(REJECT_RECORD_BYTES_MAX - '…'.len_utf8());
         text.truncate(end);

@@ -7,6 +7,7 @@ use crossbill_wire::{
     TokenError, ValidationResult,
 };
 
+use super::columns::column_mapping;
 use crate::call::{Answer, Call, Reply, check_limit};
 
 /// Rejects of one page.
@@ -23,10 +24,12 @@ pub(crate) fn start(call: &Call) -> Answer {
         OnError::Continue => ErrorMode::Continue,
         OnError::Abort => ErrorMode::Abort,
     };
+    let mapping = column_mapping(&request);
     let id = index.start_import(StartImport {
         uri: request.uri,
         integration: request.integration_id.filter(|id| !id.is_empty()),
         error_mode,
+        mapping,
         idempotency_key: call.header("idempotency-key").map(str::to_owned),
         caller: Some(call.caller()),
     })?;

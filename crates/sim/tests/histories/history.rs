@@ -244,6 +244,7 @@ impl History {
             uri: format!("file://{}", directory.display()),
             integration: None,
             error_mode: ErrorMode::Abort,
+            mapping: Default::default(),
             idempotency_key: None,
             caller: None,
         };
