@@ -16,6 +16,8 @@ mod decode;
 mod error;
 mod execute;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod mapping;
 mod plan;
 mod reject;

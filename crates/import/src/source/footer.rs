@@ -115,7 +115,7 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 fn check_chunks(metadata: &ParquetMetaData, data_end: u64) -> Result<(), FileFailure> {
-    let mut rows_total = 0_i64;
+    let (mut rows_total, mut bytes_total) = (0_i64, 0_u64);
     for (number, group) in metadata.row_groups().iter().enumerate() {
         let rows = group.num_rows();
         if rows < 0 {
@@ -127,6 +127,7 @@ fn check_chunks(metadata: &ParquetMetaData, data_end: u64) -> Result<(), FileFai
         for (column, chunk) in group.columns().iter().enumerate() {
             let (start, length) = chunk.byte_range();
             let inside = start.checked_add(length).is_some_and(|end| end <= data_end);
+            bytes_total = bytes_total.saturating_add(length);
             if !inside || chunk.num_values() < 0 || chunk.uncompressed_size() < 0 {
                 return Err(damaged(&format!(
                     "row group {number}, column {:?} claims bytes {start} to {} and {} values, \
@@ -136,6 +137,13 @@ fn check_chunks(metadata: &ParquetMetaData, data_end: u64) -> Result<(), FileFai
                     chunk.num_values(),
                 )));
             }
+        }
+        // Row groups on top of each other would make a small file a large one.
+        if bytes_total > data_end {
+            return Err(damaged(&format!(
+                "its columns claim {bytes_total} bytes up to row group {number}, but the data ends \
+                 at {data_end}: some lie on top of each other"
+            )));
         }
     }
     Ok(())
