@@ -28,7 +28,7 @@ pub use crossbill_store::{FaultPlan, Integration, Secret, SourcePolicy};
 pub use database::{Database, DatabaseOptions};
 pub use index::Index;
 pub use types::{
-    ImportOptions, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn,
+    ImportEstimate, ImportOptions, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo, IndexStats, Lsn,
     Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy, Selector,
     StartImport, StoredRecord, Update,
 };

@@ -25,7 +25,7 @@ mod version;
 
 pub use error::{ErrorBody, ErrorDetail};
 pub use imports::{
-    ErrorModeField, ImportModel, ImportPage, OnError, RejectModel, RejectPage, StartImport,
+    ErrorModeField, ImportEstimate, ImportModel, ImportPage, OnError, RejectModel, RejectPage, StartImport,
     StartedImport, ValidationResult,
 };
 pub use index::{

@@ -43,25 +43,7 @@ impl Ledger for JobLedger<'_> {
         }
         let counts = self.namespace(task)?.adopt(&task.import, outcome)?;
         self.errors.fetch_add(outcome.rejects, Ordering::AcqRel);
-        let percent = self.job.percent();
-        let mut live = self.job.live();
-        add(&mut live.counts, &counts);
-        live.committed.get_or_insert_default().insert(task.ordinal);
-        if let Some(reject) = &outcome.first_reject {
-            live.first_rejects.insert(task.ordinal, reject.clone());
-        }
-        // Only so that a restart does not show less; the commit stands.
-        if let Err(error) = live.update(|record| record.percent = percent) {
-            tracing::warn!(import = task.import, %error, "progress was not stored");
-        }
-        tracing::info!(
-            import = task.import,
-            task = task.ordinal,
-            namespace = task.namespace,
-            imported = counts.imported,
-            rejected = counts.rejected,
-            "task committed"
-        );
+        self.job.note(task, outcome, &counts);
         Ok(())
     }
 }

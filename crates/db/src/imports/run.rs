@@ -12,6 +12,7 @@ use crossbill_import::{ImportError, LocalRunner, Plan, PlanRequest, RunnerParts,
 use parking_lot::Mutex;
 
 use super::clean_up::clean_up;
+use super::dry_run::DryLedger;
 use super::finish::finish;
 use super::job::Job;
 use super::ledger::JobLedger;
@@ -19,9 +20,13 @@ use super::{Waiting, rejects};
 use crate::Index;
 use crate::env::Env;
 use crate::namespace::Namespace;
+use crate::types::ImportEstimate;
 
 /// How long to wait before the end is stored again where the store fails.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// How much longer than its dry run an import takes, roughly: most of it is
+/// building the index.
+const IMPORT_TIME_OF_DRY_RUN: f64 = 4.0;
 /// Namespaces prepared at once.
 const RESERVING_THREADS: usize = 8;
 
@@ -62,19 +67,55 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
     if job.watch.is_held() {
         return Err(ImportError::Paused);
     }
+    if job.live().record.options.dry_run {
+        return check(env, index, job, &plan);
+    }
     let namespaces = namespaces(index, &plan)?;
     let ledger = JobLedger { job, namespaces, errors: AtomicU64::new(0) };
     resume(env, index, job, &ledger)?;
     check_space(env, index, job, &plan)?;
     reserve(job, &ledger, plan.tasks.len() as u32)?;
-    let runner = LocalRunner::new(RunnerParts {
+    execute(&plan, &runner(env), &ledger, env.import.workers, &job.watch)
+}
+
+fn runner(env: &Env) -> LocalRunner {
+    LocalRunner::new(RunnerParts {
         policy: Arc::clone(&env.policy),
         root: env.root.clone(),
         pool: Arc::clone(&env.build_pool),
         ids: Arc::clone(&env.ids),
         settings: env.import.clone(),
-    });
-    execute(&plan, &runner, &ledger, env.import.workers, &job.watch)
+    })
+}
+
+/// Does a dry run, from the beginning: nothing of an earlier one is kept.
+fn check(
+    env: &Env,
+    index: &Index,
+    job: &Job,
+    plan: &Plan,
+) -> std::result::Result<(), ImportError> {
+    job.restore(std::iter::empty());
+    let ledger = DryLedger::new(job, env.import.memory_bytes);
+    let begun = env.clock.monotonic();
+    execute(plan, &runner(env), &ledger, env.import.workers, &job.watch)?;
+    let took = env.clock.monotonic().saturating_sub(begun);
+    let rows = job.live().counts.imported;
+    let estimate = ImportEstimate {
+        seconds: took.as_secs_f64() * IMPORT_TIME_OF_DRY_RUN,
+        disk_bytes: disk_needed(index, plan, rows),
+        disk_free_bytes: env.root.disk_free()?,
+    };
+    let mut live = job.live();
+    live.estimate = Some(estimate);
+    if ledger.is_partial() {
+        live.warnings.push(
+            "there were more records than ids could be kept of: of those that come twice, some \
+             may be counted as imported"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 /// Reserves sequence numbers in every namespace; several at once, because
@@ -128,6 +169,7 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         seed: Seed(job.id),
         error_mode: options.error_mode,
         errors_max: options.errors_max,
+        dry_run: options.dry_run,
     };
     let plan = plan(&source, &request, &env.import, &job.watch)?;
     if job.is_stopped() {
@@ -159,15 +201,20 @@ fn resume(env: &Env, index: &Index, job: &Job, ledger: &JobLedger<'_>) -> Result
     Ok(())
 }
 
-/// Refuses what cannot fit on the disk.
-fn check_space(env: &Env, index: &Index, job: &Job, plan: &Plan) -> Result<()> {
+/// Bytes of disk that `rows` of the plan's records take.
+fn disk_needed(index: &Index, plan: &Plan, rows: u64) -> u64 {
     let shape = &index.context().shape;
-    let rows = plan.rows_total.saturating_sub(job.live().counts.read);
-    let needed = match shape.vector_type {
+    match shape.vector_type {
         // Vectors as given, codes of a few bits a component, ids and tables.
         VectorType::Dense => rows.saturating_mul(u64::from(shape.dimension) * 9 / 2 + 64),
         VectorType::Sparse => plan.bytes_total.saturating_mul(3),
-    };
+    }
+}
+
+/// Refuses what cannot fit on the disk.
+fn check_space(env: &Env, index: &Index, job: &Job, plan: &Plan) -> Result<()> {
+    let rows = plan.rows_total.saturating_sub(job.live().counts.read);
+    let needed = disk_needed(index, plan, rows);
     let free = env.root.disk_free()?;
     if needed > free {
         return Err(Error::exhausted(format!(

@@ -1,12 +1,14 @@
 //! A task's storing side: checks batches, fills segments, keeps rejects, and
 //! counts so that read = imported + superseded + rejected.
 
+use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crossbill_core::limits::EXACT_ROWS_MAX;
 use crossbill_engine::{BuiltSegment, SegmentBuilder, SegmentOptions};
 use crossbill_store::{LocalScratch, LocalScratchFile, TaskCounts, killpoint};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::decoding::Decoded;
 use super::{RunnerParts, part_key, source_error};
@@ -31,6 +33,10 @@ pub(super) struct Loading<'a> {
     rejects: RejectWriter<'a>,
     kept_text: KeptText,
     counts: TaskCounts,
+    /// Of a dry run: the ids so far, in place of segments.
+    ids: HashSet<u64>,
+    /// Of a dry run: records that keep every rule.
+    valid_rows: u64,
     /// Whether it has had one error more than it may.
     is_overrun: bool,
 }
@@ -51,6 +57,8 @@ impl<'a> Loading<'a> {
             rejects,
             kept_text: KeptText::default(),
             counts: TaskCounts::default(),
+            ids: HashSet::new(),
+            valid_rows: 0,
             is_overrun: false,
         })
     }
@@ -127,6 +135,12 @@ impl<'a> Loading<'a> {
     fn push(&mut self, valid: &ValidBatch) -> Result<(), TaskError> {
         let records = valid.records();
         if records.is_empty() {
+            return Ok(());
+        }
+        if self.task.dry_run {
+            self.ids.extend(records.ids.iter().map(|id| xxh3_64(id.as_bytes())));
+            self.valid_rows += records.len() as u64;
+            self.watch.add_indexed(records.len() as u64);
             return Ok(());
         }
         let rows_max = self.parts.settings.segment_rows as usize;
@@ -220,6 +234,8 @@ impl<'a> Loading<'a> {
 
     /// Seals the last segment and stores the rejects: what the task made.
     pub(super) fn finish(mut self) -> Result<TaskOutcome, TaskError> {
+        self.counts.imported += self.ids.len() as u64;
+        self.counts.superseded += self.valid_rows - self.ids.len() as u64;
         if self.is_overrun {
             // Nothing of it will be committed; what is stored is swept.
             (self.builder, self.counts) = (None, TaskCounts::default());
@@ -241,6 +257,7 @@ impl<'a> Loading<'a> {
             first_reject,
             rejects_key: stored.then(|| key.as_str().to_owned()),
             is_overrun: self.is_overrun,
+            ids: self.ids.into_iter().collect(),
         })
     }
 }
