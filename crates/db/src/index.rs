@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use crate::catalog::not_found;
 use crate::env::Env;
-use crate::exports::Exports;
-use crate::imports::Imports;
+use crate::exports::{self, Exports};
+use crate::imports::{self, Imports};
 use crate::namespace::{IndexContext, Namespace, WriteOp, directory_name};
 use crate::ops::Op;
 use crate::pace::Stop;
@@ -66,8 +66,8 @@ impl Index {
         }
         let lsn = namespaces.values().map(|namespace| namespace.applied_lsn()).sum();
         context.lsn.store(lsn, Ordering::Release);
-        let imports = Imports::open(&context, &info)?;
-        let exports = Exports::open(&context, &info)?;
+        let imports = imports::open(&context, &info)?;
+        let exports = exports::open(&context, &info)?;
         imports.restore(&namespaces);
         Ok(Arc::new_cyclic(|this| Self {
             info: RwLock::new(info),

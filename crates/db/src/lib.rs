@@ -16,6 +16,7 @@ mod exports;
 mod imports;
 mod index;
 mod integrations;
+mod jobs;
 mod namespace;
 mod ops;
 mod pace;

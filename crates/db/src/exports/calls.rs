@@ -4,7 +4,7 @@ use crossbill_core::limits::{EXPORT_QUEUE_MAX, IMPORT_URI_CHARS_MAX, INTEGRATION
 use crossbill_core::{Error, NamespaceName, Result};
 
 use super::Waiting;
-use super::job::ExportRecord;
+use super::job::{ExportRecord, Job};
 use super::layout::directory_of;
 use crate::Index;
 use crate::types::{ExportView, ImportStatus, StartExport};
@@ -52,7 +52,8 @@ impl Index {
             finished_at: None,
             error: None,
         };
-        let job = self.exports().add(self.context(), record)?;
+        let create = |dir: &_, id| Job::create(&env.root, dir, ExportRecord { id, ..record });
+        let (job, _) = self.exports().add(|_| false, create)?;
         let id = job.id.to_string();
         env.exports.push(Waiting { index: self.weak(), job });
         Ok(id)

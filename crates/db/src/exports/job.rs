@@ -8,6 +8,7 @@ use crossbill_store::{Documents, Key, Root, Versioned};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::jobs;
 use crate::types::{ExportView, ImportStatus};
 
 /// The kind under which export records are stored.
@@ -109,16 +110,8 @@ impl Job {
         }
         let mut record = live.record.clone();
         change(&mut record);
-        let committed = live.documents.commit(live.version, &record);
-        let version = match committed {
-            Ok(version) => version,
-            // The answer may have been lost: only this process writes here.
-            Err(error) => match live.documents.load() {
-                Ok(Some(stored)) if stored.value == record => stored.version,
-                _ => return Err(error.into()),
-            },
-        };
-        (live.version, live.record) = (version, record);
+        let live = &mut *live;
+        jobs::store(&live.documents, &mut live.version, &mut live.record, record)?;
         // Each version says all: older ones are of no use.
         if let Err(error) = live.documents.prune(1) {
             tracing::warn!(export = self.id, %error, "old records of an export stay for now");

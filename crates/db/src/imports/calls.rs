@@ -33,7 +33,7 @@ impl Index {
         let now = env.clock.now();
         let record = new_record(&start, now);
         let (job, is_new) =
-            self.imports().add(self.context(), record, |job| is_repeat(job, &start, now))?;
+            self.imports().start(self.context(), record, |job| is_repeat(job, &start, now))?;
         if is_new {
             env.imports.push(Waiting { index: self.weak(), job: job.clone() });
         }

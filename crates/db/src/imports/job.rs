@@ -13,6 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::ledger::add;
 use super::record::{ImportEnd, ImportRecord, PLAN_KIND, RECORD_KIND};
 use super::view::Rate;
+use crate::jobs;
 use crate::namespace::Namespace;
 use crate::types::ImportStatus;
 
@@ -47,9 +48,6 @@ pub(crate) struct Job {
     /// Whether a thread is running it.
     running: AtomicBool,
 }
-
-/// How many times a status change is tried while the store fails.
-const ATTEMPTS_MAX: usize = 3;
 
 impl Job {
     /// Stores the record of a new import.
@@ -286,26 +284,7 @@ impl Live {
     }
 
     fn store(&mut self, record: ImportRecord) -> Result<()> {
-        let mut last = None;
-        for _ in 0..ATTEMPTS_MAX {
-            match self.documents.commit(self.version, &record) {
-                Ok(version) => {
-                    (self.version, self.record) = (version, record);
-                    return Ok(());
-                }
-                Err(error) => last = Some(Error::from(error)),
-            }
-            // Only this process writes here: a newer version is an attempt of
-            // ours whose answer was lost.
-            if let Ok(Some(stored)) = self.documents.load() {
-                self.version = stored.version;
-                if stored.value == record {
-                    self.record = record;
-                    return Ok(());
-                }
-            }
-        }
-        Err(last.unwrap_or_else(|| Error::internal("a record was stored no time")))
+        jobs::store(&self.documents, &mut self.version, &mut self.record, record)
     }
 }
 
