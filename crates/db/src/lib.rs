@@ -26,7 +26,9 @@ mod sweep;
 mod types;
 
 pub use crossbill_engine::{Effort, SearchStats};
-pub use crossbill_import::{ErrorMode, ImportSettings, RecordText, Reject};
+pub use crossbill_import::{
+    ColumnMapping, ErrorMode, ImportSettings, MetadataMapping, RecordText, Reject,
+};
 pub use crossbill_store::{
     DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
 };

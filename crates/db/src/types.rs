@@ -7,7 +7,7 @@ use crossbill_core::{
     Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector, Timestamp,
 };
 use crossbill_engine::{Effort, SearchStats};
-use crossbill_import::ErrorMode;
+use crossbill_import::{ColumnMapping, ErrorMode};
 use serde::{Deserialize, Serialize};
 
 /// A number that grows with every write of an index; a read that reports at
@@ -233,12 +233,15 @@ pub struct ImportOptions {
     /// Errors, records and files, that it may have and go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_max: Option<u64>,
+    /// Which columns hold what.
+    #[serde(default, skip_serializing_if = "ColumnMapping::is_default")]
+    pub mapping: ColumnMapping,
 }
 
 impl From<ErrorMode> for ImportOptions {
     /// That, and nothing else.
     fn from(error_mode: ErrorMode) -> Self {
-        Self { error_mode, errors_max: None }
+        Self { error_mode, errors_max: None, mapping: ColumnMapping::default() }
     }
 }
 

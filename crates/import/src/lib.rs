@@ -16,6 +16,9 @@ mod decode;
 mod error;
 mod execute;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod mapping;
 mod plan;
 mod record_table;
 mod reject;
@@ -31,11 +34,12 @@ mod watch;
 
 pub use error::{ImportError, Overrun, TaskError};
 pub use execute::{Ledger, execute, first_reason};
+pub use mapping::{ColumnMapping, MetadataMapping};
 pub use plan::{Plan, PlanRequest, PlannedFile, plan};
 pub use record_table::RecordTable;
 pub use reject::{Reject, codes};
 pub use rejects::{RecordText, RejectLog, rejects_key};
 pub use runner::{LocalRunner, RunnerParts, TaskRunner, part_key};
 pub use settings::{ErrorMode, ImportSettings};
-pub use task::{SourceFile, TaskOutcome, TaskPiece, TaskSegment, TaskSpec};
+pub use task::{LineSpan, SourceFile, TaskOutcome, TaskPiece, TaskSegment, TaskSpec};
 pub use watch::{ImportWatch, Phase, Progress, TaskWatch};

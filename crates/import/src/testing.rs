@@ -15,12 +15,11 @@ use crossbill_store::SourceError;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
-use crate::columns::Columns;
-use crate::decode::{DecodeBudget, Flow, PieceFailure, RowBatch, decode_piece};
+use crate::decode::{DecodeBudget, Flow, PieceFailure, Reading, RowBatch, decode_piece, survey};
 use crate::failure::FileFailure;
+use crate::source::RangeRead;
 use crate::source::blocks::ReadAhead;
-use crate::source::{RangeRead, read_footer};
-use crate::{SourceFile, TaskPiece};
+use crate::{ColumnMapping, LineSpan, SourceFile, TaskPiece};
 
 /// A string column.
 pub(crate) fn strings(values: &[Option<&str>]) -> ArrayRef {
@@ -157,17 +156,28 @@ pub(crate) const SMALL: DecodeBudget = DecodeBudget { batch_bytes: 4 << 10, bloc
 
 /// The piece that is the whole of `file`.
 pub(crate) fn whole(file: &Memory, shape: &IndexShape) -> Result<TaskPiece, FileFailure> {
-    let metadata = read_footer(file)?;
-    Columns::resolve(metadata.file_metadata().schema_descr(), shape)?;
-    let rows = metadata.row_groups().iter().map(|group| group.num_rows() as u64).sum();
+    piece_of(file, "b/part-1.parquet", shape, &ColumnMapping::default())
+}
+
+/// The piece that is the whole of `file`, which stands at `path`.
+pub(crate) fn piece_of(
+    file: &Memory,
+    path: &str,
+    shape: &IndexShape,
+    mapping: &ColumnMapping,
+) -> Result<TaskPiece, FileFailure> {
+    let found = survey(Box::new(file.clone()), path, shape, mapping)?;
+    let spans = || found.groups.iter().filter_map(|group| group.lines);
+    let lines = spans().next().zip(spans().next_back());
     Ok(TaskPiece {
-        file: SourceFile { path: "b/part-1.parquet".into(), size: file.size(), etag: "e".into() },
+        file: SourceFile { path: path.into(), size: file.size(), etag: "e".into() },
         first_row_group: 0,
-        row_groups: metadata.num_row_groups() as u32,
+        row_groups: found.groups.len() as u32,
         first_row: 0,
-        rows,
+        rows: found.groups.iter().map(|group| group.rows).sum(),
         bytes: file.size(),
         last: true,
+        lines: lines.map(|(first, last)| LineSpan { end: last.end, ..first }),
     })
 }
 
@@ -178,9 +188,22 @@ pub(crate) fn decode_all(
     budget: DecodeBudget,
     take: &mut dyn FnMut(RowBatch),
 ) -> Result<(), PieceFailure> {
+    decode_as(file, "b/part-1.parquet", shape, &ColumnMapping::default(), budget, take)
+}
+
+/// As [`decode_all`], of a file at `path`.
+pub(crate) fn decode_as(
+    file: &Memory,
+    path: &str,
+    shape: &IndexShape,
+    mapping: &ColumnMapping,
+    budget: DecodeBudget,
+    take: &mut dyn FnMut(RowBatch),
+) -> Result<(), PieceFailure> {
     let failed = |failure| PieceFailure { failure, row_group: None, rows_done: 0 };
-    let piece = whole(file, shape).map_err(failed)?;
+    let piece = piece_of(file, path, shape, mapping).map_err(failed)?;
     let ahead = Arc::new(ReadAhead::default());
+    let reading = Reading { shape, mapping, budget, ahead: &ahead };
     std::thread::scope(|scope| {
         scope.spawn(|| ahead.serve());
         let mut all = |batch| {
@@ -188,7 +211,7 @@ pub(crate) fn decode_all(
             Flow::Go
         };
         let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            decode_piece(Box::new(file.clone()), &piece, shape, budget, &ahead, &mut all)
+            decode_piece(Box::new(file.clone()), &piece, &reading, &mut all)
         }));
         ahead.close();
         decoded.unwrap()

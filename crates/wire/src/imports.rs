@@ -5,6 +5,7 @@ use crossbill_core::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Pagination;
+use crate::columns::{self, ColumnsField};
 
 /// What an import does at a record that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -46,7 +47,7 @@ pub struct ErrorModeField {
 
 /// `POST /bulk/imports`. An unknown field is refused: one that asks for less
 /// than a full import (a dry run, say) must not be lost silently.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StartImport {
     /// Where the files are, 1 to 1500 characters.
@@ -57,6 +58,13 @@ pub struct StartImport {
     /// What a bad record does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_mode: Option<ErrorModeField>,
+    /// Which columns hold what, where they are not named as the schema names
+    /// them (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ColumnsField>,
+    /// Makes ids of this and the row's number, instead of reading them (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_prefix: Option<String>,
 }
 
 impl StartImport {
@@ -83,7 +91,7 @@ impl StartImport {
                  beside \"continue\""
             )));
         }
-        Ok(())
+        columns::check(self.columns.as_ref(), self.id_prefix.as_deref())
     }
 
     /// Errors that it may have.
@@ -285,7 +293,7 @@ mod tests {
 
     #[test]
     fn lengths_are_checked() {
-        let start = |uri: String| StartImport { uri, integration_id: None, error_mode: None };
+        let start = |uri: String| StartImport { uri, ..StartImport::default() };
         assert!(start(String::new()).check().is_err());
         assert!(start("x".repeat(1500)).check().is_ok());
         assert!(start("x".repeat(1501)).check().is_err());

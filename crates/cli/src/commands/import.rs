@@ -85,6 +85,8 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
         uri: uri::import_uri(&args.uri)?,
         integration_id: args.integration.clone(),
         error_mode: Some(ErrorModeField { on_error: Some(on_error), max_errors: args.max_errors }),
+        columns: args.columns.columns.clone(),
+        id_prefix: args.columns.id_prefix.clone(),
     };
     start.check().map_err(|error| CliError::usage(error.message()))?;
     Ok(start)

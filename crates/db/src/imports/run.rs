@@ -128,6 +128,7 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         seed: Seed(job.id),
         error_mode: options.error_mode,
         errors_max: options.errors_max,
+        mapping: options.mapping,
     };
     let plan = plan(&source, &request, &env.import, &job.watch)?;
     if job.is_stopped() {

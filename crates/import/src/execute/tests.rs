@@ -22,6 +22,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
         seed: Seed(1),
         error_mode,
         errors_max: None,
+        mapping: Default::default(),
         pieces: vec![TaskPiece {
             file: SourceFile {
                 path: format!("{ordinal:03}.parquet"),
@@ -34,6 +35,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
             rows: 10,
             bytes: 100,
             last: true,
+            lines: None,
         }],
     };
     Plan {

@@ -14,6 +14,7 @@ use parquet::basic::Compression;
 use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::properties::ReaderProperties;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::blocks::{BlockReader, Blocks};
@@ -118,7 +119,11 @@ impl GuardedPages {
             let plain = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED);
             SerializedPageReader::new(reader, &plain.build()?, rows, None)?
         } else {
-            SerializedPageReader::new(reader, chunk, rows, None)?
+            // Where LZ4 pages are not as the format wants them, the library
+            // would try frames, and those unpack without a bound.
+            let properties = ReaderProperties::builder().set_backward_compatible_lz4(false).build();
+            let properties = Arc::new(properties);
+            SerializedPageReader::new_with_properties(reader, chunk, rows, None, properties)?
         };
         let end = start + length;
         let values_left = chunk.num_values();

@@ -7,6 +7,7 @@ use crossbill_wire::{
     TokenError, ValidationResult,
 };
 
+use super::columns::column_mapping;
 use crate::call::{Answer, Call, Reply, check_limit};
 use crate::error::ApiError;
 
@@ -36,6 +37,7 @@ pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Res
             OnError::Abort => ErrorMode::Abort,
         },
         errors_max: request.max_errors(),
+        mapping: column_mapping(&request),
     };
     Ok(StartImport {
         uri: request.uri,
