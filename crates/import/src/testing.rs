@@ -107,6 +107,9 @@ pub(crate) fn plain(columns: &[(&str, ArrayRef)]) -> Vec<u8> {
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     bytes: Arc<Vec<u8>>,
+    /// What follows again and again up to the end.
+    body: Arc<Vec<u8>>,
+    size: u64,
     live: Arc<AtomicUsize>,
     peak: Arc<AtomicUsize>,
     pub(crate) reads: Arc<Mutex<Vec<Range<u64>>>>,
@@ -114,7 +117,29 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes: Arc::new(bytes), ..Self::default() }
+        Self { size: bytes.len() as u64, bytes: Arc::new(bytes), ..Self::default() }
+    }
+
+    /// A file of `head` and of `body` so many times over, which is never all
+    /// in memory.
+    pub(crate) fn repeated(head: Vec<u8>, body: Vec<u8>, times: u64) -> Self {
+        let size = head.len() as u64 + times * body.len() as u64;
+        Self { size, bytes: Arc::new(head), body: Arc::new(body), ..Self::default() }
+    }
+
+    fn copy(&self, range: Range<u64>) -> Vec<u8> {
+        let head = self.bytes.len() as u64;
+        let mut part = Vec::with_capacity((range.end - range.start) as usize);
+        part.extend(&self.bytes[range.start.min(head) as usize..range.end.min(head) as usize]);
+        let mut at = range.start.max(head);
+        while at < range.end {
+            let from = ((at - head) % self.body.len() as u64) as usize;
+            let left = usize::try_from(range.end - at).unwrap();
+            let piece = &self.body[from..self.body.len().min(from.saturating_add(left))];
+            part.extend(piece);
+            at += piece.len() as u64;
+        }
+        part
     }
 
     /// The most bytes that were borrowed at once.
@@ -139,12 +164,12 @@ impl Drop for Borrowed {
 
 impl RangeRead for Memory {
     fn size(&self) -> u64 {
-        self.bytes.len() as u64
+        self.size
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes, SourceError> {
         self.reads.lock().unwrap().push(range.clone());
-        let part = self.bytes[range.start as usize..range.end as usize].to_vec();
+        let part = self.copy(range);
         let live = part.len() + self.live.fetch_add(part.len(), Ordering::SeqCst);
         self.peak.fetch_max(live, Ordering::SeqCst);
         Ok(Bytes::from_owner(Borrowed(part, Arc::clone(&self.live))))

@@ -232,4 +232,6 @@ fn portion(bytes: u64, rows: u64, total: u64) -> u64 {
 #[cfg(test)]
 mod formats_tests;
 #[cfg(test)]
+mod large_tests;
+#[cfg(test)]
 mod tests;

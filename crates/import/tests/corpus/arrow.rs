@@ -44,6 +44,31 @@ fn changed(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A file whose footer lists its large batch twice instead of it and a small
+/// one.
+fn on_top() -> Vec<u8> {
+    let (large, small) = (batch(&good(1000)), batch(&good(3)));
+    let mut writer =
+        FileWriter::try_new_with_options(Vec::new(), &large.schema(), options(None)).unwrap();
+    writer.write(&large).unwrap();
+    writer.write(&small).unwrap();
+    writer.finish().unwrap();
+    let bytes = writer.into_inner().unwrap();
+    let end = bytes.len() - 10;
+    let length = i32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+    let footer = arrow_ipc::root_as_footer(&bytes[end - length..end]).unwrap();
+    let listed: Vec<Vec<u8>> = footer
+        .recordBatches()
+        .unwrap()
+        .iter()
+        .map(|block| {
+            let head = i64::from(block.metaDataLength());
+            [block.offset(), head, block.bodyLength()].map(i64::to_le_bytes).concat()
+        })
+        .collect();
+    changed(bytes, &listed[1], &listed[0])
+}
+
 pub(crate) fn cases() -> Vec<Case> {
     let whole = arrow_file(&good(300));
     let end = whole.len();
@@ -90,6 +115,7 @@ pub(crate) fn cases() -> Vec<Case> {
             "claims 2147483647 bytes",
         ),
         file("footer-negative.arrow", footer(-1), codes::FILE_DECODE, "claims -1 bytes"),
+        file("footer-on-top.arrow", on_top(), codes::FILE_DECODE, "on top of each other"),
         file("footer-noise.arrow", noise, codes::FILE_DECODE, "damaged"),
         file("head-noise.arrow", astray, codes::FILE_DECODE, "damaged"),
         file(

@@ -17,11 +17,20 @@ mod npy;
 mod parquet_files;
 mod parquet_rows;
 mod run;
+mod sizes;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use run::{Import, Peak};
 
 /// Memory that a case may add to the process, MiB.
 const GROWTH_MIB_MAX: u64 = 256;
+
+/// One test at a time: the memory measured is the whole process's.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A bad file and what must be said of it.
 struct Case {
@@ -47,6 +56,7 @@ fn row(file: &'static str, bytes: Vec<u8>, code: &'static str, message: &'static
 
 #[test]
 fn every_bad_file_gets_its_code_its_row_and_its_message() {
+    let _alone = alone();
     let tables: [fn() -> Vec<Case>; 6] = [
         parquet_files::cases,
         parquet_files::bombs,

@@ -276,7 +276,46 @@ fn pages() -> Vec<Case> {
     headless[4..30].fill(0xff);
     let mut cases = Vec::from(spoiled);
     cases.push(file("page-head.parquet", headless, codes::FILE_DECODE, "page header at byte 4"));
+    cases.push(file("page-lz4-frame.parquet", lz4_frame(), codes::FILE_DECODE, "not as frames"));
     cases
+}
+
+/// A sound file but that the page of vectors is packed as an LZ4 frame, under
+/// the name of the codec for which Hadoop has another framing.
+fn lz4_frame() -> Vec<u8> {
+    let plain = packed(300, Compression::UNCOMPRESSED);
+    let metadata =
+        ParquetMetaDataReader::decode_metadata(&plain[footer_at(&plain)..plain.len() - 8]).unwrap();
+    let group = &metadata.row_groups()[0];
+    let (start, length) = group.column(1).byte_range();
+    let chunk = &plain[start as usize..(start + length) as usize];
+    // Fields 1 (type), 2 (unpacked bytes), 3 (packed bytes): here the same,
+    // zigzag varints of two bytes.
+    assert_eq!((chunk[0], chunk[2], chunk[5]), (0x15, 0x15, 0x15));
+    assert_eq!(chunk[3..5], chunk[6..8]);
+    let number = (u64::from(chunk[3]) & 0x7f) | (u64::from(chunk[4]) << 7);
+    let (head, page) = chunk.split_at(chunk.len() - (number / 2) as usize);
+    // One block that is stored as it is, and the mark of the end.
+    let block = 0x8000_0000_u32 | page.len() as u32;
+    let frame =
+        [&[0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82][..], &block.to_le_bytes(), page, &[0; 4]]
+            .concat();
+    let mut head = head.to_vec();
+    let number = 2 * frame.len() as u64;
+    head[6..8].copy_from_slice(&[(number & 0x7f) as u8 | 0x80, (number >> 7) as u8]);
+    let chunk = [head, frame].concat();
+    let column = group.column(1).clone().into_builder();
+    let column = column
+        .set_compression(Compression::LZ4)
+        .set_total_compressed_size(chunk.len() as i64)
+        .build()
+        .unwrap();
+    let columns = vec![group.column(0).clone(), column];
+    let group = group.clone().into_builder().set_column_metadata(columns).build().unwrap();
+    let changed = ParquetMetaData::new(metadata.file_metadata().clone(), vec![group]);
+    let mut out = [&plain[..start as usize], &chunk].concat();
+    ParquetMetaDataWriter::new(&mut out, &changed).finish().unwrap();
+    out
 }
 
 fn schemas() -> Vec<Case> {

@@ -1,6 +1,7 @@
-//! Imports one file beside a good one, through the planner and the runner.
+//! Imports files through the planner and the runner.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crossbill_core::{IdSource, IndexShape, Metric, Seed, SeededIds, SystemClock};
@@ -43,18 +44,56 @@ impl Ledger for Kept {
 
 impl Import {
     pub(crate) fn of(name: &str, bytes: &[u8]) -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let source = place.path().join("source");
+        let place = Place::new();
         // Namespaces apart, so that each has a task of its own.
-        fs::create_dir_all(source.join("bad")).unwrap();
-        fs::create_dir_all(source.join("good")).unwrap();
-        fs::write(source.join("bad").join(name), bytes).unwrap();
+        place.write(&format!("bad/{name}"), bytes);
         let (ending, good) = make::good_beside(name);
-        fs::write(source.join("good").join(ending), good).unwrap();
+        place.write(&format!("good/{ending}"), &good);
+        let shape = IndexShape::dense(make::DIMENSION as u32, Metric::Cosine);
+        let done = place.import(shape, ImportSettings::new(1, MEMORY_BYTES));
+        let imported = |namespace: &str| -> u64 {
+            let of = done.outcomes.iter().filter(|outcome| outcome.namespace == namespace);
+            of.map(|outcome| outcome.counts.imported).sum()
+        };
+        Self { imported: imported("bad"), good: imported("good"), first: done.first }
+    }
+}
 
+/// Memory that an import is given.
+pub(crate) const MEMORY_BYTES: u64 = 64 << 20;
+
+/// A source and a place for what is made of it, both gone in the end.
+pub(crate) struct Place(tempfile::TempDir);
+
+/// What tasks made.
+pub(crate) struct Done {
+    pub(crate) outcomes: Vec<TaskOutcome>,
+    /// The first reject in source order.
+    pub(crate) first: Option<Reject>,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// The path of a source file, below a folder that is there.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        let path = self.0.path().join("source").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    /// Imports the source, in continue mode.
+    pub(crate) fn import(&self, shape: IndexShape, settings: ImportSettings) -> Done {
+        let source = self.0.path().join("source");
         let ids: Arc<dyn IdSource> = Arc::new(SeededIds::new(Seed(1)));
         let root = Root::open(RootOptions {
-            path: place.path().join("data"),
+            path: self.0.path().join("data"),
             faults: None,
             ids: Arc::clone(&ids),
             clock: Arc::new(SystemClock::new()),
@@ -62,14 +101,12 @@ impl Import {
         .unwrap();
         let policy =
             Arc::new(SourcePolicy { allow_dirs: vec![source.clone()], ..SourcePolicy::default() });
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let settings = ImportSettings::new(1, 64 << 20);
         let request = PlanRequest {
             import: "1".into(),
             uri: format!("file://{}/", source.display()),
             integration: None,
             index_dir: "indexes/u".into(),
-            shape: IndexShape::dense(make::DIMENSION as u32, Metric::Cosine),
+            shape,
             seed: Seed(42),
             error_mode: ErrorMode::Continue,
             errors_max: None,
@@ -78,13 +115,8 @@ impl Import {
         let opened = policy.open(&policy.check(&request.uri, None).unwrap()).unwrap();
         let watch = ImportWatch::default();
         let plan = plan(&opened, &request, &settings, &watch).unwrap();
-        let parts = RunnerParts {
-            policy: Arc::clone(&policy),
-            root: root.clone(),
-            pool: Arc::new(pool),
-            ids,
-            settings,
-        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let parts = RunnerParts { policy, root: root.clone(), pool: Arc::new(pool), ids, settings };
         let kept = Kept::default();
         execute(&plan, &LocalRunner::new(parts), &kept, 1, &watch)
             .map_err(|error: ImportError| error.to_string())
@@ -101,11 +133,7 @@ impl Import {
         let log = RejectLog::open(&root, &plan.file_errors, &keys).unwrap();
         let first = first_reason(&plan, &firsts).cloned();
         assert_eq!(log.page(0, 1, RecordText::Shown).unwrap().first(), first.as_ref());
-        let imported = |namespace: &str| -> u64 {
-            let of = outcomes.iter().filter(|outcome| outcome.namespace == namespace);
-            of.map(|outcome| outcome.counts.imported).sum()
-        };
-        Self { first, imported: imported("bad"), good: imported("good") }
+        Done { outcomes, first }
     }
 }
 
