@@ -113,6 +113,7 @@ fn read_file(file: &dyn RangeRead) -> Result<IpcIndex, FileFailure> {
     let dictionaries = footer.dictionaries().iter().flatten().copied().collect::<Vec<_>>();
     let batches = footer.recordBatches().iter().flatten().copied().collect::<Vec<_>>();
     check_count(dictionaries.len() + batches.len())?;
+    check_apart(dictionaries.iter().chain(&batches), end)?;
     let mut parts = Vec::with_capacity(dictionaries.len() + batches.len());
     for block in dictionaries {
         check_block(&block, end)?;
@@ -245,6 +246,22 @@ fn check_block(block: &Block, data_end: u64) -> Result<(), FileFailure> {
             block.metaDataLength(),
             block.bodyLength(),
             block.offset()
+        )));
+    }
+    Ok(())
+}
+
+/// Parts on top of each other would make a small file a large one.
+fn check_apart<'a>(blocks: impl Iterator<Item = &'a Block>, end: u64) -> Result<(), FileFailure> {
+    let bytes = |block: &Block| {
+        let positive = |length: i64| u64::try_from(length).unwrap_or(0);
+        positive(block.metaDataLength().into()).saturating_add(positive(block.bodyLength()))
+    };
+    let total = blocks.map(bytes).fold(0, u64::saturating_add);
+    if total > end {
+        return Err(damaged(&format!(
+            "its footer lists parts of {total} bytes, but the data ends at {end}: some lie on top \
+             of each other"
         )));
     }
     Ok(())

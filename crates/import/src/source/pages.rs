@@ -99,6 +99,7 @@ struct GuardedPages {
     /// Values the footer promises that no page has had yet.
     values_left: i64,
     unpack: Option<Unpack>,
+    is_hadoop_lz4: bool,
     window: Window,
     limit: BatchLimit,
 }
@@ -128,8 +129,9 @@ impl GuardedPages {
         let end = start + length;
         let values_left = chunk.num_values();
         let window = Window::new(leaf, limit.rows, limit.first_row, limit.bytes_max);
+        let is_hadoop_lz4 = chunk.compression() == Compression::LZ4;
         let (at, next, limit) = (start, None, limit.clone());
-        Ok(Self { inner, blocks, at, end, next, values_left, unpack, window, limit })
+        Ok(Self { inner, blocks, at, end, next, values_left, unpack, is_hadoop_lz4, window, limit })
     }
 
     /// Checks the next page once.
@@ -224,7 +226,10 @@ impl Iterator for GuardedPages {
 impl PageReader for GuardedPages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         self.check()?;
-        let page = self.inner.get_next_page()?;
+        let page = self.inner.get_next_page().map_err(|error| match self.is_hadoop_lz4 {
+            true => bad(format!("{error} (LZ4 is read as Hadoop packs it or raw, not as frames)")),
+            false => error,
+        })?;
         let head = self.step();
         let page = match (page, head, self.unpack) {
             (Some(page), Some(head), Some(unpack)) => {
