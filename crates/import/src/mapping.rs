@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::source::Format;
+
 /// Stands in an id prefix for the file's path without its ending.
 pub(crate) const FILE_MARK: &str = "{file}";
 
@@ -48,9 +50,7 @@ impl ColumnMapping {
     /// What the ids of the file at `path` begin with, where they are made.
     pub(crate) fn prefix_of(&self, path: &str) -> Option<String> {
         let prefix = self.id_prefix.as_deref()?;
-        let name_at = path.rfind('/').map_or(0, |at| at + 1);
-        let end = path[name_at..].find('.').map_or(path.len(), |at| name_at + at);
-        Some(prefix.replace(FILE_MARK, &path[..end]))
+        Some(prefix.replace(FILE_MARK, Format::stem(path)))
     }
 }
 
@@ -66,6 +66,7 @@ mod tests {
         };
         assert_eq!(of("doc-", "a/b.npy"), "doc-");
         assert_eq!(of("{file}-", "a.b/part-1.jsonl.gz"), "a.b/part-1-");
+        assert_eq!(of("{file}-", "part.0.npy"), "part.0-", "files stay apart");
         assert_eq!(of("x{file}{file}", "n"), "xnn");
         assert_eq!(ColumnMapping::default().prefix_of("a"), None);
     }

@@ -148,6 +148,7 @@ impl Columns {
             values: dense && values.is_none(),
             sparse: sparse.is_none() && (!dense || mapping.sparse_values.is_some()),
             named: Vec::new(),
+            is_mapped: !mapping.is_default(),
         };
         for (is_missing, part, kind, mapped) in [
             (missing.id, ID, "string", &mapping.id),

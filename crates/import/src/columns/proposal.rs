@@ -55,6 +55,8 @@ pub(super) struct Missing {
     pub(super) sparse: bool,
     /// Each missing column as people call it.
     pub(super) named: Vec<String>,
+    /// Whether columns are mapped already: then they are for the user to mend.
+    pub(super) is_mapped: bool,
 }
 
 /// Says what is missing, what there is, and which mapping would fit.
@@ -76,7 +78,9 @@ pub(super) fn missing_columns(found: &[FoundColumn], missing: &Missing) -> FileF
         missing.named.join(" and "),
         if named.is_empty() { "no columns".to_owned() } else { named.join(", ") }
     );
-    if let Some(proposal) = Proposal::of(found, missing) {
+    if !missing.is_mapped
+        && let Some(proposal) = Proposal::of(found, missing)
+    {
         let (request, shell) = (proposal.request(), proposal.shell());
         reason.push_str(&format!("; start the import with {request} (in a shell: {shell})"));
     }

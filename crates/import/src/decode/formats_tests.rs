@@ -462,6 +462,7 @@ fn a_mapping_that_does_not_fit_says_what_there_is() {
             let (code, reason) = failure(path, bytes, &mapping);
             assert_eq!(code, codes::FILE_SCHEMA);
             assert!(reason.contains(text), "{reason}");
+            assert!(!reason.contains("start the import with"), "{reason}");
         }
     }
     let only_vectors = plain(&[("openai", some_vectors(3, 4))]);

@@ -41,6 +41,16 @@ impl Format {
         }
     }
 
+    /// `path` without the ending that says its format and packing.
+    pub(crate) fn stem(path: &str) -> &str {
+        let endings = match Self::of(path) {
+            None => 0,
+            Some(Format::Lines(Packing::Gzip | Packing::Zstd)) => 2,
+            Some(_) => 1,
+        };
+        (0..endings).fold(path, |path, _| path.rsplit_once('.').map_or(path, |(stem, _)| stem))
+    }
+
     /// What people call it.
     pub(crate) fn name(self) -> &'static str {
         match self {
