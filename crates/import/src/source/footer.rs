@@ -83,7 +83,7 @@ fn check_magic(file: &dyn RangeRead, magic: [u8; 4]) -> Result<(), FileFailure> 
 }
 
 fn decode(bytes: &Bytes) -> Result<ParquetMetaData, FileFailure> {
-    thrift::check_struct(bytes).map_err(|error| damaged(&error.to_string()))?;
+    thrift::check_footer(bytes).map_err(|error| damaged(&error.to_string()))?;
     let options = ParquetMetaDataOptions::new()
         .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)

@@ -10,6 +10,7 @@ mod lines;
 mod npy;
 mod pages;
 mod thrift;
+mod thrift_types;
 mod window;
 
 use std::ops::Range;

@@ -168,9 +168,16 @@ fn footers(whole: &[u8]) -> Vec<Case> {
             codes::FILE_DECODE,
             "footer is damaged",
         ),
+        // Seven booleans, in whose bytes the decoder would see two billion.
+        file(
+            "footer-booleans.parquet",
+            with_footer(whole, &[0xb9, 0x71, 0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07].repeat(100)),
+            codes::FILE_DECODE,
+            "a list of booleans",
+        ),
         file(
             "footer-deep.parquet",
-            with_footer(whole, &[0x1c; 100_000]),
+            with_footer(whole, &[0xbc; 100_000]),
             codes::FILE_DECODE,
             "nested too deep",
         ),
@@ -276,6 +283,14 @@ fn pages() -> Vec<Case> {
     headless[4..30].fill(0xff);
     let mut cases = Vec::from(spoiled);
     cases.push(file("page-head.parquet", headless, codes::FILE_DECODE, "page header at byte 4"));
+    let lzo = lying(&packed(300, Compression::UNCOMPRESSED), |groups| {
+        let columns = groups[0].columns().iter().map(|column| {
+            column.clone().into_builder().set_compression(Compression::LZO).build().unwrap()
+        });
+        let columns = columns.collect();
+        vec![groups[0].clone().into_builder().set_column_metadata(columns).build().unwrap()]
+    });
+    cases.push(file("page-lzo.parquet", lzo, codes::FILE_DECODE, "LZO"));
     cases.push(file("page-lz4-frame.parquet", lz4_frame(), codes::FILE_DECODE, "not as frames"));
     cases
 }
