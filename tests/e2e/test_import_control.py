@@ -90,6 +90,33 @@ def test_so_many_errors_on_the_command_line(own_server, source):
     assert "found 10 errors, expected at most 9" in failed.stdout + failed.stderr
 
 
+def test_a_dry_run_says_what_the_import_then_says(new_index, folder):
+    index = new_index(DIMENSION, "dotproduct")
+    for namespace in ("a", "b"):
+        write_bad(folder / namespace / "1.parquet", 300, 50, namespace)
+        write_bad(folder / namespace / "2.parquet", 100, 30, namespace)
+    (folder / "b" / "3.parquet").write_bytes(b"no Parquet")
+
+    def rejects(import_):
+        return harness.request(f"{index.host}{import_['rejectsUri']}?records=whole")
+
+    dry = load(index, folder, dryRun=True)
+    assert dry["dryRun"] is True and dry["status"] == "Completed", dry
+    assert set(dry["estimate"]) == {"seconds", "diskBytes", "diskFreeBytes"}
+    assert index.describe_index_stats().total_vector_count == 0
+    seen = index.describe_import(id=dry["id"])
+    assert (seen.status, seen.records_imported) == ("Completed", dry["recordsImported"])
+    real = load(index, folder)
+    assert "dryRun" not in real and "estimate" not in real
+    same = ("status", "recordsRead", "recordsImported", "recordsSuperseded", "recordsRejected")
+    same += ("bytesRead", "filesDone", "warnings", "validationResult")
+    assert [dry[field] for field in same] == [real[field] for field in same]
+    assert real["recordsSuperseded"] > 0 and real["recordsRejected"] > 0
+    assert rejects(dry) == rejects(real)
+    stats = index.describe_index_stats()
+    assert stats.total_vector_count == dry["recordsImported"]
+
+
 def whole(index, id_, limit=1000):
     """All rejects with their records whole, page by page."""
     found = []
@@ -129,6 +156,21 @@ def command(request, own_server, tmp_path):
     made = run("index", "create", "shop", "--dimension", "4", "--metric", "dotproduct", *where)
     assert made.returncode == 0, made.stderr
     return lambda *arguments: run(*arguments, "--index", "shop", *where)
+
+
+@pytest.mark.once
+def test_a_dry_run_on_the_command_line(command, folder, tmp_path):
+    folder = folder.parent / f"{folder.name}-{tmp_path.name}"
+    write_bad(folder / "f.parquet", 100, 10)
+    dry = command("import", str(folder), "--dry-run")
+    assert dry.returncode == 3, dry.stderr
+    assert "dry run 1 into shop: Completed" in dry.stdout
+    assert "read 100 = imported 90 + superseded 0 + rejected 10" in dry.stdout
+    assert "nothing was written" in dry.stdout and "of disk" in dry.stdout
+    assert json.loads(command("stats", "--json").stdout)["totalVectorCount"] == 0
+    assert "nothing is written" in command("imports", "describe", "1").stdout
+    assert command("import", str(folder)).returncode == 3
+    assert json.loads(command("stats", "--json").stdout)["totalVectorCount"] == 90
 
 
 @pytest.mark.once

@@ -223,6 +223,7 @@ Examples:
   crossbill import file:///srv/embeddings --index products
   crossbill import s3://bucket/embeddings --index products --error-mode abort
   crossbill import s3://bucket/embeddings --index products --max-errors 100
+  crossbill import s3://bucket/embeddings --index products --dry-run
   crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
   crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
 
@@ -239,6 +240,9 @@ pub(crate) struct ImportArgs {
     /// Errors, records and files, that the import may have; with one more it fails
     #[arg(long, value_name = "N")]
     pub(crate) max_errors: Option<u64>,
+    /// Read and check everything, write nothing, and say what an import would come to
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Storage integration of the server to read with
     #[arg(long, value_name = "ID")]
     pub(crate) integration: Option<String>,

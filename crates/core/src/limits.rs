@@ -74,6 +74,9 @@ pub const IMPORT_FILE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
 pub const IMPORT_NAMESPACES_MAX: usize = 10_000;
 /// Bytes of one namespace in an import.
 pub const IMPORT_NAMESPACE_BYTES_MAX: u64 = 500 * 1024 * 1024 * 1024;
+/// Bytes of memory that a dry run of an import takes for each id that it
+/// remembers (ours): a number in a table that doubles, and once in a list.
+pub const DRY_RUN_ID_BYTES: u64 = 40;
 /// Imports that wait or run on one server (ours).
 pub const IMPORT_QUEUE_MAX: usize = 1000;
 /// Exports that wait or run on one server (ours).

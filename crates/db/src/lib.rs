@@ -34,7 +34,7 @@ pub use database::{Database, DatabaseOptions};
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
 pub use types::{
-    ExportView, ImportOptions, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo,
-    IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy,
-    Selector, StartExport, StartImport, StoredRecord, Update,
+    ExportView, ImportEstimate, ImportOptions, ImportStatus, ImportView, IndexChange, IndexEvent,
+    IndexInfo, IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer,
+    QueryBy, Selector, StartExport, StartImport, StoredRecord, Update,
 };

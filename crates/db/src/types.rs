@@ -233,12 +233,26 @@ pub struct ImportOptions {
     /// Errors, records and files, that it may have and go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_max: Option<u64>,
+    /// Whether it only reads and checks, and writes nothing into the index.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// What an import would take, as its dry run found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ImportEstimate {
+    /// Seconds, roughly.
+    pub seconds: f64,
+    /// Bytes of disk.
+    pub disk_bytes: u64,
+    /// Bytes of disk that are free.
+    pub disk_free_bytes: u64,
 }
 
 impl From<ErrorMode> for ImportOptions {
     /// That, and nothing else.
     fn from(error_mode: ErrorMode) -> Self {
-        Self { error_mode, errors_max: None }
+        Self { error_mode, errors_max: None, dry_run: false }
     }
 }
 
@@ -382,4 +396,6 @@ pub struct ImportView {
     pub warnings: Vec<String>,
     /// What was asked.
     pub options: ImportOptions,
+    /// Of a dry run that has ended: what the import would take.
+    pub estimate: Option<ImportEstimate>,
 }

@@ -13,6 +13,7 @@
 
 mod columns;
 mod decode;
+mod dry;
 mod error;
 mod execute;
 mod failure;
@@ -29,6 +30,7 @@ mod testing;
 mod validate;
 mod watch;
 
+pub use dry::{DryIds, IdHash, SeenIds, ids_within};
 pub use error::{ImportError, Overrun, TaskError};
 pub use execute::{Ledger, execute, first_reason};
 pub use plan::{Plan, PlanRequest, PlannedFile, plan};

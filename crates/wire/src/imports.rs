@@ -57,6 +57,9 @@ pub struct StartImport {
     /// What a bad record does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_mode: Option<ErrorModeField>,
+    /// Whether everything is only read and checked (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
 }
 
 impl StartImport {
@@ -112,6 +115,18 @@ pub struct ValidationResult {
     pub import_successes: u64,
     /// Records rejected.
     pub import_errors: u64,
+}
+
+/// What an import would take, as its dry run found (ours).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportEstimate {
+    /// Seconds, roughly.
+    pub seconds: f64,
+    /// Bytes of disk.
+    pub disk_bytes: u64,
+    /// Bytes of disk that are free.
+    pub disk_free_bytes: u64,
 }
 
 /// An import. The fields from `records_rejected` on are ours; older clients
@@ -187,6 +202,13 @@ pub struct ImportModel {
     /// `continue` or `abort`.
     #[serde(default)]
     pub error_mode: String,
+    /// Whether everything is only read and checked: then records imported are
+    /// those that would be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Of a dry run that has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<ImportEstimate>,
     /// Errors that it may have, where that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_errors: Option<u64>,
@@ -285,7 +307,12 @@ mod tests {
 
     #[test]
     fn lengths_are_checked() {
-        let start = |uri: String| StartImport { uri, integration_id: None, error_mode: None };
+        let start = |uri: String| StartImport {
+            uri,
+            integration_id: None,
+            error_mode: None,
+            dry_run: None,
+        };
         assert!(start(String::new()).check().is_err());
         assert!(start("x".repeat(1500)).check().is_ok());
         assert!(start("x".repeat(1501)).check().is_err());

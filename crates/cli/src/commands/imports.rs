@@ -162,6 +162,12 @@ fn description(import: &ImportModel) -> String {
     line("files", of(import.files_done, import.files_total));
     line("bytes", of(import.bytes_read, import.bytes_total));
     line("error mode", import.error_mode.clone());
+    if import.dry_run {
+        line("dry run", "yes: nothing is written".to_owned());
+    }
+    if let Some(estimate) = &import.estimate {
+        line("estimate", follow::estimated(estimate));
+    }
     if let Some(max_errors) = import.max_errors {
         line("max errors", count(max_errors));
     }

@@ -109,6 +109,7 @@ impl Index {
             (live.committed.clone(), live.plan.clone(), live.record.clone())
         };
         let overrun_task = record.end.as_ref().and_then(|end| end.overrun_task);
+        let dry_tasks = record.end.as_ref().and_then(|end| end.dry_tasks);
         let files = match record.options.error_mode {
             ErrorMode::Abort => record.end.and_then(|end| end.reject).into_iter().collect(),
             ErrorMode::Continue => match plan {
@@ -118,8 +119,12 @@ impl Index {
         };
         let tasks = super::rejects::tables(env, self, &job)?;
         let counted = |task: &u32| {
-            let committed = committed.as_ref().is_none_or(|tasks| tasks.contains(task));
-            committed || overrun_task == Some(*task)
+            let done = match (&committed, dry_tasks) {
+                (_, Some(tasks)) => *task < tasks,
+                (Some(tasks), None) => tasks.contains(task),
+                (None, None) => true,
+            };
+            done || overrun_task == Some(*task)
         };
         let keys = tasks.iter().copied().filter(counted);
         let mut log = super::rejects::open(env, self, &job, &files, keys)?;

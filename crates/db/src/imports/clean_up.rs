@@ -30,11 +30,15 @@ fn try_clean_up(index: &Index, job: &Job) -> Result<()> {
             Some((namespace.name().as_str(), namespace.import_progress(&name)?))
         })
         .collect();
+    let dry_tasks = job.live().record.end.as_ref().and_then(|end| end.dry_tasks);
     // A namespace that has forgotten the import says nothing about its tasks:
     // their leftovers were removed before it forgot, what is there counts.
     let is_left_over = |task: &&TaskSpec| {
         let progress = progress.get(task.namespace.as_str());
-        progress.is_some_and(|progress| !progress.tasks.contains_key(&task.ordinal))
+        match dry_tasks {
+            Some(tasks) => task.ordinal >= tasks,
+            None => progress.is_some_and(|progress| !progress.tasks.contains_key(&task.ordinal)),
+        }
     };
     let overrun_task = job.live().record.end.as_ref().and_then(|end| end.overrun_task);
     let plan = job.load_plan(&env.root)?;

@@ -9,6 +9,7 @@
 
 mod calls;
 mod clean_up;
+mod dry_run;
 mod finish;
 mod job;
 mod ledger;

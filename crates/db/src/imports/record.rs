@@ -6,7 +6,7 @@ use crossbill_import::Reject;
 use crossbill_store::TaskCounts;
 use serde::{Deserialize, Serialize};
 
-use crate::types::{ImportOptions, ImportStatus};
+use crate::types::{ImportEstimate, ImportOptions, ImportStatus};
 
 /// The kind under which import records are stored.
 pub(super) const RECORD_KIND: &str = "import-record";
@@ -63,4 +63,9 @@ pub(super) struct ImportEnd {
     /// rejects up to that one count.
     #[serde(default)]
     pub(super) overrun_task: Option<u32>,
+    /// Of a dry run: how many tasks it did, and what the import would take.
+    #[serde(default)]
+    pub(super) dry_tasks: Option<u32>,
+    #[serde(default)]
+    pub(super) estimate: Option<ImportEstimate>,
 }

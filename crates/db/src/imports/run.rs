@@ -15,7 +15,7 @@ use super::clean_up::clean_up;
 use super::finish::finish;
 use super::job::Job;
 use super::ledger::JobLedger;
-use super::{Waiting, rejects};
+use super::{Waiting, dry_run, rejects};
 use crate::Index;
 use crate::env::Env;
 use crate::namespace::Namespace;
@@ -62,19 +62,26 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
     if job.watch.is_held() {
         return Err(ImportError::Paused);
     }
+    if job.live().record.options.dry_run {
+        return dry_run::check(env, index, job, &plan);
+    }
     let namespaces = namespaces(index, &plan)?;
     let ledger = JobLedger { job, namespaces, errors: AtomicU64::new(0) };
     resume(env, index, job, &ledger)?;
     check_space(env, index, job, &plan)?;
     reserve(job, &ledger, plan.tasks.len() as u32)?;
-    let runner = LocalRunner::new(RunnerParts {
+    execute(&plan, &runner(env), &ledger, env.import.workers, &job.watch)
+}
+
+/// What does the tasks.
+pub(super) fn runner(env: &Env) -> LocalRunner {
+    LocalRunner::new(RunnerParts {
         policy: Arc::clone(&env.policy),
         root: env.root.clone(),
         pool: Arc::clone(&env.build_pool),
         ids: Arc::clone(&env.ids),
         settings: env.import.clone(),
-    });
-    execute(&plan, &runner, &ledger, env.import.workers, &job.watch)
+    })
 }
 
 /// Reserves sequence numbers in every namespace; several at once, because
@@ -128,6 +135,7 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         seed: Seed(job.id),
         error_mode: options.error_mode,
         errors_max: options.errors_max,
+        dry_run: options.dry_run,
     };
     let plan = plan(&source, &request, &env.import, &job.watch)?;
     if job.is_stopped() {
@@ -159,15 +167,20 @@ fn resume(env: &Env, index: &Index, job: &Job, ledger: &JobLedger<'_>) -> Result
     Ok(())
 }
 
-/// Refuses what cannot fit on the disk.
-fn check_space(env: &Env, index: &Index, job: &Job, plan: &Plan) -> Result<()> {
+/// Bytes of disk that `rows` of the plan's records take.
+pub(super) fn disk_needed(index: &Index, plan: &Plan, rows: u64) -> u64 {
     let shape = &index.context().shape;
-    let rows = plan.rows_total.saturating_sub(job.live().counts.read);
-    let needed = match shape.vector_type {
+    match shape.vector_type {
         // Vectors as given, codes of a few bits a component, ids and tables.
         VectorType::Dense => rows.saturating_mul(u64::from(shape.dimension) * 9 / 2 + 64),
         VectorType::Sparse => plan.bytes_total.saturating_mul(3),
-    };
+    }
+}
+
+/// Refuses what cannot fit on the disk.
+fn check_space(env: &Env, index: &Index, job: &Job, plan: &Plan) -> Result<()> {
+    let rows = plan.rows_total.saturating_sub(job.live().counts.read);
+    let needed = disk_needed(index, plan, rows);
     let free = env.root.disk_free()?;
     if needed > free {
         return Err(Error::exhausted(format!(

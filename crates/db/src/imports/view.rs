@@ -79,6 +79,7 @@ impl Job {
             phase: Phase::Done.as_str().to_owned(),
             error: end.error.clone(),
             warnings: end.warnings.clone(),
+            estimate: end.estimate,
             ..blank(record)
         }
     }
@@ -174,6 +175,7 @@ fn blank(record: &ImportRecord) -> ImportView {
         error: None,
         warnings: Vec::new(),
         options: record.options.clone(),
+        estimate: None,
     }
 }
 

@@ -43,6 +43,8 @@ pub struct PlanRequest {
     pub error_mode: ErrorMode,
     /// Errors, records and files, that the import may have.
     pub errors_max: Option<u64>,
+    /// Whether it only reads and checks.
+    pub dry_run: bool,
 }
 
 /// A file that will be read.

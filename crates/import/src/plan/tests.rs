@@ -22,6 +22,7 @@ fn request(error_mode: ErrorMode) -> PlanRequest {
         seed: Seed(7),
         error_mode,
         errors_max: None,
+        dry_run: false,
     }
 }
 

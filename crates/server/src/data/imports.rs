@@ -36,6 +36,7 @@ pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Res
             OnError::Abort => ErrorMode::Abort,
         },
         errors_max: request.max_errors(),
+        dry_run: request.dry_run.unwrap_or_default(),
     };
     Ok(StartImport {
         uri: request.uri,
@@ -78,6 +79,12 @@ pub fn import_model(view: ImportView) -> ImportModel {
         records_per_second: view.records_per_second,
         eta_seconds: view.eta_seconds,
         warnings: view.warnings,
+        dry_run: view.options.dry_run,
+        estimate: view.estimate.map(|estimate| crossbill_wire::ImportEstimate {
+            seconds: estimate.seconds,
+            disk_bytes: estimate.disk_bytes,
+            disk_free_bytes: estimate.disk_free_bytes,
+        }),
         max_errors: view.options.errors_max,
         error_mode: match view.options.error_mode {
             ErrorMode::Abort => "abort".to_owned(),
