@@ -296,3 +296,74 @@ def test_pause_and_resume_on_the_command_line(own_server, folder):
     assert run("imports", "describe", id_, "--follow", *where).returncode == 0
     refused = run("imports", "pause", id_, *where)
     assert refused.returncode == 1 and "has ended" in refused.stderr
+
+
+def test_a_directory_that_grows_is_imported_at_the_price_of_its_new_files(new_index, folder):
+    index = new_index(DIMENSION, "dotproduct")
+    data.write(folder / "a" / "1.parquet", data.make(1, 500, DIMENSION))
+    data.write(folder / "b" / "1.parquet", data.make(2, 300, DIMENSION))
+    assert load(index, folder)["recordsImported"] == 800
+    data.write(folder / "b" / "2.parquet", data.make(3, 40, DIMENSION, "s"))
+    last = load(index, folder, skipLoaded=True)
+    assert (last["recordsRead"], last["filesSkipped"], last["filesTotal"]) == (40, 2, 1)
+    assert last["skipLoaded"] is True
+    last = load(index, folder, skipLoaded=True)
+    assert (last["status"], last["recordsRead"], last["filesSkipped"]) == ("Completed", 0, 3)
+    assert index.describe_index_stats().total_vector_count == 840
+    # A file that was written anew is another one; an emptied namespace has nothing.
+    data.write(folder / "a" / "1.parquet", data.make(4, 500, DIMENSION))
+    index.delete(delete_all=True, namespace="b")
+    last = load(index, folder, skipLoaded=True)
+    assert (last["recordsRead"], last.get("filesSkipped")) == (840, None)
+    assert index.describe_index_stats().total_vector_count == 840
+
+
+KILLED_AT = ["import.planned:1", "import.commit_after:2", "import.finish_before:1"]
+KILLED_AT += ["import.finish_after:1", "manifest.put_after:4"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("point", KILLED_AT)
+def test_what_was_loaded_is_known_after_a_kill(point, folder, tmp_path):
+    folder = folder.parent / f"{folder.name}-{tmp_path.name}"
+    where = ["--index", "shop", "--data", str(tmp_path / "data")]
+    made = run("index", "create", "shop", "--dimension", str(DIMENSION), *where[2:])
+    assert made.returncode == 0, made.stderr
+    data.write_split(folder / "a", data.make(1, 500, DIMENSION), files=5)
+    command = ["import", str(folder), "--skip-loaded", "--json", *where]
+    few = {"CROSSBILL_IMPORT_TASK_ROWS": "100"}
+    assert run(*command, CROSSBILL_KILL_AT=point, **few).returncode < 0
+    data.write(folder / "a" / "more.parquet", data.make(2, 30, DIMENSION, "s"))
+    # What was cut off goes on first, with the files that it had listed, if it has not ended.
+    listed = json.loads(run("imports", "list", "--json", *where, **few).stdout)["data"]
+    if "finishedAt" not in listed[0]:
+        resumed = run(*command, **few)
+        assert resumed.returncode == 0, resumed.stderr
+    last = json.loads(run(*command, **few).stdout)
+    assert (last["recordsRead"], last["filesSkipped"]) == (30, 5), (listed, last)
+    stats = json.loads(run("stats", "--json", *where).stdout)
+    assert stats["totalVectorCount"] == 530
+
+
+@pytest.mark.once
+def test_quotas_are_named_with_what_was_found(own_server, folder):
+    folder = folder.parent / f"{folder.name}-quotas"
+    data.write_split(folder / "a", data.make(1, 100, 4), files=3)
+    data.write_split(folder / "b", data.make(2, 100, 4, "s"), files=2)
+    size = max(path.stat().st_size for path in folder.rglob("*.parquet"))
+    for setting, value, found in [
+        ("import-files-max", "4", r"files in the import: found 5, expected at most 4"),
+        ("import-file-bytes-max", "100B", rf"bytes in a/part-00\d.parquet: found \d+, .* 100"),
+        ("import-namespaces-max", "1", r"namespaces in the import: found 2, expected at most 1"),
+        ("import-namespace-bytes-max", f"{size + 1}B", r"bytes in namespace \"a\": found \d+,"),
+    ]:
+        server = own_server(f"--{setting}={value}")
+        create(client(server), "shop", 4)
+
+        class index:
+            host = server.index_url("shop")
+
+        last = load(index, folder)
+        assert (last["status"], last["recordsRead"]) == ("Failed", 0)
+        assert re.search(f"{found}.*setting {setting}", last["error"]), last["error"]
+        server.kill()

@@ -10,11 +10,13 @@ use crossbill_core::{Metric, VectorStorage};
 
 mod export;
 mod integrations;
+mod quotas;
 mod server;
 mod stores;
 
 pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
+pub(crate) use quotas::QuotaArgs;
 pub(crate) use server::{EngineArgs, ServeArgs};
 pub(crate) use stores::StoreArgs;
 
@@ -224,6 +226,7 @@ Examples:
   crossbill import s3://bucket/embeddings --index products --error-mode abort
   crossbill import s3://bucket/embeddings --index products --max-errors 100
   crossbill import s3://bucket/embeddings --index products --dry-run
+  crossbill import s3://bucket/embeddings --index products --skip-loaded
   crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
   crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
 
@@ -243,6 +246,9 @@ pub(crate) struct ImportArgs {
     /// Read and check everything, write nothing, and say what an import would come to
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Pass over files that an earlier import loaded and that have not changed since
+    #[arg(long)]
+    pub(crate) skip_loaded: bool,
     /// Storage integration of the server to read with
     #[arg(long, value_name = "ID")]
     pub(crate) integration: Option<String>,

@@ -236,6 +236,9 @@ pub struct ImportOptions {
     /// Whether it only reads and checks, and writes nothing into the index.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// Whether files are passed over that an earlier import loaded as they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_loaded: bool,
 }
 
 /// What an import would take, as its dry run found.
@@ -252,7 +255,7 @@ pub struct ImportEstimate {
 impl From<ErrorMode> for ImportOptions {
     /// That, and nothing else.
     fn from(error_mode: ErrorMode) -> Self {
-        Self { error_mode, errors_max: None, dry_run: false }
+        Self { error_mode, errors_max: None, dry_run: false, skip_loaded: false }
     }
 }
 
@@ -396,6 +399,8 @@ pub struct ImportView {
     pub warnings: Vec<String>,
     /// What was asked.
     pub options: ImportOptions,
+    /// Files that were passed over because they were loaded before.
+    pub files_skipped: u64,
     /// Of a dry run that has ended: what the import would take.
     pub estimate: Option<ImportEstimate>,
 }

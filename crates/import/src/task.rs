@@ -69,6 +69,11 @@ impl From<SourceObject> for SourceFile {
 }
 
 impl SourceFile {
+    /// What pins its content, whichever URI it was found with.
+    pub fn version(&self) -> String {
+        self.object().version().to_owned()
+    }
+
     /// As the source knows it.
     pub(crate) fn object(&self) -> SourceObject {
         SourceObject { path: self.path.clone(), size: self.size, etag: self.etag.clone() }

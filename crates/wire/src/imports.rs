@@ -60,6 +60,10 @@ pub struct StartImport {
     /// Whether everything is only read and checked (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
+    /// Whether files are passed over that an earlier import loaded as they are
+    /// (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_loaded: Option<bool>,
 }
 
 impl StartImport {
@@ -184,6 +188,9 @@ pub struct ImportModel {
     /// Files in the source, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_total: Option<u64>,
+    /// Files that were passed over because they were loaded before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_skipped: u64,
     /// What it is doing, in a word.
     #[serde(default)]
     pub phase: String,
@@ -206,6 +213,9 @@ pub struct ImportModel {
     /// those that would be.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// Whether files are passed over that were loaded before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_loaded: bool,
     /// Of a dry run that has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<ImportEstimate>,
@@ -312,6 +322,7 @@ mod tests {
             integration_id: None,
             error_mode: None,
             dry_run: None,
+            skip_loaded: None,
         };
         assert!(start(String::new()).check().is_err());
         assert!(start("x".repeat(1500)).check().is_ok());

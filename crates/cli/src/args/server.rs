@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use crossbill_core::limits::RESIDENT_VECTORS_PERCENT;
 
-use crate::args::{StorageArg, StoreArgs};
+use crate::args::{QuotaArgs, StorageArg, StoreArgs};
 use crate::units::ByteSize;
 
 /// Settings of the server. Each is taken from its flag, else its environment
@@ -160,6 +160,9 @@ pub(crate) struct EngineArgs {
         default_value_t = RESIDENT_VECTORS_PERCENT,
         value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) resident_vectors: u8,
+    /// What an import may hold.
+    #[command(flatten)]
+    pub(crate) quotas: QuotaArgs,
     /// Object stores.
     #[command(flatten)]
     pub(crate) stores: StoreArgs,

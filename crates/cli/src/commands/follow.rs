@@ -121,6 +121,9 @@ fn summary(
         format!("{what} {} into {index}: {}{took}", printable(&import.id), import.status),
         equation(import),
     ];
+    if import.files_skipped > 0 {
+        lines.push(format!("{} files passed over: loaded before", count(import.files_skipped)));
+    }
     if let Some(estimate) = &import.estimate {
         lines.push(format!("the import itself takes {}; nothing was written", estimated(estimate)));
     }

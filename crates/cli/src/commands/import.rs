@@ -86,6 +86,7 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
         integration_id: args.integration.clone(),
         error_mode: Some(ErrorModeField { on_error: Some(on_error), max_errors: args.max_errors }),
         dry_run: args.dry_run.then_some(true),
+        skip_loaded: args.skip_loaded.then_some(true),
     };
     start.check().map_err(|error| CliError::usage(error.message()))?;
     Ok(start)

@@ -160,6 +160,9 @@ fn description(import: &ImportModel) -> String {
     line("superseded", count(import.records_superseded));
     line("rejected", count(import.records_rejected));
     line("files", of(import.files_done, import.files_total));
+    if import.files_skipped > 0 {
+        line("files passed over", format!("{}: loaded before", count(import.files_skipped)));
+    }
     line("bytes", of(import.bytes_read, import.bytes_total));
     line("error mode", import.error_mode.clone());
     if import.dry_run {

@@ -8,7 +8,7 @@ use crossbill_store::ImportProgress;
 use crossbill_store::killpoint::reach;
 
 use super::job::Job;
-use super::rejects;
+use super::{loaded, rejects};
 use crate::Index;
 
 /// Removes what an import that has ended left over: parts and reject tables
@@ -23,6 +23,8 @@ pub(crate) fn clean_up(index: &Index, job: &Job) {
 fn try_clean_up(index: &Index, job: &Job) -> Result<()> {
     let env = &index.context().env;
     let name = job.name();
+    // Before the namespaces forget which of its tasks are done.
+    loaded::remember(index, job);
     let namespaces = index.all_namespaces();
     let progress: HashMap<&str, ImportProgress> = namespaces
         .iter()

@@ -225,6 +225,7 @@ impl Job {
             bytes_total: plan.map(|plan| plan.bytes_total),
             files_total: plan.map(|plan| plan.files.len() as u64),
             files_done: progress.files_done,
+            files_skipped: plan.map_or(0, |plan| plan.files_skipped),
             error: None,
             warnings: plan
                 .map(|plan| plan.warnings.clone())

@@ -58,4 +58,5 @@ pub(super) fn add(sum: &mut TaskCounts, more: &TaskCounts) {
     sum.superseded += more.superseded;
     sum.rejected += more.rejected;
     sum.bytes += more.bytes;
+    sum.broken += more.broken;
 }

@@ -13,6 +13,7 @@ mod dry_run;
 mod finish;
 mod job;
 mod ledger;
+mod loaded;
 mod record;
 mod rejects;
 mod run;

@@ -63,6 +63,9 @@ pub(super) struct ImportEnd {
     /// rejects up to that one count.
     #[serde(default)]
     pub(super) overrun_task: Option<u32>,
+    /// Files that were passed over because they were loaded before.
+    #[serde(default)]
+    pub(super) files_skipped: u64,
     /// Of a dry run: how many tasks it did, and what the import would take.
     #[serde(default)]
     pub(super) dry_tasks: Option<u32>,

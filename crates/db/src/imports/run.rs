@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbill_core::{Error, NamespaceName, Result, Seed, VectorType};
-use crossbill_import::{ImportError, LocalRunner, Plan, PlanRequest, RunnerParts, execute, plan};
+use crossbill_core::{Error, ErrorKind, NamespaceName, Result, Seed, VectorType};
+use crossbill_import::{
+    ImportError, LoadedFiles, LocalRunner, Plan, PlanRequest, RunnerParts, execute, plan,
+};
 use parking_lot::Mutex;
 
 use super::clean_up::clean_up;
 use super::finish::finish;
 use super::job::Job;
 use super::ledger::JobLedger;
-use super::{Waiting, dry_run, rejects};
+use super::{Waiting, dry_run, loaded, rejects};
 use crate::Index;
 use crate::env::Env;
 use crate::namespace::Namespace;
+use crate::sweep::sweep_parts;
 
 /// How long to wait before the end is stored again where the store fails.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
@@ -38,11 +41,20 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
     }
     let result = catch_unwind(AssertUnwindSafe(|| attempt(env, &index, job)))
         .unwrap_or_else(|_| Err(Error::internal("the import ended unexpectedly").into()));
+    if let Err(ImportError::Failed(error)) = &result
+        && error.kind() == ErrorKind::DiskFull
+    {
+        // Now, not once the end is stored: that needs room too.
+        give_space_back(&index, job);
+    }
     while let Err(error) = finish(env, &index, job, &result) {
         tracing::error!(import = job.name(), %error, "the end of an import was not stored");
         if env.imports.closed_within(STORE_AGAIN) {
             return;
         }
+    }
+    if job.is_final() {
+        loaded::remember(&index, job);
     }
     // In this order: whoever cancels it looks the other way round, so that
     // one of the two cleans up.
@@ -69,8 +81,9 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
     let ledger = JobLedger { job, namespaces, errors: AtomicU64::new(0) };
     resume(env, index, job, &ledger)?;
     check_space(env, index, job, &plan)?;
-    reserve(job, &ledger, plan.tasks.len() as u32)?;
-    execute(&plan, &runner(env), &ledger, env.import.workers, &job.watch)
+    reserve(job, &ledger, plan.tasks.len() as u32)
+        .and_then(|()| execute(&plan, &runner(env), &ledger, env.import.workers, &job.watch))
+        .map_err(|error| with_disk_figures(env, index, job, &plan, error))
 }
 
 /// What does the tasks.
@@ -126,6 +139,10 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
     let checked = env.policy.check(&uri, integration.as_deref())?;
     let source = env.policy.open(&checked).map_err(Error::from)?;
     let source = source.with_cancel(Arc::clone(&job.stop));
+    let loaded = match options.skip_loaded {
+        true => loaded::known(env, index, job),
+        false => LoadedFiles::default(),
+    };
     let request = PlanRequest {
         import: job.name(),
         uri,
@@ -136,6 +153,7 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         error_mode: options.error_mode,
         errors_max: options.errors_max,
         dry_run: options.dry_run,
+        loaded,
     };
     let plan = plan(&source, &request, &env.import, &job.watch)?;
     if job.is_stopped() {
@@ -167,25 +185,60 @@ fn resume(env: &Env, index: &Index, job: &Job, ledger: &JobLedger<'_>) -> Result
     Ok(())
 }
 
+/// Deletes what tasks stored and did not come to commit.
+fn give_space_back(index: &Index, job: &Job) {
+    if let Err(error) = sweep_parts(index, &format!("imp-{}-", job.name())) {
+        tracing::warn!(import = job.name(), %error, "parts of an import stay for now");
+    }
+}
+
 /// Bytes of disk that `rows` of the plan's records take.
 pub(super) fn disk_needed(index: &Index, plan: &Plan, rows: u64) -> u64 {
     let shape = &index.context().shape;
     match shape.vector_type {
-        // Vectors as given, codes of a few bits a component, ids and tables.
-        VectorType::Dense => rows.saturating_mul(u64::from(shape.dimension) * 9 / 2 + 64),
+        // Vectors as kept, codes of a few bits a component, ids and tables.
+        VectorType::Dense => {
+            rows.saturating_mul(shape.row_bytes() as u64 + u64::from(shape.dimension) / 2 + 64)
+        }
         VectorType::Sparse => plan.bytes_total.saturating_mul(3),
     }
 }
 
 /// Refuses what cannot fit on the disk.
 fn check_space(env: &Env, index: &Index, job: &Job, plan: &Plan) -> Result<()> {
-    let rows = plan.rows_total.saturating_sub(job.live().counts.read);
-    let needed = disk_needed(index, plan, rows);
+    let needed = disk_needed(index, plan, rows_left(job, plan));
     let free = env.root.disk_free()?;
     if needed > free {
-        return Err(Error::exhausted(format!(
+        return Err(Error::disk_full(format!(
             "the import needs about {needed} bytes of disk, found {free} free"
         )));
     }
     Ok(())
+}
+
+fn rows_left(job: &Job, plan: &Plan) -> u64 {
+    plan.rows_total.saturating_sub(job.live().counts.read)
+}
+
+/// An error of a full disk with what the rest of the import needs and what
+/// there is; others as they are.
+fn with_disk_figures(
+    env: &Env,
+    index: &Index,
+    job: &Job,
+    plan: &Plan,
+    error: ImportError,
+) -> ImportError {
+    let figures =
+        env.root.disk_free().map(|free| (disk_needed(index, plan, rows_left(job, plan)), free));
+    match (error, figures) {
+        (ImportError::Failed(error), Ok((needed, free))) if error.kind() == ErrorKind::DiskFull => {
+            let message = format!(
+                "{error}; the rest of the import needs about {needed} bytes of disk, found {free} \
+                 free"
+            );
+            ImportError::Failed(Error::disk_full(message).with_source(error))
+        }
+        (error, _) => error,
+    }
 }

@@ -52,7 +52,10 @@ impl Namespace {
             let mut change = Change::of(state);
             let base_seq = state.header.next_seq;
             change.header.next_seq += u64::from(tasks.max(1)) * NUMBERS_PER_TASK;
-            let progress = ImportProgress { base_seq, ..ImportProgress::default() };
+            let life =
+                change.header.life.get_or_insert_with(|| self.env().ids.next_id().to_string());
+            let life = Some(life.clone());
+            let progress = ImportProgress { base_seq, life, ..ImportProgress::default() };
             change.header.imports.insert(import.to_owned(), progress);
             // Memtables frozen from now on come behind.
             state.header.next_seq = change.header.next_seq;
@@ -70,6 +73,12 @@ impl Namespace {
     /// How far an import got here.
     pub(crate) fn import_progress(&self, import: &str) -> Option<ImportProgress> {
         self.state.read().header.imports.get(import).cloned()
+    }
+
+    /// Names this life of the namespace: what was loaded in an earlier one is
+    /// not there.
+    pub(crate) fn life(&self) -> Option<String> {
+        self.state.read().header.life.clone()
     }
 
     /// Forgets the progress of an import that has ended. Stored with the next

@@ -9,4 +9,5 @@ mod fixtures;
 mod imports;
 mod indexes;
 mod law;
+mod loaded;
 mod records;

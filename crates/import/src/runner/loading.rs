@@ -225,6 +225,7 @@ impl<'a> Loading<'a> {
         let bytes = u128::from(piece.bytes) * u128::from(rest) / u128::from(piece.rows.max(1));
         self.counts.read += rest;
         self.counts.rejected += rest;
+        self.counts.broken += 1;
         self.watch.add_read(rest, bytes as u64);
         self.watch.add_rejected(rest);
         self.keep(vec![reject])?;

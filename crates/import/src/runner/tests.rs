@@ -64,6 +64,7 @@ impl Place {
             error_mode,
             errors_max: self.errors_max,
             dry_run: self.dry_run,
+            loaded: crate::LoadedFiles::default(),
         };
         let checked = self.parts.policy.check(&request.uri, None).unwrap();
         let source = self.parts.policy.open(&checked).unwrap();

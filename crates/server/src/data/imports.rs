@@ -37,6 +37,7 @@ pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Res
         },
         errors_max: request.max_errors(),
         dry_run: request.dry_run.unwrap_or_default(),
+        skip_loaded: request.skip_loaded.unwrap_or_default(),
     };
     Ok(StartImport {
         uri: request.uri,
@@ -74,12 +75,14 @@ pub fn import_model(view: ImportView) -> ImportModel {
         bytes_total: view.bytes_total,
         files_done: view.files_done,
         files_total: view.files_total,
+        files_skipped: view.files_skipped,
         phase: view.phase,
         paused: view.is_paused,
         records_per_second: view.records_per_second,
         eta_seconds: view.eta_seconds,
         warnings: view.warnings,
         dry_run: view.options.dry_run,
+        skip_loaded: view.options.skip_loaded,
         estimate: view.estimate.map(|estimate| crossbill_wire::ImportEstimate {
             seconds: estimate.seconds,
             disk_bytes: estimate.disk_bytes,
