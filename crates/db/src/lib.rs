@@ -24,11 +24,13 @@ mod priority;
 mod reserve;
 mod sweep;
 mod types;
+mod webhooks;
 
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{ErrorMode, ImportSettings, RecordText, Reject};
 pub use crossbill_store::{
     DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
+    Webhook,
 };
 pub use database::{Database, DatabaseOptions};
 pub use index::Index;
@@ -38,3 +40,4 @@ pub use types::{
     IndexInfo, IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer,
     QueryBy, Selector, StartExport, StartImport, StoredRecord, Update,
 };
+pub use webhooks::{WebhookOptions, WebhookState};

@@ -10,6 +10,8 @@ use crossbill_engine::{Effort, SearchStats};
 use crossbill_import::ErrorMode;
 use serde::{Deserialize, Serialize};
 
+use crate::webhooks::WebhookState;
+
 /// A number that grows with every write of an index; a read that reports at
 /// least a write's number has seen that write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -399,6 +401,8 @@ pub struct ImportView {
     pub warnings: Vec<String>,
     /// What was asked.
     pub options: ImportOptions,
+    /// Whether its end is to be told to a webhook, or was.
+    pub webhook: Option<WebhookState>,
     /// Files that were passed over because they were loaded before.
     pub files_skipped: u64,
     /// Of a dry run that has ended: what the import would take.

@@ -222,6 +222,10 @@ pub struct ImportModel {
     /// Errors that it may have, where that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_errors: Option<u64>,
+    /// Where the server tells a webhook of its end: `due`, `delivered` or
+    /// `expired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
     /// Where the rejected records are listed, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects_uri: Option<String>,
@@ -239,6 +243,27 @@ pub struct ImportPage {
     /// Where another page follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pagination: Option<Pagination>,
+}
+
+/// What a webhook is told: an import has ended (ours).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportFinished {
+    /// `import.finished`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// RFC 3339: when it ended.
+    pub timestamp: String,
+    /// Which it is.
+    pub data: FinishedImport,
+}
+
+/// The import of an [`ImportFinished`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinishedImport {
+    /// The index's name.
+    pub index: String,
+    /// As its description shows it.
+    pub import: ImportModel,
 }
 
 /// A record or file that an import refused.

@@ -90,6 +90,13 @@ pub(crate) struct ServeArgs {
         value_delimiter = ','
     )]
     pub(crate) allow_export_uri: Vec<String>,
+    /// Address that is told, by a signed POST, of each import that has ended
+    #[arg(long, env = "CROSSBILL_WEBHOOK_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) webhook_url: Option<String>,
+    /// Secret that webhooks are signed with, as text or whsec_BASE64 (better in the environment
+    /// or the file than on the command line)
+    #[arg(long, env = "CROSSBILL_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) webhook_secret: Option<String>,
     /// Host name or address that clients reach indexes by; default: the one they asked
     #[arg(long, env = "CROSSBILL_PUBLIC_ADDRESS", value_name = "HOST", hide_env_values = true)]
     pub(crate) public_address: Option<String>,

@@ -31,7 +31,8 @@ impl Index {
             )));
         }
         let now = env.clock.now();
-        let record = new_record(&start, now);
+        let record =
+            ImportRecord { webhook: env.webhooks.state_of_new(), ..new_record(&start, now) };
         let (job, is_new) =
             self.imports().start(self.context(), record, |job| is_repeat(job, &start, now))?;
         if is_new {
@@ -71,6 +72,7 @@ impl Index {
         if !job.is_running() {
             super::clean_up(self, &job);
         }
+        self.context().env.webhooks.tell(Waiting { index: self.weak(), job });
         Ok(())
     }
 
@@ -157,6 +159,7 @@ fn new_record(start: &StartImport, now: Timestamp) -> ImportRecord {
         status: ImportStatus::Pending,
         percent: 0.0,
         paused: false,
+        webhook: None,
         end: None,
     }
 }

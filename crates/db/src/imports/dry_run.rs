@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crossbill_core::limits::EXACT_ROWS_MAX;
 use crossbill_core::{Error, Result};
 use crossbill_import::{
     ImportError, Ledger, Plan, SeenIds, TaskOutcome, TaskSpec, execute, ids_within,
@@ -17,9 +18,9 @@ use crate::env::Env;
 use crate::namespace::stopped;
 use crate::types::ImportEstimate;
 
-/// How much longer than its dry run an import takes, roughly: building the
-/// index is most of it (measured in docs/import-control.md).
-const IMPORT_TIME_OF_DRY_RUN: f64 = 4.0;
+/// Seconds of one thread that the index takes for each component of the
+/// records, roughly (measured, see docs/import-control.md).
+const BUILD_SECONDS_PER_COMPONENT: f64 = 2.4e-7;
 
 /// Does a dry run, from the beginning: nothing of an earlier one is kept.
 pub(super) fn check(
@@ -35,7 +36,7 @@ pub(super) fn check(
     let took = env.clock.monotonic().saturating_sub(begun);
     let rows = job.live().counts.imported;
     let estimate = ImportEstimate {
-        seconds: took.as_secs_f64() * IMPORT_TIME_OF_DRY_RUN,
+        seconds: took.as_secs_f64() + build_seconds(env, index, rows),
         disk_bytes: disk_needed(index, plan, rows),
         disk_free_bytes: env.root.disk_free().map_err(Error::from)?,
     };
@@ -49,6 +50,15 @@ pub(super) fn check(
         );
     }
     Ok(())
+}
+
+/// How long building the index of so many records takes, roughly.
+fn build_seconds(env: &Env, index: &Index, rows: u64) -> f64 {
+    if rows <= u64::from(EXACT_ROWS_MAX) {
+        return 0.0;
+    }
+    let components = rows as f64 * f64::from(index.context().shape.dimension);
+    components * BUILD_SECONDS_PER_COMPONENT / env.build_pool.current_num_threads() as f64
 }
 
 /// Where a dry run's tasks are counted. An id counts once in a namespace, as

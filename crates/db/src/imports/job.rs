@@ -16,6 +16,7 @@ use super::view::Rate;
 use crate::jobs;
 use crate::namespace::Namespace;
 use crate::types::{ImportEstimate, ImportStatus};
+use crate::webhooks::WebhookState;
 
 /// What changes while an import lives.
 pub(super) struct Live {
@@ -184,6 +185,19 @@ impl Job {
     /// Whether a thread runs it.
     pub(crate) fn is_running(&self) -> bool {
         self.running.load(Ordering::SeqCst)
+    }
+
+    /// Whether it has ended and somebody is to be told so.
+    pub(crate) fn is_to_be_told(&self) -> bool {
+        let live = self.live();
+        live.record.status.is_final() && live.record.webhook == Some(WebhookState::Due)
+    }
+
+    /// Notes how telling of its end went.
+    pub(crate) fn note_webhook(&self, state: WebhookState) -> Result<()> {
+        let mut live = self.live();
+        let record = ImportRecord { webhook: Some(state), ..live.record.clone() };
+        live.store(record)
     }
 
     /// Whether it was told to stop.

@@ -7,6 +7,7 @@ use crossbill_store::TaskCounts;
 use serde::{Deserialize, Serialize};
 
 use crate::types::{ImportEstimate, ImportOptions, ImportStatus};
+use crate::webhooks::WebhookState;
 
 /// The kind under which import records are stored.
 pub(super) const RECORD_KIND: &str = "import-record";
@@ -34,6 +35,9 @@ pub(super) struct ImportRecord {
     /// Whether it waits until it is resumed.
     #[serde(default)]
     pub(super) paused: bool,
+    /// Whether its end is to be told to a webhook, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) webhook: Option<WebhookState>,
     /// How it ended.
     #[serde(default)]
     pub(super) end: Option<ImportEnd>,

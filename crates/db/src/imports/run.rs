@@ -61,6 +61,7 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
     drop(running);
     if job.is_final() {
         clean_up(&index, job);
+        env.webhooks.tell(waiting.clone());
     } else if matches!(result, Err(ImportError::Paused)) && job.keeps_its_turn() {
         // Resumed before it had stopped.
         env.imports.push(Waiting { index: index.weak(), job: Arc::clone(&waiting.job) });

@@ -177,6 +177,7 @@ fn blank(record: &ImportRecord) -> ImportView {
         error: None,
         warnings: Vec::new(),
         options: record.options.clone(),
+        webhook: record.webhook,
         estimate: None,
     }
 }
