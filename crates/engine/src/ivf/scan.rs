@@ -14,12 +14,17 @@ use crate::kernels::{self, BLOCK_ROWS};
 use crate::rabitq::{Block, Form, block_bytes, blocks_of};
 use crate::topk::{from_ordered, to_ordered};
 
-/// Rows gathered before they are scored.
+/// Rows gathered before they are scored: at least so many, and so many for
+/// each that is wanted.
 const BATCH: usize = 384;
+const BATCH_OF_WANTED: usize = 6;
 /// Rows from lists gathered before they are scored.
 const LISTED_BATCH: usize = 64;
-/// Rows scored at a time, those of the lowest bounds first.
-const STRIDE: usize = 12;
+/// Rows scored at a time, those of the lowest bounds first: at least so many,
+/// and so many for each that is wanted. What is far above the wanted rows is
+/// told apart by its bound alone, so a finer order costs more than it saves.
+const STRIDE: usize = 32;
+const STRIDE_OF_WANTED: usize = 2;
 /// How many rows before its score is computed a row is called near.
 const AHEAD: usize = 6;
 
@@ -35,6 +40,9 @@ pub(super) struct Scan<'a> {
     pub(super) scores: &'a dyn RowScores,
     pub(super) top: &'a mut TopK,
     pub(super) stats: SearchStats,
+    /// Rows gathered before they are scored, and scored at a time.
+    batch: usize,
+    stride: usize,
     /// Nothing from this distance on is wanted.
     threshold: f32,
     /// Rows that may be among the nearest: the lower bound in the high half,
@@ -60,6 +68,8 @@ impl<'a> Scan<'a> {
         let stats = SearchStats::default();
         let (threshold, found) = (f32::INFINITY, Vec::new());
         let lower = [0.0; BLOCK_ROWS];
+        let batch = BATCH.max(BATCH_OF_WANTED * top.k());
+        let stride = STRIDE.max(STRIDE_OF_WANTED * top.k());
         let mut scan = Self {
             ivf,
             postings,
@@ -69,6 +79,8 @@ impl<'a> Scan<'a> {
             scores,
             top,
             stats,
+            batch,
+            stride,
             threshold,
             found,
             near: Default::default(),
@@ -157,7 +169,7 @@ impl<'a> Scan<'a> {
                 let estimate = || lower + block.error(place) * terms.width;
                 self.offer(lower, estimate, block.row(place));
             }
-            if self.found.len() >= BATCH && self.is_full() {
+            if self.found.len() >= self.batch && self.is_full() {
                 self.settle();
             }
         }
@@ -194,7 +206,7 @@ impl<'a> Scan<'a> {
         let mut found = std::mem::take(&mut self.found);
         let mut rest = &mut found[..];
         while !rest.is_empty() {
-            let stride = STRIDE.max(self.top.k() - self.top.len()).min(rest.len());
+            let stride = self.stride.min(rest.len());
             if stride < rest.len() {
                 rest.select_nth_unstable(stride - 1);
             }
