@@ -10,8 +10,9 @@ use super::RowSource;
 use super::assign::{AssignScratch, Assigner};
 use super::cells::Placed;
 use super::space::{self, Space};
+use crate::build_watch::Share;
 use crate::kmeans::{self, Clusters};
-use crate::rotation;
+use crate::{BuildWatch, rotation};
 
 /// Sampled rows a cell is trained on; more hardly better the centroids.
 const SAMPLE_ROWS_PER_CELL: usize = 50;
@@ -26,6 +27,10 @@ const QUERIES_MAX: usize = 200;
 /// Rounds of moving every centroid to the mean of all sampled rows nearest to
 /// it, after the two levels were trained apart from each other.
 const REFINEMENTS: usize = 1;
+/// What reading and placing the sample, and k-means, take of the training's
+/// time; the rest are the refinements.
+const SAMPLE_SHARE: f64 = 0.15;
+const KMEANS_SHARE: f64 = 0.6;
 /// Sampled rows one task takes at a time.
 const CHUNK_ROWS: usize = 256;
 
@@ -36,6 +41,12 @@ const CHUNK_ROWS: usize = 256;
 fn cell_count(live: usize, sample_rows: usize) -> usize {
     let wanted = (2.0 * (live as f64).sqrt()).round() as usize;
     wanted.min(CELLS_MAX).min(sample_rows / SAMPLE_ROWS_PER_CELL_MIN).max(1)
+}
+
+/// Rows that are sampled of `live`, at most.
+pub(super) fn sample_rows(shape: &IndexShape, live: usize) -> usize {
+    let affordable = SAMPLE_BYTES_MAX / (4 * rotation::padded(shape.dimension as usize));
+    (cell_count(live, usize::MAX) * SAMPLE_ROWS_PER_CELL).min(affordable).min(live)
 }
 
 /// What training yields.
@@ -60,11 +71,9 @@ pub(super) fn train(
     source: &dyn RowSource,
     skip: &RoaringBitmap,
     live: usize,
+    watch: &dyn BuildWatch,
 ) -> io::Result<Trained> {
-    let dimension = shape.dimension as usize;
-    let affordable = SAMPLE_BYTES_MAX / (4 * rotation::padded(dimension));
-    let sample_rows =
-        (cell_count(live, usize::MAX) * SAMPLE_ROWS_PER_CELL).min(affordable).min(live);
+    let sample_rows = sample_rows(shape, live);
     let query_count = QUERIES_MAX.min(live.div_ceil(8));
     let cells = cell_count(live, sample_rows);
 
@@ -73,20 +82,22 @@ pub(super) fn train(
     let space = place(shape, seed.derive("rotation"), &mut sample);
     let padded = space.padded();
     let query_rows = hold_out(&mut sample, padded, query_count);
+    watch.done(SAMPLE_SHARE);
 
-    let mut clusters =
-        kmeans::train(&sample.values, padded, cells, seed.derive("cells"), &|| source.is_stopped());
+    let share = Share::of(watch, KMEANS_SHARE);
+    let mut clusters = kmeans::train(&sample.values, padded, cells, seed.derive("cells"), &share);
     if clusters.centroids.is_empty() {
         // All rows are out of range or were held out: one cell at the mean is
         // as good as any.
         clusters = Clusters { centroids: vec![0.0; padded], groups: vec![1] };
     }
     for _ in 0..REFINEMENTS {
-        if source.is_stopped() {
+        if watch.is_stopped() {
             return Err(super::stopped());
         }
         let cell_of = assign(&Assigner::new(&clusters, padded), &sample.values, padded);
         kmeans::move_to_means(&sample.values, padded, &cell_of, &mut clusters.centroids);
+        watch.done((1.0 - SAMPLE_SHARE - KMEANS_SHARE) / REFINEMENTS as f64);
     }
     Ok(Trained { space, assigner: Assigner::new(&clusters, padded), query_rows })
 }

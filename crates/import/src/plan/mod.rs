@@ -107,7 +107,7 @@ pub fn plan(
     killpoint::reach("import.listed");
     let surveys = survey(&source, &found.files, &request.shape, watch)?;
     let plan = assemble(request, settings, found, surveys);
-    watch.set_totals(plan.files.len() as u64, plan.rows_total, plan.bytes_total);
+    watch.set_totals(&plan);
     Ok(plan)
 }
 

@@ -158,7 +158,8 @@ impl<'a> Loading<'a> {
         // What is left of the memory may hold the vectors.
         let left = self.parts.settings.builder_bytes().saturating_sub(builder.memory_bytes());
         killpoint::reach("import.build_started");
-        let built = builder.finish(&self.parts.pool, left as u64, &|| self.watch.is_cancelled());
+        let building = self.watch.building(u64::from(builder.rows()));
+        let built = builder.finish(&self.parts.pool, left as u64, &building);
         killpoint::reach("import.segment_built");
         // Before what came of it: a build that was stopped is no failure.
         self.check_cancelled()?;
@@ -168,7 +169,7 @@ impl<'a> Loading<'a> {
         self.publish(file, &part)?;
         self.counts.imported += u64::from(live_rows);
         self.counts.superseded += u64::from(rows - live_rows);
-        self.watch.add_indexed(u64::from(rows));
+        building.finish();
         self.segments.push(TaskSegment { part, rows, live_rows, bytes, checksum });
         Ok(())
     }
