@@ -29,8 +29,8 @@ const QUERIES_MAX: usize = 200;
 const REFINEMENTS: usize = 1;
 /// What reading and placing the sample, and k-means, take of the training's
 /// time; the rest are the refinements.
-const SAMPLE_SHARE: f64 = 0.15;
-const KMEANS_SHARE: f64 = 0.6;
+const SAMPLE_SHARE: f64 = 0.4;
+const KMEANS_SHARE: f64 = 0.4;
 /// Sampled rows one task takes at a time.
 const CHUNK_ROWS: usize = 256;
 
@@ -78,12 +78,10 @@ pub(super) fn train(
     let cells = cell_count(live, sample_rows);
 
     let rows = draw(source.rows(), skip, live, sample_rows + query_count, seed);
-    let mut sample = read(shape, source, rows)?;
+    let mut sample = read(shape, source, rows, &Share::of(watch, SAMPLE_SHARE))?;
     let space = place(shape, seed.derive("rotation"), &mut sample);
     let padded = space.padded();
     let query_rows = hold_out(&mut sample, padded, query_count);
-    watch.done(SAMPLE_SHARE);
-
     let share = Share::of(watch, KMEANS_SHARE);
     let mut clusters = kmeans::train(&sample.values, padded, cells, seed.derive("cells"), &share);
     if clusters.centroids.is_empty() {
@@ -130,14 +128,19 @@ fn draw(rows: u32, skip: &RoaringBitmap, live: usize, count: usize, seed: Seed) 
 
 /// Reads the rows, normalised under cosine, each padded; drops those whose
 /// square is not finite.
-fn read(shape: &IndexShape, source: &dyn RowSource, rows: Vec<u32>) -> io::Result<Sample> {
+fn read(
+    shape: &IndexShape,
+    source: &dyn RowSource,
+    rows: Vec<u32>,
+    watch: &dyn BuildWatch,
+) -> io::Result<Sample> {
     let dimension = shape.dimension as usize;
     let padded = rotation::padded(dimension);
     let mut values = vec![0.0; rows.len() * padded];
     values.par_chunks_mut(CHUNK_ROWS * padded).zip(rows.par_chunks(CHUNK_ROWS)).try_for_each(
-        |(values, rows)| {
+        |(values, part)| {
             let mut raw = vec![0.0; dimension];
-            for (values, &row) in values.chunks_exact_mut(padded).zip(rows) {
+            for (values, &row) in values.chunks_exact_mut(padded).zip(part) {
                 source.read(row, &mut raw)?;
                 let values = &mut values[..dimension];
                 if shape.metric == Metric::Cosine {
@@ -146,6 +149,7 @@ fn read(shape: &IndexShape, source: &dyn RowSource, rows: Vec<u32>) -> io::Resul
                     values.copy_from_slice(&raw);
                 }
             }
+            watch.done(part.len() as f64 / rows.len() as f64);
             io::Result::Ok(())
         },
     )?;
