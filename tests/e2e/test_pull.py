@@ -282,6 +282,55 @@ def test_killed_at_any_request_and_gone_on(way, seed, origin, proxy, tmp_path):
     here.close()
 
 
+@pytest.mark.parametrize("way", ["embedded", "upsert"])
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_any_time_and_gone_on(way, seed, origin, tmp_path):
+    """As before, but the moment is drawn from the clock: also within a write."""
+    rng, here = random.Random(seed), Here(way, tmp_path)
+    arguments = here.arguments("--from", host_of(origin, "long"), "--part-rows", "100")
+    environment = clean_environment() | {"CROSSBILL_PULL_API_KEY": KEY}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    for _ in range(5):
+        process = subprocess.Popen([str(BINARY), *arguments], **quiet)
+        try:
+            if process.wait(rng.uniform(0.05, 0.5)) == 0:
+                break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(60)
+    here.pull("--from", host_of(origin, "long"), "--part-rows", "100")
+    assert here.content() == everything(host_of(origin, "long"))
+    assert not here.staging.exists()
+    here.close()
+
+
+@pytest.mark.parametrize("way", ["embedded", "import"])
+def test_interrupted_and_gone_on(way, origin, proxy, tmp_path):
+    here, before, left, process = Here(way, tmp_path), proxy("long"), 25, None
+
+    def schedule(method, path):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            process.send_signal(signal.SIGINT)
+        return Fault("status", 429, headers={"Retry-After": "60"}) if left <= 0 else None
+
+    before.start(schedule)
+    process = subprocess.Popen(
+        [str(BINARY), *here.arguments("--from", before.url, "--part-rows", "200")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment() | {"CROSSBILL_PULL_API_KEY": KEY},
+    )
+    _, said = process.communicate(timeout=50)
+    assert process.returncode == 130 and "the same command goes on" in said, said
+    before.start(lambda method, path: None)
+    assert "records are read" in here.pull("--from", before.url, "--part-rows", "200").stderr
+    assert here.content() == everything(host_of(origin, "long"))
+    here.close()
+
+
 @pytest.mark.parametrize(
     "point",
     ["import.record_written:1", "import.planned:1", "import.commit_after:1", "import.finish_after:1"],

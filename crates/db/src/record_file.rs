@@ -56,3 +56,39 @@ impl RecordFile {
             .map_err(|error| Error::unavailable(format!("writing {}: {error}", path.display())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crossbill_core::Metric;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_there_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = |id: &str| Record {
+            id: id.to_owned(),
+            values: vec![1.0, -0.5],
+            sparse: None,
+            metadata: None,
+        };
+        let shape = IndexShape::dense(2, Metric::Cosine);
+        let whole = dir.path().join(RecordFile::path_of("a b", 2).unwrap());
+        let entries = || std::fs::read_dir(dir.path()).unwrap().count();
+        let mut dropped = RecordFile::create(dir.path(), shape).unwrap();
+        dropped.add(&[record("x")]).unwrap();
+        drop(dropped);
+        assert_eq!(entries(), 0);
+        let mut file = RecordFile::create(dir.path(), shape).unwrap();
+        file.add(&[record("x"), record("y")]).unwrap();
+        assert_eq!(file.rows(), 2);
+        assert!(file.bytes() > 0 && !whole.exists());
+        file.finish(&whole).unwrap();
+        let bytes = std::fs::read(&whole).unwrap();
+        assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+        assert_eq!(entries(), 1);
+        for bad in ["a/b", "_x", ".."] {
+            assert!(RecordFile::path_of(bad, 0).is_err(), "{bad}");
+        }
+    }
+}

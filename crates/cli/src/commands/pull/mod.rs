@@ -184,6 +184,7 @@ impl Pull<'_> {
             concurrency: manners.concurrency.into(),
             part_rows: manners.part_rows,
             progress: Progress::new(),
+            saved_at: self.clock.monotonic(),
         }
     }
 

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use crossbill_core::limits::{PULL_NOTES_MAX, PULL_PART_BYTES};
 use crossbill_core::{Clock, NamespaceName, Record, Rng};
@@ -27,6 +28,8 @@ use crate::output;
 
 /// Pages without an id, one after the other, before a listing is given up.
 const EMPTY_PAGES_MAX: u32 = 1000;
+/// Between two checkpoints at the ends of namespaces, at least.
+const SAVE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What reading works with.
 pub(super) struct Walk<'a> {
@@ -38,6 +41,8 @@ pub(super) struct Walk<'a> {
     pub(super) concurrency: usize,
     pub(super) part_rows: u64,
     pub(super) progress: Progress,
+    /// When the checkpoint was stored last.
+    pub(super) saved_at: Duration,
 }
 
 type Step<T> = Result<T, Stop>;
@@ -53,7 +58,14 @@ impl Walk<'_> {
             self.namespace(checkpoint, number)
         });
         self.progress.end();
-        read
+        // Whatever ended it, what is whole counts.
+        let saved = self.save(checkpoint);
+        read.and(saved)
+    }
+
+    fn save(&mut self, checkpoint: &Checkpoint) -> Step<()> {
+        self.saved_at = self.clock.monotonic();
+        Ok(self.staging.save(checkpoint)?)
     }
 
     /// Reads one namespace; from its beginning where the source does not know
@@ -119,10 +131,16 @@ impl Walk<'_> {
             self.take(checkpoint, number, &mut part, &batch, records)?;
             if batch.ends_page && part.is_full(self.part_rows) {
                 self.close(checkpoint, number, mem::take(&mut part), batch.next)?;
+                self.save(checkpoint)?;
             }
         }
+        self.close(checkpoint, number, part, None)?;
         checkpoint.namespaces[number].ended = true;
-        self.close(checkpoint, number, part, None)
+        // Thousands of small namespaces need not be stored one by one.
+        if self.clock.monotonic().saturating_sub(self.saved_at) >= SAVE_INTERVAL {
+            self.save(checkpoint)?;
+        }
+        Ok(())
     }
 
     /// Adds what was fetched to the part.
@@ -184,10 +202,10 @@ impl Walk<'_> {
         Ok(file.add(records)?)
     }
 
-    /// Makes the part whole, and counts it. From here on the namespace goes on
-    /// at `token`.
+    /// Makes the part whole, and counts it: the namespace goes on at `token`,
+    /// once that is stored.
     fn close(
-        &mut self,
+        &self,
         checkpoint: &mut Checkpoint,
         number: usize,
         part: Part,
@@ -208,7 +226,7 @@ impl Walk<'_> {
         namespace.counts.add(&part.counts);
         namespace.token = token;
         part.notes.into_iter().for_each(|note| checkpoint.note(note));
-        Ok(self.staging.save(checkpoint)?)
+        Ok(())
     }
 }
 
