@@ -23,6 +23,8 @@ use crate::units::duration;
 const WAIT_PIECE: Duration = Duration::from_millis(100);
 /// Waits from which on the user is told.
 const WAIT_TOLD: Duration = Duration::from_secs(5);
+/// How long a source is tried that has never answered: its name may be wrong.
+const FIRST_CONTACT_MAX: Duration = Duration::from_secs(20);
 /// Where the key of the source is read from, first and second.
 pub(super) const KEY_VARIABLES: [&str; 2] = ["CROSSBILL_PULL_API_KEY", "PINECONE_API_KEY"];
 
@@ -159,6 +161,8 @@ pub(super) struct Caller {
     pace: Pace,
     rng: Mutex<Rng>,
     budget: Duration,
+    /// Whether the source has ever answered.
+    answered: AtomicBool,
     /// Whether the user asked to stop.
     is_asked: Box<dyn Fn() -> bool + Send + Sync>,
     /// Whether nobody wants the answers any more.
@@ -175,8 +179,16 @@ impl Caller {
         (rate, budget): (f64, Duration),
         is_asked: Box<dyn Fn() -> bool + Send + Sync>,
     ) -> Self {
-        let (pace, rng) = (Pace::new(rate), Mutex::new(rng));
-        Self { transport, clock, pace, rng, budget, is_asked, abandoned: AtomicBool::new(false) }
+        Self {
+            transport,
+            clock,
+            pace: Pace::new(rate),
+            rng: Mutex::new(rng),
+            budget,
+            answered: AtomicBool::new(false),
+            is_asked,
+            abandoned: AtomicBool::new(false),
+        }
     }
 
     /// Ends what is under way in other threads soon.
@@ -189,7 +201,11 @@ impl Caller {
         let mut tries = Tries::new(self.clock.monotonic(), self.budget);
         loop {
             self.wait(self.pace.turn(self.clock.monotonic()))?;
-            let (problem, asked) = match self.transport.send(ask) {
+            let sent = self.transport.send(ask);
+            if sent.is_ok() {
+                self.answered.store(true, Ordering::SeqCst);
+            }
+            let (problem, asked) = match sent {
                 Ok(answer) if (200..300).contains(&answer.status) => {
                     return Ok(read(ask, &answer.body)?);
                 }
@@ -220,6 +236,10 @@ impl Caller {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let pause = tries.pause(now, asked, &mut rng);
         drop(rng);
+        if !self.answered.load(Ordering::SeqCst) && tries.took(now) >= FIRST_CONTACT_MAX {
+            let error = CliError::of_kind(ErrorKind::Unavailable, told(ask, problem));
+            return Err(error.hint("is the host right, and can it be reached from here?").into());
+        }
         let Some(pause) = pause else {
             let wish = asked.map_or_else(String::new, |asked| {
                 format!(" and asks to be left alone for {}", duration(asked))
@@ -369,10 +389,21 @@ mod tests {
 
     #[test]
     fn tries_end_with_the_budget() {
-        let error = failed((0..100).map(|_| cut()).collect());
+        let said = [answer(503, None, "")].into_iter().chain((0..100).map(|_| cut()));
+        let (result, took) = called(said.collect());
+        let Err(Stop::Failed(error)) = result else { panic!("{result:?}") };
+        assert!(took > Duration::from_secs(25) && took <= Duration::from_secs(60), "{took:?}");
+        let error = error.to_string();
+        assert!(error.contains("goes on from"), "{error}");
         assert!(error.contains("gave no whole answer: reset"), "{error}");
         assert!(error.contains("https://h.example/vectors/fetch "), "{error}");
         assert!(!error.contains("secret-id"), "{error}");
+    }
+
+    #[test]
+    fn a_source_that_never_answers_is_given_up_soon() {
+        let error = failed((0..100).map(|_| cut()).collect());
+        assert!(error.contains("is the host right"), "{error}");
     }
 
     #[test]

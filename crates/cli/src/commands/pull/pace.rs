@@ -43,6 +43,7 @@ impl Pace {
 /// The tries of one request.
 #[derive(Debug)]
 pub(super) struct Tries {
+    begin: Duration,
     end: Duration,
     pause: Duration,
 }
@@ -50,7 +51,12 @@ pub(super) struct Tries {
 impl Tries {
     /// The first is made `now`, the last begins within `budget`.
     pub(super) fn new(now: Duration, budget: Duration) -> Self {
-        Self { end: now + budget, pause: PAUSE_FIRST }
+        Self { begin: now, end: now + budget, pause: PAUSE_FIRST }
+    }
+
+    /// How long it has been tried.
+    pub(super) fn took(&self, now: Duration) -> Duration {
+        now - self.begin
     }
 
     /// How long to wait before the next try, at least as long as was asked
