@@ -259,26 +259,32 @@ impl Pull<'_> {
 
 /// The namespaces to pull, each with the way it is loaded.
 fn namespaces(errand: &Errand, stats: &Stats) -> Result<Vec<Namespace>> {
-    let checked = |name: &str| NamespaceName::new(name).map_err(|error| Error::from(error).into());
+    let checked = |name: &str| -> Result<NamespaceName> {
+        NamespaceName::new(name).map_err(|error| {
+            CliError::from(Error::from(error))
+                .hint("an index here cannot hold it; pull the others, each with --namespace")
+        })
+    };
+    let wanted = errand.namespaces.iter().map(|name| checked(name)).collect::<Result<Vec<_>>>()?;
     let mut found: BTreeMap<NamespaceName, (&String, u64)> = BTreeMap::new();
-    for (name, summary) in &stats.namespaces {
-        if found.insert(checked(name)?, (name, summary.vector_count)).is_some() {
+    for (as_said, summary) in &stats.namespaces {
+        let name = match checked(as_said) {
+            Ok(name) => name,
+            Err(error) if wanted.is_empty() => return Err(error),
+            Err(_) => continue,
+        };
+        if found.insert(name, (as_said, summary.vector_count)).is_some() {
             return Err(CliError::failed("the source names its default namespace twice"));
         }
     }
-    for name in &errand.namespaces {
-        if !found.contains_key(&checked(name)?) {
-            let some: Vec<String> =
-                found.keys().take(10).map(|name| format!("{:?}", name.as_str())).collect();
-            return Err(CliError::failed(format!("the source has no namespace {name:?}"))
-                .hint(format!("it has {} of them: {}", found.len(), some.join(", "))));
-        }
+    if let Some(missing) = wanted.iter().find(|name| !found.contains_key(name)) {
+        let some: Vec<String> =
+            found.keys().take(10).map(|name| format!("{:?}", name.as_str())).collect();
+        let missing = missing.as_str();
+        return Err(CliError::failed(format!("the source has no namespace {missing:?}"))
+            .hint(format!("it has {} of them: {}", found.len(), some.join(", "))));
     }
-    if !errand.namespaces.is_empty() {
-        let wanted =
-            errand.namespaces.iter().map(|name| checked(name)).collect::<Result<Vec<_>>>()?;
-        found.retain(|name, _| wanted.contains(name));
-    }
+    found.retain(|name, _| wanted.is_empty() || wanted.contains(name));
     if found.len() > IMPORT_NAMESPACES_MAX {
         return Err(CliError::failed(format!(
             "the source has {} namespaces, expected at most {IMPORT_NAMESPACES_MAX} at once",
@@ -327,7 +333,9 @@ mod tests {
         assert_eq!(some, [(String::new(), Load::Import), ("en".into(), Load::Import)]);
         let error = chosen(&["fr"], json).unwrap_err().to_string();
         assert!(error.contains("\"fr\"") && error.contains("\"en\""), "{error}");
-        assert!(chosen(&[], r#"{"namespaces":{"naïve":{}}}"#).is_err());
+        let json = r#"{"namespaces":{"naïve":{},"en":{}}}"#;
+        assert!(chosen(&[], json).unwrap_err().to_string().contains("--namespace"));
+        assert_eq!(chosen(&["en"], json).unwrap().len(), 1);
         assert!(chosen(&[], r#"{"namespaces":{"":{},"__default__":{}}}"#).is_err());
         assert_eq!(chosen(&[], "{}").unwrap(), []);
     }
