@@ -10,12 +10,14 @@ use crossbill_core::{Metric, VectorStorage};
 
 mod export;
 mod integrations;
+mod pull;
 mod quotas;
 mod server;
 mod stores;
 
 pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
+pub(crate) use pull::{LoadArg, PullArgs};
 pub(crate) use quotas::QuotaArgs;
 pub(crate) use server::{EngineArgs, ServeArgs};
 pub(crate) use stores::StoreArgs;
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Imports(ImportsCommand),
     /// Write an index, or one namespace, as Parquet files that an import reads
     Export(Box<ExportArgs>),
+    /// Read an index of another server, such as a hosted one, into an index here
+    Pull(Box<PullArgs>),
     /// List, describe or cancel exports
     #[command(subcommand)]
     Exports(ExportsCommand),
@@ -458,6 +462,7 @@ impl Command {
             Command::Import(args) => Some(&args.connect),
             Command::Export(args) => Some(&args.connect),
             Command::Exports(command) => Some(command.connect()),
+            Command::Pull(args) => Some(&args.connect),
             Command::Query(args) => Some(&args.connect),
             Command::Stats(args) => Some(&args.connect),
             Command::Integrations(command) => Some(command.connect()),

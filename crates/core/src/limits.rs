@@ -92,6 +92,28 @@ pub const EXPORT_QUEUE_MAX: usize = 100;
 pub const EXPORT_PAGE_MAX: usize = 100;
 /// Bytes after which a file of an export is full (ours).
 pub const EXPORT_PART_BYTES: u64 = 256 * 1024 * 1024;
+/// Requests a second that a pull makes (ours; default, at most
+/// [`PULL_RATE_MAX`]). The hosted service documents 100 fetches and 200 lists.
+pub const PULL_RATE: f64 = 20.0;
+/// Requests a second that a pull may be told to make (ours).
+pub const PULL_RATE_MAX: f64 = 1000.0;
+/// Fetches that a pull has under way at once: default, and at most (ours).
+pub const PULL_CONCURRENCY: (u16, u16) = (4, 32);
+/// Bytes of the URL that a pull fetches records with (ours): servers and
+/// proxies commonly take 8 KiB.
+pub const PULL_URL_BYTES_MAX: usize = 7000;
+/// Bytes of dense vectors as JSON that a pull asks for at once, about (ours).
+pub const PULL_FETCH_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of one answer that a pull reads (ours).
+pub const PULL_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Records after which a file of a pull is full (ours; default).
+pub const PULL_PART_ROWS: u64 = 100_000;
+/// Bytes after which a file of a pull is full (ours).
+pub const PULL_PART_BYTES: u64 = 64 * 1024 * 1024;
+/// Records that were left out and of which a pull keeps the reason (ours).
+pub const PULL_NOTES_MAX: usize = 20;
+/// Bytes of a pull's checkpoint (ours).
+pub const PULL_CHECKPOINT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of a Parquet footer (ours).
 pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a Parquet page, packed or unpacked (ours).

@@ -21,6 +21,7 @@ mod namespace;
 mod ops;
 mod pace;
 mod priority;
+mod record_file;
 mod reserve;
 mod sweep;
 mod types;
@@ -35,6 +36,7 @@ pub use crossbill_store::{
 pub use database::{Database, DatabaseOptions};
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
+pub use record_file::RecordFile;
 pub use types::{
     ExportView, ImportEstimate, ImportOptions, ImportStatus, ImportView, IndexChange, IndexEvent,
     IndexInfo, IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer,

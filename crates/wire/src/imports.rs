@@ -46,7 +46,7 @@ pub struct ErrorModeField {
 
 /// `POST /bulk/imports`. An unknown field is refused: one that asks for less
 /// than a full import (a dry run, say) must not be lost silently.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StartImport {
     /// Where the files are, 1 to 1500 characters.
@@ -342,13 +342,7 @@ mod tests {
 
     #[test]
     fn lengths_are_checked() {
-        let start = |uri: String| StartImport {
-            uri,
-            integration_id: None,
-            error_mode: None,
-            dry_run: None,
-            skip_loaded: None,
-        };
+        let start = |uri: String| StartImport { uri, ..StartImport::default() };
         assert!(start(String::new()).check().is_err());
         assert!(start("x".repeat(1500)).check().is_ok());
         assert!(start("x".repeat(1501)).check().is_err());

@@ -147,7 +147,7 @@ fn what_was_committed_before_is_not_run_again() {
     let runner = Runner(|task: &TaskSpec, watch: &TaskWatch<'_>| {
         assert!([2, 4].contains(&task.ordinal));
         watch.add_read(10, 100);
-        watch.add_indexed(10);
+        watch.building(10).finish();
         watch.add_file();
         Ok(outcome(task))
     });

@@ -123,7 +123,7 @@ pub fn plan(
     for planned in &mut plan.files {
         planned.location = source.location(&planned.file.object());
     }
-    watch.set_totals(plan.files.len() as u64, plan.rows_total, plan.bytes_total);
+    watch.set_totals(&plan);
     Ok(plan)
 }
 

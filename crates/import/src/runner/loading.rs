@@ -140,7 +140,7 @@ impl<'a> Loading<'a> {
             let new = records.ids.iter().filter(|id| seen.note(id_hash(id), room)).count() as u64;
             self.counts.imported += new;
             self.counts.superseded += records.len() as u64 - new;
-            self.watch.add_indexed(records.len() as u64);
+            self.watch.building(records.len() as u64).finish();
             return Ok(());
         }
         let rows_max = self.parts.settings.segment_rows as usize;
@@ -172,7 +172,8 @@ impl<'a> Loading<'a> {
         // What is left of the memory may hold the vectors.
         let left = self.parts.settings.builder_bytes().saturating_sub(builder.memory_bytes());
         killpoint::reach("import.build_started");
-        let built = builder.finish(&self.parts.pool, left as u64, &|| self.watch.is_cancelled());
+        let building = self.watch.building(u64::from(builder.rows()));
+        let built = builder.finish(&self.parts.pool, left as u64, &building);
         killpoint::reach("import.segment_built");
         // Before what came of it: a build that was stopped is no failure.
         self.check_cancelled()?;
@@ -182,7 +183,7 @@ impl<'a> Loading<'a> {
         self.publish(file, &part)?;
         self.counts.imported += u64::from(live_rows);
         self.counts.superseded += u64::from(rows - live_rows);
-        self.watch.add_indexed(u64::from(rows));
+        building.finish();
         self.segments.push(TaskSegment { part, rows, live_rows, bytes, checksum });
         Ok(())
     }
