@@ -1,0 +1,13 @@
+//! JSON lines; the first byte says how they are packed.
+#![no_main]
+
+use std::sync::LazyLock;
+
+static POOL: LazyLock<rayon::ThreadPool> =
+    LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let Some((packing, file)) = input.split_first() else { return };
+    let path = ["f.jsonl", "f.jsonl.gz", "f.jsonl.zst"][usize::from(*packing) % 3];
+    crossbill_import::fuzzing::file(path, file, &POOL);
+});
