@@ -5,7 +5,7 @@
 
 Starts the release binary on a fresh data directory for each set, imports it over REST, asks for its
 state every 20 ms and compares: percent with the part of the time that had gone, the estimate of the
-time left with what was left. Standard library only.
+time left with what was left. Needs NumPy, such as in .venvs/bench-sets.
 """
 
 import argparse

@@ -115,6 +115,14 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
 
 
 @pytest.fixture(scope="session")
+def open_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """Speaks the XML interface that Google's has in common with S3, to clients without keys."""
+    store = ObjectStore(tmp_path_factory.mktemp("open"), keys=False)
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
 def gcs_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
     store = FakeGcs(tmp_path_factory.mktemp("gcs"))
     yield store

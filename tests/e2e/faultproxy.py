@@ -1,4 +1,4 @@
-"""An HTTP proxy between the server and an object store that misbehaves by a schedule.
+"""An HTTP proxy before an object store or another server that misbehaves by a schedule.
 
 A schedule is asked for each request in the order of arrival and answers with a fault or none; the
 proxy notes what it did. Requests go on unchanged, `Host` included, so that signatures stay valid.
@@ -64,7 +64,7 @@ class FaultProxy:
             def do_GET(self) -> None:
                 proxy.handle(self)
 
-            do_HEAD = do_GET
+            do_HEAD = do_POST = do_GET
 
         class Listener(ThreadingHTTPServer):
             daemon_threads = True
@@ -88,6 +88,7 @@ class FaultProxy:
         self.server.server_close()
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
+        sent = request.rfile.read(int(request.headers.get("content-length", 0)))
         with self.lock:
             fault = self.schedule(request.command, request.path)
             self.seen.append((request.command, request.path, fault.kind if fault else "-"))
@@ -110,7 +111,7 @@ class FaultProxy:
             if "content-length" in request.headers:
                 # Azure's signature covers it.
                 upstream.putheader("Content-Length", request.headers["content-length"])
-            upstream.endheaders()
+            upstream.endheaders(sent or None)
             got = upstream.getresponse()
             body, headers = got.read(), got.getheaders()
         finally:

@@ -22,9 +22,9 @@ START_SECONDS_MAX = 90
 
 
 class ObjectStore:
-    """One SeaweedFS with an S3 gateway on free ports."""
+    """One SeaweedFS with an S3 gateway on free ports; without `keys` it serves everyone."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, keys: bool = True):
         ports = iter(range(first := free_ports(), first + 20))
         volume, s3 = folder / "volume", next(ports)
         volume.mkdir(parents=True)
@@ -34,6 +34,7 @@ class ObjectStore:
             "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
             "filer.port.grpc", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance",
         ]  # fmt: skip
+        own = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [str(WEED), "server", f"-dir={volume}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
@@ -43,7 +44,7 @@ class ObjectStore:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET},
+                env=os.environ | (own if keys else {}),
             )
         self.client = boto3.client(
             "s3",

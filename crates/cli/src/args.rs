@@ -11,12 +11,16 @@ use crossbill_core::{Metric, VectorStorage};
 mod columns;
 mod export;
 mod integrations;
+mod pull;
+mod quotas;
 mod server;
 mod stores;
 
 pub(crate) use columns::ColumnArgs;
 pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
+pub(crate) use pull::{LoadArg, PullArgs};
+pub(crate) use quotas::QuotaArgs;
 pub(crate) use server::{EngineArgs, ServeArgs};
 pub(crate) use stores::StoreArgs;
 
@@ -62,6 +66,8 @@ pub(crate) enum Command {
     Imports(ImportsCommand),
     /// Write an index, or one namespace, as Parquet files that an import reads
     Export(Box<ExportArgs>),
+    /// Read an index of another server, such as a hosted one, into an index here
+    Pull(Box<PullArgs>),
     /// List, describe or cancel exports
     #[command(subcommand)]
     Exports(ExportsCommand),
@@ -226,6 +232,8 @@ Examples:
   crossbill import file:///srv/embeddings --index products
   crossbill import s3://bucket/embeddings --index products --error-mode abort
   crossbill import s3://bucket/embeddings --index products --max-errors 100
+  crossbill import s3://bucket/embeddings --index products --dry-run
+  crossbill import s3://bucket/embeddings --index products --skip-loaded
   crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
   crossbill import ./miracl --index products --columns id=docid,values=emb,metadata=title+text
   crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
@@ -243,6 +251,12 @@ pub(crate) struct ImportArgs {
     /// Errors, records and files, that the import may have; with one more it fails
     #[arg(long, value_name = "N")]
     pub(crate) max_errors: Option<u64>,
+    /// Read and check everything, write nothing, and say what an import would come to
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Pass over files that an earlier import loaded and that have not changed since
+    #[arg(long)]
+    pub(crate) skip_loaded: bool,
     /// Storage integration of the server to read with
     #[arg(long, value_name = "ID")]
     pub(crate) integration: Option<String>,
@@ -455,6 +469,7 @@ impl Command {
             Command::Import(args) => Some(&args.connect),
             Command::Export(args) => Some(&args.connect),
             Command::Exports(command) => Some(command.connect()),
+            Command::Pull(args) => Some(&args.connect),
             Command::Query(args) => Some(&args.connect),
             Command::Stats(args) => Some(&args.connect),
             Command::Integrations(command) => Some(command.connect()),

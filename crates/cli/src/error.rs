@@ -70,6 +70,11 @@ impl CliError {
         self.kind
     }
 
+    /// What went wrong, without the advice.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The code the process ends with.
     pub(crate) fn exit(&self) -> Exit {
         self.exit

@@ -78,14 +78,46 @@ pub const IMPORT_FILE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
 pub const IMPORT_NAMESPACES_MAX: usize = 10_000;
 /// Bytes of one namespace in an import.
 pub const IMPORT_NAMESPACE_BYTES_MAX: u64 = 500 * 1024 * 1024 * 1024;
+/// Bytes of memory that a dry run of an import takes for each id that it
+/// remembers (ours): a number in a table that doubles, and once in a list.
+pub const DRY_RUN_ID_BYTES: u64 = 40;
+/// Files of earlier imports of an index that `skipLoaded` looks at, those of
+/// the newest imports first (ours).
+pub const LOADED_FILES_MAX: usize = 1_000_000;
 /// Imports that wait or run on one server (ours).
 pub const IMPORT_QUEUE_MAX: usize = 1000;
+/// Ends of imports that wait to be told to a webhook at once (ours).
+pub const WEBHOOKS_WAITING_MAX: usize = 10_000;
+/// Least bytes of a webhook's secret (ours).
+pub const WEBHOOK_SECRET_BYTES_MIN: usize = 16;
 /// Exports that wait or run on one server (ours).
 pub const EXPORT_QUEUE_MAX: usize = 100;
 /// Exports of one page (ours).
 pub const EXPORT_PAGE_MAX: usize = 100;
 /// Bytes after which a file of an export is full (ours).
 pub const EXPORT_PART_BYTES: u64 = 256 * 1024 * 1024;
+/// Requests a second that a pull makes (ours; default, at most
+/// [`PULL_RATE_MAX`]). The hosted service documents 100 fetches and 200 lists.
+pub const PULL_RATE: f64 = 20.0;
+/// Requests a second that a pull may be told to make (ours).
+pub const PULL_RATE_MAX: f64 = 1000.0;
+/// Fetches that a pull has under way at once: default, and at most (ours).
+pub const PULL_CONCURRENCY: (u16, u16) = (4, 32);
+/// Bytes of the URL that a pull fetches records with (ours): servers and
+/// proxies commonly take 8 KiB.
+pub const PULL_URL_BYTES_MAX: usize = 7000;
+/// Bytes of dense vectors as JSON that a pull asks for at once, about (ours).
+pub const PULL_FETCH_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of one answer that a pull reads (ours).
+pub const PULL_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Records after which a file of a pull is full (ours; default).
+pub const PULL_PART_ROWS: u64 = 100_000;
+/// Bytes after which a file of a pull is full (ours).
+pub const PULL_PART_BYTES: u64 = 64 * 1024 * 1024;
+/// Records that were left out and of which a pull keeps the reason (ours).
+pub const PULL_NOTES_MAX: usize = 20;
+/// Bytes of a pull's checkpoint (ours).
+pub const PULL_CHECKPOINT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of a Parquet footer (ours).
 pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a Parquet page, packed or unpacked (ours).

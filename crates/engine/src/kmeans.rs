@@ -10,7 +10,8 @@
 use crossbill_core::{Rng, Seed};
 use rayon::prelude::*;
 
-use crate::kernels;
+use crate::build_watch::Share;
+use crate::{BuildWatch, kernels};
 
 /// Points one task takes at a time.
 const CHUNK_POINTS: usize = 512;
@@ -30,29 +31,33 @@ pub(crate) struct Clusters {
     pub(crate) groups: Vec<usize>,
 }
 
-/// Says that what is made is no longer wanted; asked now and then.
-pub(crate) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+/// What the two steps before the last take of the time of two levels: the
+/// coarse cells see few points, and then each point is assigned but once.
+const COARSE_SHARE: f64 = 0.1;
+const MEMBERS_SHARE: f64 = 0.15;
 
 /// Trains `cells` centroids on `points`, rows of `dimension` finite values;
 /// fewer where there are fewer points. Runs on the current rayon pool. Once
-/// `stop` says so it hurries to an end, and the centroids are of no use.
+/// `watch` says stop it hurries to an end, and the centroids are of no use.
 pub(crate) fn train(
     points: &[f32],
     dimension: usize,
     cells: usize,
     seed: Seed,
-    stop: Stop<'_>,
+    watch: &dyn BuildWatch,
 ) -> Clusters {
     let count = points.len() / dimension;
     let cells = cells.min(count);
     if cells <= FLAT_CELLS_MAX {
-        let centroids = lloyd(points, dimension, cells, seed.derive("flat").rng(), stop);
+        let centroids = lloyd(points, dimension, cells, seed.derive("flat").rng(), watch);
         return Clusters { groups: vec![centroids.len() / dimension], centroids };
     }
     let coarse_cells = (cells as f64).sqrt().round() as usize;
     let sample = every_nth(points, dimension, coarse_cells * COARSE_POINTS_PER_CELL);
-    let coarse = lloyd(&sample, dimension, coarse_cells, seed.derive("coarse").rng(), stop);
+    let share = Share::of(watch, COARSE_SHARE);
+    let coarse = lloyd(&sample, dimension, coarse_cells, seed.derive("coarse").rng(), &share);
     let members = members(points, dimension, &coarse);
+    watch.done(MEMBERS_SHARE);
     let counts: Vec<usize> = members.iter().map(Vec::len).collect();
     let groups = shares(&counts, cells);
     let fine: Vec<Vec<f32>> = members
@@ -62,7 +67,9 @@ pub(crate) fn train(
         .map(|(cell, (members, &share))| {
             let own: Vec<f32> =
                 members.iter().flat_map(|&point| row(points, dimension, point)).copied().collect();
-            lloyd(&own, dimension, share, seed.derive(&format!("fine {cell}")).rng(), stop)
+            let part = (1.0 - COARSE_SHARE - MEMBERS_SHARE) * members.len() as f64 / count as f64;
+            let work = Share::of(watch, part);
+            lloyd(&own, dimension, share, seed.derive(&format!("fine {cell}")).rng(), &work)
         })
         .collect();
     Clusters { centroids: fine.concat(), groups }
@@ -181,7 +188,13 @@ fn nearest(point: &[f32], products: &[f32], squares: &[f32]) -> Nearest {
 }
 
 /// One level of k-means.
-fn lloyd(points: &[f32], dimension: usize, cells: usize, mut rng: Rng, stop: Stop<'_>) -> Vec<f32> {
+fn lloyd(
+    points: &[f32],
+    dimension: usize,
+    cells: usize,
+    mut rng: Rng,
+    watch: &dyn BuildWatch,
+) -> Vec<f32> {
     let count = points.len() / dimension;
     let cells = cells.min(count);
     let mut centroids: Vec<f32> = distinct(count, cells, &mut rng)
@@ -193,18 +206,20 @@ fn lloyd(points: &[f32], dimension: usize, cells: usize, mut rng: Rng, stop: Sto
         return centroids;
     }
     let mut before: Vec<u32> = Vec::new();
-    for _ in 0..ITERATIONS_MAX {
-        if stop() {
+    for iteration in 0..ITERATIONS_MAX {
+        if watch.is_stopped() {
             break;
         }
         let mut nearest = assign(points, dimension, &centroids);
         fill_empty_cells(&mut nearest, cells);
         let cell_of: Vec<u32> = nearest.iter().map(|nearest| nearest.cell).collect();
         if cell_of == before {
+            watch.done((ITERATIONS_MAX - iteration) as f64 / ITERATIONS_MAX as f64);
             break;
         }
         move_to_means(points, dimension, &cell_of, &mut centroids);
         before = cell_of;
+        watch.done(1.0 / ITERATIONS_MAX as f64);
     }
     centroids
 }

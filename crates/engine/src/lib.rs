@@ -5,6 +5,7 @@
 //! clock; the same input and seed give the same bytes whatever the number of
 //! threads.
 
+mod build_watch;
 pub mod exact;
 mod format_error;
 mod ivf;
@@ -16,6 +17,7 @@ mod rows;
 mod segment;
 mod topk;
 
+pub use build_watch::BuildWatch;
 pub use format_error::FormatError;
 pub use ivf::{
     Accept, CellLists, Effort, Ivf, IvfSections, RowScores, RowSource, SearchStats, build_ivf,

@@ -41,7 +41,7 @@ pub fn execute(
     workers: usize,
     watch: &ImportWatch,
 ) -> Result<(), ImportError> {
-    watch.set_totals(plan.files.len() as u64, plan.rows_total, plan.bytes_total);
+    watch.set_totals(plan);
     check_files(plan)?;
     watch.set_phase(Phase::Loading);
     let run = Run {

@@ -13,11 +13,13 @@
 
 mod columns;
 mod decode;
+mod dry;
 mod error;
 mod execute;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod loaded;
 mod mapping;
 mod plan;
 mod record_table;
@@ -32,8 +34,10 @@ mod testing;
 mod validate;
 mod watch;
 
+pub use dry::{DryIds, IdHash, SeenIds, ids_within};
 pub use error::{ImportError, Overrun, TaskError};
 pub use execute::{Ledger, execute, first_reason};
+pub use loaded::LoadedFiles;
 pub use mapping::{ColumnMapping, MetadataMapping};
 pub use plan::{Plan, PlanRequest, PlannedFile, plan};
 pub use record_table::RecordTable;

@@ -1,5 +1,5 @@
-//! Writes records as a Parquet file of the schema that imports read: what an
-//! export is made of. The bytes depend on the records and their order alone.
+//! Writes records as a Parquet file of the schema that imports read: what
+//! exports and pulls are made of. The bytes depend on the records and their order alone.
 //! Knows no namespaces and no destination.
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct RecordTable {
 impl RecordTable {
     /// An empty file for records of `shape`, in scratch space.
     pub fn create(scratch: &LocalScratch, shape: IndexShape) -> Result<Self> {
-        let file = scratch.create("export").map_err(|error| failed(&error))?;
+        let file = scratch.create("records").map_err(|error| failed(&error))?;
         let schema = schema(&shape);
         let values = ColumnPath::new(VALUES.map(str::to_owned).to_vec());
         let properties = WriterProperties::builder()
@@ -77,7 +77,7 @@ impl RecordTable {
 }
 
 fn failed(error: &dyn std::error::Error) -> Error {
-    Error::internal(format!("writing an export: {error}"))
+    Error::internal(format!("writing a file of records: {error}"))
 }
 
 fn list_of(kind: DataType) -> DataType {
@@ -135,7 +135,8 @@ fn list_builder<B: arrow_array::builder::ArrayBuilder>(items: B, kind: DataType)
 fn sparse_column(records: &[Record]) -> Result<Arc<dyn Array>> {
     type Indices = ListBuilder<UInt32Builder>;
     type Values = ListBuilder<Float32Builder>;
-    let unlike = || Error::internal("writing an export: the sparse column is not as it was made");
+    let unlike =
+        || Error::internal("writing a file of records: the sparse column is not as it was made");
     let mut column = StructBuilder::new(
         sparse_fields(),
         vec![

@@ -1,6 +1,6 @@
-//! Temporary files below the root, deleted when dropped and swept when the
-//! root is opened. A finished one may become an object: see
-//! [`crate::Root::publish`].
+//! Temporary files, deleted when dropped; those below a root are also swept
+//! when it is opened. A finished one may become an object: see
+//! [`crate::Root::publish`]; or a file of its own: [`LocalScratchFile::keep_as`].
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,7 +17,7 @@ use crate::faults::{self, Fault, FaultOp};
 /// Characters of a label that are kept in the file's name.
 const LABEL_CHARS_MAX: usize = 64;
 
-/// Makes temporary files below one root.
+/// Makes temporary files in one directory.
 #[derive(Debug, Clone)]
 pub struct LocalScratch {
     directory: PathBuf,
@@ -26,6 +26,12 @@ pub struct LocalScratch {
 }
 
 impl LocalScratch {
+    /// Makes them in a directory that belongs to no root; the caller sweeps
+    /// what a crash leaves there.
+    pub fn in_directory(directory: PathBuf, ids: Arc<dyn IdSource>) -> Self {
+        Self::new(directory, ids, None)
+    }
+
     pub(crate) fn new(
         directory: PathBuf,
         ids: Arc<dyn IdSource>,
@@ -82,6 +88,18 @@ impl LocalScratchFile {
     /// It has another name now: nothing is left to delete.
     pub(crate) fn set_published(&mut self) {
         self.published = true;
+    }
+
+    /// Gives the finished file the name `path`, in place of what had it: it
+    /// is there whole and durable, or not at all. The directories above are
+    /// made; all must lie on one file system.
+    pub fn keep_as(mut self, path: &Path) -> io::Result<()> {
+        self.make_durable()?;
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        crate::disk::create_dirs(parent)?;
+        std::fs::rename(&self.path, path)?;
+        self.set_published();
+        crate::disk::sync_dir(parent)
     }
 
     /// Brings what was written so far to the disk.
@@ -168,6 +186,20 @@ mod tests {
         drop(file);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         assert_eq!((*mapped).as_ref(), b"hello world");
+    }
+
+    #[test]
+    fn a_kept_file_replaces_an_earlier_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let space = LocalScratch::in_directory(directory.path().into(), Arc::new(RandomIds));
+        let kept = directory.path().join("a/b/kept");
+        for text in ["an earlier one, longer", "whole"] {
+            let mut file = space.create("x").unwrap();
+            file.append(text.as_bytes()).unwrap();
+            file.keep_as(&kept).unwrap();
+            assert_eq!(std::fs::read_to_string(&kept).unwrap(), text);
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]

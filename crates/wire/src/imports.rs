@@ -47,7 +47,7 @@ pub struct ErrorModeField {
 
 /// `POST /bulk/imports`. An unknown field is refused: one that asks for less
 /// than a full import (a dry run, say) must not be lost silently.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StartImport {
     /// Where the files are, 1 to 1500 characters.
@@ -58,6 +58,13 @@ pub struct StartImport {
     /// What a bad record does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_mode: Option<ErrorModeField>,
+    /// Whether everything is only read and checked (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    /// Whether files are passed over that an earlier import loaded as they are
+    /// (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_loaded: Option<bool>,
     /// Which columns hold what, where they are not named as the schema names
     /// them (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +129,18 @@ pub struct ValidationResult {
     pub import_errors: u64,
 }
 
+/// What an import would take, as its dry run found (ours).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportEstimate {
+    /// Seconds, roughly.
+    pub seconds: f64,
+    /// Bytes of disk.
+    pub disk_bytes: u64,
+    /// Bytes of disk that are free.
+    pub disk_free_bytes: u64,
+}
+
 /// An import. The fields from `records_rejected` on are ours; older clients
 /// ignore them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -177,6 +196,9 @@ pub struct ImportModel {
     /// Files in the source, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_total: Option<u64>,
+    /// Files that were passed over because they were loaded before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_skipped: u64,
     /// What it is doing, in a word.
     #[serde(default)]
     pub phase: String,
@@ -195,9 +217,23 @@ pub struct ImportModel {
     /// `continue` or `abort`.
     #[serde(default)]
     pub error_mode: String,
+    /// Whether everything is only read and checked: then records imported are
+    /// those that would be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Whether files are passed over that were loaded before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_loaded: bool,
+    /// Of a dry run that has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<ImportEstimate>,
     /// Errors that it may have, where that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_errors: Option<u64>,
+    /// Where the server tells a webhook of its end: `due`, `delivered` or
+    /// `expired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
     /// Where the rejected records are listed, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects_uri: Option<String>,
@@ -215,6 +251,27 @@ pub struct ImportPage {
     /// Where another page follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pagination: Option<Pagination>,
+}
+
+/// What a webhook is told: an import has ended (ours).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportFinished {
+    /// `import.finished`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// RFC 3339: when it ended.
+    pub timestamp: String,
+    /// Which it is.
+    pub data: FinishedImport,
+}
+
+/// The import of an [`ImportFinished`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinishedImport {
+    /// The index's name.
+    pub index: String,
+    /// As its description shows it.
+    pub import: ImportModel,
 }
 
 /// A record or file that an import refused.

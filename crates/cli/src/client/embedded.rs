@@ -122,6 +122,14 @@ impl Client for Embedded {
         })
     }
 
+    fn upsert(&self, index: &str, request: &wire::UpsertRequest) -> Result<()> {
+        let index = self.index(index)?;
+        let namespace = NamespaceName::new(request.namespace.as_deref().unwrap_or_default())
+            .map_err(crossbill_core::Error::from)?;
+        index.upsert(&namespace, request.clone().into_records(&index.info().shape)?)?;
+        Ok(())
+    }
+
     fn query(&self, index: &str, mut request: QueryRequest) -> Result<QueryResponse> {
         let index = self.index(index)?;
         let namespace = request.namespace.clone().unwrap_or_default();

@@ -3,12 +3,13 @@
 //! shapes of the REST API, so that `--json` shows the same either way.
 
 mod embedded;
+pub(crate) mod http;
 mod remote;
 
 use crossbill_wire::{
     CreateIndex, CreateIntegration, ExportModel, ImportModel, IndexModel, IntegrationModel,
     QueryRequest, QueryResponse, RejectPage, SourceTest, StartExport, StartImport, StatsResponse,
-    TestSource,
+    TestSource, UpsertRequest,
 };
 
 use crate::args::ConnectArgs;
@@ -33,6 +34,8 @@ pub(crate) trait Client {
     fn delete_index(&self, name: &str) -> Result<()>;
     /// Records by namespace.
     fn stats(&self, index: &str) -> Result<StatsResponse>;
+    /// Stores records.
+    fn upsert(&self, index: &str, request: &UpsertRequest) -> Result<()>;
     /// The nearest records.
     fn query(&self, index: &str, request: QueryRequest) -> Result<QueryResponse>;
     /// Starts an import and gives its id.

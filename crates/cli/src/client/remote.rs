@@ -11,7 +11,7 @@ use crossbill_wire::{
     CreateIndex, CreateIntegration, ErrorBody, ExportModel, ExportPage, ImportModel, ImportPage,
     IndexList, IndexModel, IntegrationList, IntegrationModel, QueryRequest, QueryResponse,
     RejectPage, SourceTest, StartExport, StartImport, StartedExport, StartedImport, StatsRequest,
-    StatsResponse, TestSource,
+    StatsResponse, TestSource, UpsertRequest,
 };
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
@@ -19,11 +19,10 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
 use crate::args::ConnectArgs;
-use crate::client::{Client, WHOLE_REJECTS_MAX};
+use crate::client::{Client, WHOLE_REJECTS_MAX, http};
 use crate::error::{CliError, Result};
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:5080";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Imports that one request may ask for.
 const IMPORT_PAGE_MAX: usize = 100;
@@ -49,24 +48,11 @@ impl Remote {
     pub(crate) fn new(args: &ConnectArgs) -> Result<Self> {
         let server = base_url(&args.server)
             .map_err(|error| CliError::usage(format!("--server is {:?}: {error}", args.server)))?;
-        // Fails only where a provider is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("crossbill-cli/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none());
-        if is_loopback(&server) {
-            // A proxy for the outside must not swallow what stays inside.
-            http = http.no_proxy();
-        }
-        let failed = |error: &dyn std::fmt::Display| {
-            CliError::failed(format!("cannot make the HTTP client: {error}"))
-        };
+        let http = http::client(&server, REQUEST_TIMEOUT)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| http::cannot_make(&error))?;
         Ok(Self {
             server,
             // The variable may hold the server's list; any of its keys will do.
@@ -76,7 +62,7 @@ impl Remote {
                 .and_then(|keys| keys.split(',').next())
                 .filter(|key| !key.is_empty())
                 .map(str::to_owned),
-            http: http.build().map_err(|error| failed(&error))?,
+            http,
             runtime,
             hosts: RefCell::default(),
         })
@@ -88,7 +74,7 @@ impl Remote {
         path: &[&str],
         body: Option<&impl Serialize>,
     ) -> Result<T> {
-        self.call(method, with_path(&self.server, path), body)
+        self.call(method, http::with_path(&self.server, path), body)
     }
 
     fn data<T: DeserializeOwned>(
@@ -99,7 +85,7 @@ impl Remote {
         query: &[(&str, String)],
         body: Option<&impl Serialize>,
     ) -> Result<T> {
-        let mut url = with_path(&self.host(index)?, path);
+        let mut url = http::with_path(&self.host(index)?, path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -175,6 +161,12 @@ impl Client for Remote {
     fn stats(&self, index: &str) -> Result<StatsResponse> {
         let body = StatsRequest::default();
         self.data(Method::POST, index, &["describe_index_stats"], &[], Some(&body))
+    }
+
+    fn upsert(&self, index: &str, request: &UpsertRequest) -> Result<()> {
+        let path = ["vectors", "upsert"];
+        let _: serde::de::IgnoredAny = self.data(Method::POST, index, &path, &[], Some(request))?;
+        Ok(())
     }
 
     fn query(&self, index: &str, request: QueryRequest) -> Result<QueryResponse> {
@@ -329,41 +321,12 @@ impl Client for Remote {
 
 /// Reads a base address; one without a scheme is plain HTTP.
 fn base_url(text: &str) -> std::result::Result<Url, String> {
-    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&text).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err("expected http://HOST:PORT or https://HOST:PORT".to_owned());
-    }
-    Ok(url)
-}
-
-fn with_path(base: &Url, path: &[&str]) -> Url {
-    let mut url = base.clone();
-    url.path_segments_mut()
-        .expect("a base address was checked to be http or https")
-        .pop_if_empty()
-        .extend(path);
-    url
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    }
+    http::base_url(text, "http")
 }
 
 fn unreachable_server(url: &Url, error: &reqwest::Error) -> CliError {
     let place = &url[..url::Position::BeforePath];
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let error_text =
-        if error.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() };
-    let message = format!("cannot reach a server at {place}: {error_text}");
+    let message = format!("cannot reach a server at {place}: {}", http::cause(error));
     CliError::of_kind(ErrorKind::Unavailable, message).hint(
         "start one with `crossbill serve`, name another with --server URL, or work without one \
          with --data DIR",
@@ -383,6 +346,7 @@ fn refused(status: StatusCode, body: &[u8]) -> CliError {
         412 => ErrorKind::FailedPrecondition,
         413 => ErrorKind::TooLarge,
         429 => ErrorKind::Exhausted,
+        507 => ErrorKind::DiskFull,
         501 => ErrorKind::Unsupported,
         502..=504 => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
@@ -399,31 +363,6 @@ fn refused(status: StatusCode, body: &[u8]) -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_read() {
-        assert_eq!(base_url("127.0.0.1:5080").unwrap().as_str(), "http://127.0.0.1:5080/");
-        assert_eq!(base_url("https://x.example/p").unwrap().as_str(), "https://x.example/p");
-        for wrong in ["", "ftp://x", "file:///x", "http://"] {
-            assert!(base_url(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn paths_are_encoded() {
-        let base = base_url("http://127.0.0.1:1").unwrap();
-        let url = with_path(&base, &["bulk", "imports", "a/b c"]);
-        assert_eq!(url.as_str(), "http://127.0.0.1:1/bulk/imports/a%2Fb%20c");
-    }
-
-    #[test]
-    fn loopback_needs_no_proxy() {
-        for (url, expected) in
-            [("http://127.0.0.1:1", true), ("http://[::1]:1", true), ("http://x.example", false)]
-        {
-            assert_eq!(is_loopback(&base_url(url).unwrap()), expected, "{url}");
-        }
-    }
 
     #[test]
     fn answers_of_other_servers_are_reported() {

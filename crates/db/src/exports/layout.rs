@@ -17,7 +17,7 @@ pub(super) fn directory_of(namespace: &str) -> Result<&str> {
     let bad = namespace.contains('/') || namespace.chars().any(char::is_control);
     if hidden || bad || namespace.len() > NAME_BYTES_MAX {
         return Err(Error::invalid(format!(
-            "namespace {namespace:?} cannot be exported: its name would be a directory's, \
+            "namespace {namespace:?} cannot be a directory of files: its name would be a directory's, \
              expected at most {NAME_BYTES_MAX} bytes without \"/\" or control characters that \
              do not begin with \"_\" or \".\""
         )));
@@ -26,7 +26,7 @@ pub(super) fn directory_of(namespace: &str) -> Result<&str> {
 }
 
 /// The file of a namespace's part.
-pub(super) fn file_of(namespace: &str, part: usize) -> Result<String> {
+pub(crate) fn file_of(namespace: &str, part: usize) -> Result<String> {
     Ok(format!("{}/part-{part:06}.parquet", directory_of(namespace)?))
 }
 

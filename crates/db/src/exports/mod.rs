@@ -16,6 +16,7 @@ mod run;
 use crossbill_core::Result;
 
 pub(crate) use job::Job;
+pub(crate) use layout::file_of;
 pub(crate) use run::run;
 
 use crate::jobs::{self, Jobs};

@@ -56,6 +56,7 @@ pub use build::{build_ivf, index_bytes_per_row};
 pub(crate) use plan::is_worth_listing;
 pub use search::Ivf;
 
+use crate::BuildWatch;
 use crate::rabitq::Form;
 
 /// Where the full vectors of a segment are read from while it is built.
@@ -65,9 +66,9 @@ pub trait RowSource: Sync {
     /// Fills `out` with consecutive rows from `first` on; `out` is a whole
     /// number of rows long. An error ends the build.
     fn read(&self, first: u32, out: &mut [f32]) -> std::io::Result<()>;
-    /// Whether the build is no longer wanted. Reading fails from then on.
-    fn is_stopped(&self) -> bool {
-        false
+    /// Who looks on at the build; no one.
+    fn watch(&self) -> &dyn BuildWatch {
+        &|| false
     }
 }
 

@@ -14,12 +14,18 @@ use crate::kernels::{self, BLOCK_ROWS};
 use crate::rabitq::{Block, Form, block_bytes, blocks_of};
 use crate::topk::{from_ordered, to_ordered};
 
-/// Rows gathered before they are scored.
+/// Rows gathered before they are scored: at least so many, and so many for
+/// each that is wanted.
 const BATCH: usize = 384;
+const BATCH_OF_WANTED: usize = 6;
 /// Rows from lists gathered before they are scored.
 const LISTED_BATCH: usize = 64;
-/// Rows scored at a time, those of the lowest bounds first.
+/// Rows scored at a time, those of the lowest bounds first: at least so many
+/// to begin with, or this part of the wanted ones, and twice as many each
+/// time. Where scores rule out the rest a short stride saves scoring it; where
+/// they do not, ordering it finely costs more than scoring it.
 const STRIDE: usize = 12;
+const STRIDE_OF_WANTED: f32 = 0.5;
 /// How many rows before its score is computed a row is called near.
 const AHEAD: usize = 6;
 
@@ -35,6 +41,9 @@ pub(super) struct Scan<'a> {
     pub(super) scores: &'a dyn RowScores,
     pub(super) top: &'a mut TopK,
     pub(super) stats: SearchStats,
+    /// Rows gathered before they are scored, and first scored of them.
+    batch: usize,
+    stride: usize,
     /// Nothing from this distance on is wanted.
     threshold: f32,
     /// Rows that may be among the nearest: the lower bound in the high half,
@@ -60,6 +69,8 @@ impl<'a> Scan<'a> {
         let stats = SearchStats::default();
         let (threshold, found) = (f32::INFINITY, Vec::new());
         let lower = [0.0; BLOCK_ROWS];
+        let batch = BATCH.max(BATCH_OF_WANTED * top.k());
+        let stride = STRIDE.max((STRIDE_OF_WANTED * top.k() as f32) as usize);
         let mut scan = Self {
             ivf,
             postings,
@@ -69,6 +80,8 @@ impl<'a> Scan<'a> {
             scores,
             top,
             stats,
+            batch,
+            stride,
             threshold,
             found,
             near: Default::default(),
@@ -157,7 +170,7 @@ impl<'a> Scan<'a> {
                 let estimate = || lower + block.error(place) * terms.width;
                 self.offer(lower, estimate, block.row(place));
             }
-            if self.found.len() >= BATCH && self.is_full() {
+            if self.found.len() >= self.batch && self.is_full() {
                 self.settle();
             }
         }
@@ -193,8 +206,9 @@ impl<'a> Scan<'a> {
         self.score_listed();
         let mut found = std::mem::take(&mut self.found);
         let mut rest = &mut found[..];
+        let mut stride = self.stride.max(self.top.k() - self.top.len());
         while !rest.is_empty() {
-            let stride = STRIDE.max(self.top.k() - self.top.len()).min(rest.len());
+            stride = stride.min(rest.len());
             if stride < rest.len() {
                 rest.select_nth_unstable(stride - 1);
             }
@@ -209,6 +223,7 @@ impl<'a> Scan<'a> {
                 }
             }
             rest = &mut others[..kept];
+            stride *= 2;
         }
         found.clear();
         self.found = found;

@@ -10,8 +10,9 @@ use super::RowSource;
 use super::assign::{AssignScratch, Assigner};
 use super::cells::Placed;
 use super::space::{self, Space};
+use crate::build_watch::Share;
 use crate::kmeans::{self, Clusters};
-use crate::rotation;
+use crate::{BuildWatch, rotation};
 
 /// Sampled rows a cell is trained on; more hardly better the centroids.
 const SAMPLE_ROWS_PER_CELL: usize = 50;
@@ -26,6 +27,10 @@ const QUERIES_MAX: usize = 200;
 /// Rounds of moving every centroid to the mean of all sampled rows nearest to
 /// it, after the two levels were trained apart from each other.
 const REFINEMENTS: usize = 1;
+/// What reading and placing the sample, and k-means, take of the training's
+/// time; the rest are the refinements.
+const SAMPLE_SHARE: f64 = 0.4;
+const KMEANS_SHARE: f64 = 0.4;
 /// Sampled rows one task takes at a time.
 const CHUNK_ROWS: usize = 256;
 
@@ -36,6 +41,12 @@ const CHUNK_ROWS: usize = 256;
 fn cell_count(live: usize, sample_rows: usize) -> usize {
     let wanted = (2.0 * (live as f64).sqrt()).round() as usize;
     wanted.min(CELLS_MAX).min(sample_rows / SAMPLE_ROWS_PER_CELL_MIN).max(1)
+}
+
+/// Rows that are sampled of `live`, at most.
+pub(super) fn sample_rows(shape: &IndexShape, live: usize) -> usize {
+    let affordable = SAMPLE_BYTES_MAX / (4 * rotation::padded(shape.dimension as usize));
+    (cell_count(live, usize::MAX) * SAMPLE_ROWS_PER_CELL).min(affordable).min(live)
 }
 
 /// What training yields.
@@ -60,33 +71,31 @@ pub(super) fn train(
     source: &dyn RowSource,
     skip: &RoaringBitmap,
     live: usize,
+    watch: &dyn BuildWatch,
 ) -> io::Result<Trained> {
-    let dimension = shape.dimension as usize;
-    let affordable = SAMPLE_BYTES_MAX / (4 * rotation::padded(dimension));
-    let sample_rows =
-        (cell_count(live, usize::MAX) * SAMPLE_ROWS_PER_CELL).min(affordable).min(live);
+    let sample_rows = sample_rows(shape, live);
     let query_count = QUERIES_MAX.min(live.div_ceil(8));
     let cells = cell_count(live, sample_rows);
 
     let rows = draw(source.rows(), skip, live, sample_rows + query_count, seed);
-    let mut sample = read(shape, source, rows)?;
+    let mut sample = read(shape, source, rows, &Share::of(watch, SAMPLE_SHARE))?;
     let space = place(shape, seed.derive("rotation"), &mut sample);
     let padded = space.padded();
     let query_rows = hold_out(&mut sample, padded, query_count);
-
-    let mut clusters =
-        kmeans::train(&sample.values, padded, cells, seed.derive("cells"), &|| source.is_stopped());
+    let share = Share::of(watch, KMEANS_SHARE);
+    let mut clusters = kmeans::train(&sample.values, padded, cells, seed.derive("cells"), &share);
     if clusters.centroids.is_empty() {
         // All rows are out of range or were held out: one cell at the mean is
         // as good as any.
         clusters = Clusters { centroids: vec![0.0; padded], groups: vec![1] };
     }
     for _ in 0..REFINEMENTS {
-        if source.is_stopped() {
+        if watch.is_stopped() {
             return Err(super::stopped());
         }
         let cell_of = assign(&Assigner::new(&clusters, padded), &sample.values, padded);
         kmeans::move_to_means(&sample.values, padded, &cell_of, &mut clusters.centroids);
+        watch.done((1.0 - SAMPLE_SHARE - KMEANS_SHARE) / REFINEMENTS as f64);
     }
     Ok(Trained { space, assigner: Assigner::new(&clusters, padded), query_rows })
 }
@@ -119,14 +128,19 @@ fn draw(rows: u32, skip: &RoaringBitmap, live: usize, count: usize, seed: Seed) 
 
 /// Reads the rows, normalised under cosine, each padded; drops those whose
 /// square is not finite.
-fn read(shape: &IndexShape, source: &dyn RowSource, rows: Vec<u32>) -> io::Result<Sample> {
+fn read(
+    shape: &IndexShape,
+    source: &dyn RowSource,
+    rows: Vec<u32>,
+    watch: &dyn BuildWatch,
+) -> io::Result<Sample> {
     let dimension = shape.dimension as usize;
     let padded = rotation::padded(dimension);
     let mut values = vec![0.0; rows.len() * padded];
     values.par_chunks_mut(CHUNK_ROWS * padded).zip(rows.par_chunks(CHUNK_ROWS)).try_for_each(
-        |(values, rows)| {
+        |(values, part)| {
             let mut raw = vec![0.0; dimension];
-            for (values, &row) in values.chunks_exact_mut(padded).zip(rows) {
+            for (values, &row) in values.chunks_exact_mut(padded).zip(part) {
                 source.read(row, &mut raw)?;
                 let values = &mut values[..dimension];
                 if shape.metric == Metric::Cosine {
@@ -135,6 +149,7 @@ fn read(shape: &IndexShape, source: &dyn RowSource, rows: Vec<u32>) -> io::Resul
                     values.copy_from_slice(&raw);
                 }
             }
+            watch.done(part.len() as f64 / rows.len() as f64);
             io::Result::Ok(())
         },
     )?;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::search::Ivf;
 use super::tuning::Reach;
 use super::{Accept, RowScores, RowSource, distance_of};
-use crate::{Scored, TopK, exact, kernels};
+use crate::{BuildWatch, Scored, TopK, exact, kernels};
 
 /// How far a query is followed.
 #[derive(Clone, Copy)]
@@ -53,6 +53,7 @@ pub(super) fn find(
     postings: &[u8],
     source: &dyn RowSource,
     rows: &[u32],
+    watch: &dyn BuildWatch,
 ) -> io::Result<Vec<Neighbours>> {
     let others = (source.rows() as usize).saturating_sub(1);
     let probes = ((ivf.cells.len() as f32 * CELLS_PART) as u32).max(CELLS_MIN);
@@ -75,6 +76,7 @@ pub(super) fn find(
         scores.finish()?;
         let mut nearest = top.into_sorted();
         nearest.iter_mut().for_each(|found| found.score = distance_of(ivf.metric, found.score));
+        watch.done(1.0 / rows.len() as f64);
         Ok(Neighbours { query, base, nearest, is_certain: depth.certainty >= CERTAIN.certainty })
     };
     rows.par_iter().enumerate().map(find_one).collect()

@@ -26,7 +26,7 @@ const RECALLS: [f32; 4] = [0.90, 0.95, 0.98, 0.99];
 /// rows are like each other.
 const LOSS_OF_CELLS: f32 = 0.5;
 /// The part of the allowed loss that the bound may use up.
-const LOSS_OF_BOUND: f32 = 0.15;
+const LOSS_OF_BOUND: f32 = 0.25;
 /// Bounds of the certainty that is looked up; 4 is hardly ever wrong.
 const CERTAINTY: (f32, f32) = (0.5, 4.0);
 /// Power of the count that cells follow, at least, beyond the measured ones.

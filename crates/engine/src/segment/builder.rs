@@ -23,7 +23,7 @@ use super::sparse::SparseBuilder;
 use super::writer::{FileWriter, VectorColumn};
 use super::{BuildError, BuiltSegment, SegmentOptions};
 use crate::ivf::stopped;
-use crate::{RowSource, build_ivf, index_bytes_per_row};
+use crate::{BuildWatch, RowSource, build_ivf, index_bytes_per_row};
 
 /// Bytes copied at a time from the metadata's scratch file.
 const COPY_BYTES: usize = 1 << 20;
@@ -126,12 +126,12 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
     /// builds the vector index where there are rows enough. Vectors of up to
     /// `mapped_max` bytes in all are looked at where they lie while that is
     /// done, where the file can do that; others are read piece by piece. Once
-    /// `stop` says so the build ends with an error, within a second or so.
+    /// `watch` says stop the build ends with an error, within a second or so.
     pub fn finish(
         mut self,
         pool: &rayon::ThreadPool,
         mapped_max: u64,
-        stop: &(dyn Fn() -> bool + Sync),
+        watch: &dyn BuildWatch,
     ) -> Result<BuiltSegment<S::File>, BuildError> {
         // Most of the file stands: the disk may work while the index is built.
         self.file.begin_sync()?;
@@ -159,7 +159,7 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             build_ivf(&facts.shape, facts.options.seed, source, &superseded, pool)
         };
         let ivf = if let Some(mapped) = mapped {
-            let source = ScratchRows::new(&facts, stop, |offset: u64, out: &mut [u8]| {
+            let source = ScratchRows::new(&facts, watch, |offset: u64, out: &mut [u8]| {
                 out.copy_from_slice(&(*mapped).as_ref()[offset as usize..][..out.len()]);
                 Ok(())
             });
@@ -170,7 +170,7 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             columns.write(&mut out, pool)?;
             let file = out.file();
             let source =
-                ScratchRows::new(&facts, stop, |offset, out: &mut [u8]| file.read_at(offset, out));
+                ScratchRows::new(&facts, watch, |offset, out: &mut [u8]| file.read_at(offset, out));
             is_indexed.then(|| build(&source)).transpose()?
         };
         if let Some(ivf) = ivf {
@@ -278,13 +278,13 @@ fn write_ids<F: ScratchFile>(
 struct ScratchRows<'a, R> {
     rows: u32,
     shape: IndexShape,
-    stop: &'a (dyn Fn() -> bool + Sync),
+    watch: &'a dyn BuildWatch,
     read: R,
 }
 
 impl<'a, R> ScratchRows<'a, R> {
-    fn new(facts: &Facts, stop: &'a (dyn Fn() -> bool + Sync), read: R) -> Self {
-        Self { rows: facts.rows, shape: facts.shape, stop, read }
+    fn new(facts: &Facts, watch: &'a dyn BuildWatch, read: R) -> Self {
+        Self { rows: facts.rows, shape: facts.shape, watch, read }
     }
 }
 
@@ -293,12 +293,12 @@ impl<R: Fn(u64, &mut [u8]) -> io::Result<()> + Sync> RowSource for ScratchRows<'
         self.rows
     }
 
-    fn is_stopped(&self) -> bool {
-        (self.stop)()
+    fn watch(&self) -> &dyn BuildWatch {
+        self.watch
     }
 
     fn read(&self, first: u32, out: &mut [f32]) -> io::Result<()> {
-        if self.is_stopped() {
+        if self.watch.is_stopped() {
             return Err(stopped());
         }
         let row_bytes = self.shape.row_bytes();

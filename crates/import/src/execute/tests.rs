@@ -22,6 +22,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
         seed: Seed(1),
         error_mode,
         errors_max: None,
+        dry_run: false,
         mapping: Default::default(),
         pieces: vec![TaskPiece {
             file: SourceFile {
@@ -41,6 +42,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
     Plan {
         files: Vec::new(),
         tasks: (0..tasks).map(task).collect(),
+        files_skipped: 0,
         warnings: Vec::new(),
         file_errors: Vec::new(),
         error_mode,
@@ -60,6 +62,7 @@ fn outcome(task: &TaskSpec) -> TaskOutcome {
         first_reject: None,
         rejects_key: None,
         is_overrun: false,
+        dry: None,
     }
 }
 
@@ -146,7 +149,7 @@ fn what_was_committed_before_is_not_run_again() {
     let runner = Runner(|task: &TaskSpec, watch: &TaskWatch<'_>| {
         assert!([2, 4].contains(&task.ordinal));
         watch.add_read(10, 100);
-        watch.add_indexed(10);
+        watch.building(10).finish();
         watch.add_file();
         Ok(outcome(task))
     });

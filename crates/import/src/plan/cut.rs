@@ -108,6 +108,7 @@ impl<'a> Cutter<'a> {
             seed,
             error_mode: *error_mode,
             errors_max: self.errors_max,
+            dry_run: self.request.dry_run,
             mapping: self.request.mapping.clone(),
             pieces: std::mem::take(&mut self.pieces),
         });

@@ -110,6 +110,8 @@ impl Place {
             seed: Seed(42),
             error_mode: ErrorMode::Continue,
             errors_max: None,
+            dry_run: false,
+            loaded: Default::default(),
             mapping: ColumnMapping::default(),
         };
         let opened = policy.open(&policy.check(&request.uri, None).unwrap()).unwrap();

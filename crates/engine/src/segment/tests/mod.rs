@@ -20,7 +20,7 @@ use crossbill_core::{
 use roaring::RoaringBitmap;
 
 use super::{AlignedBytes, Matching, Segment, SegmentBuilder, SegmentOptions, SegmentQuery};
-use crate::{Scored, SearchStats};
+use crate::{BuildWatch, Scored, SearchStats};
 
 fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
@@ -162,26 +162,30 @@ fn search(
     segment.search(query, skip, only.as_ref())
 }
 
+fn three_thousand(shape: &IndexShape) -> SegmentBuilder<MemoryScratch> {
+    let mut rng = Seed(8).rng();
+    let options = SegmentOptions { seed: Seed(5), exact_rows_max: 100 };
+    let mut builder = SegmentBuilder::new(*shape, options, &MemoryScratch).unwrap();
+    let mut batch = RecordBatch::default();
+    for row in 0..3000 {
+        batch.push(Record {
+            id: format!("{row}"),
+            values: random_dense(&mut rng, 4),
+            sparse: None,
+            metadata: None,
+        });
+    }
+    builder.push(&batch).unwrap();
+    builder
+}
+
 /// A build that is told to stop ends with an error wherever it is: at its
 /// first question and at each later one.
 #[test]
 fn a_build_can_be_stopped() {
     use std::sync::atomic::{AtomicU32, Ordering};
-    let shape = IndexShape::dense(4, Metric::Euclidean);
     let made = |stop_at: u32| {
-        let mut rng = Seed(8).rng();
-        let options = SegmentOptions { seed: Seed(5), exact_rows_max: 100 };
-        let mut builder = SegmentBuilder::new(shape, options, &MemoryScratch).unwrap();
-        let mut batch = RecordBatch::default();
-        for row in 0..3000 {
-            batch.push(Record {
-                id: format!("{row}"),
-                values: random_dense(&mut rng, 4),
-                sparse: None,
-                metadata: None,
-            });
-        }
-        builder.push(&batch).unwrap();
+        let builder = three_thousand(&IndexShape::dense(4, Metric::Euclidean));
         let asked = AtomicU32::new(0);
         let stop = || asked.fetch_add(1, Ordering::SeqCst) >= stop_at;
         let built = builder.finish(&pool(2), 0, &stop).map(drop);
@@ -193,5 +197,27 @@ fn a_build_can_be_stopped() {
     for stop_at in [0, 1, questions / 3, questions / 2] {
         let (built, _) = made(stop_at);
         assert!(built.unwrap_err().to_string().contains("was stopped"), "{stop_at}");
+    }
+}
+
+/// What a build says of its progress comes in small steps and makes a whole.
+#[test]
+fn a_build_tells_how_far_it_is() {
+    struct Steps(std::sync::Mutex<Vec<f64>>);
+    impl BuildWatch for Steps {
+        fn is_stopped(&self) -> bool {
+            false
+        }
+        fn done(&self, part: f64) {
+            self.0.lock().unwrap().push(part);
+        }
+    }
+    for (metric, threads) in [(Metric::Euclidean, 1), (Metric::DotProduct, 3)] {
+        let steps = Steps(Default::default());
+        let builder = three_thousand(&IndexShape::dense(4, metric));
+        builder.finish(&pool(threads), 0, &steps).unwrap();
+        let steps = steps.0.into_inner().unwrap();
+        let (sum, largest) = (steps.iter().sum::<f64>(), steps.iter().copied().fold(0.0, f64::max));
+        assert!((sum - 1.0).abs() < 1e-6 && largest < 0.2, "{metric:?}: {sum}, {largest}");
     }
 }
