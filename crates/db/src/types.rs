@@ -7,7 +7,7 @@ use crossbill_core::{
     Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector, Timestamp,
 };
 use crossbill_engine::{Effort, SearchStats};
-use crossbill_import::ErrorMode;
+use crossbill_import::{ColumnMapping, ErrorMode};
 use serde::{Deserialize, Serialize};
 
 use crate::webhooks::WebhookState;
@@ -241,6 +241,9 @@ pub struct ImportOptions {
     /// Whether files are passed over that an earlier import loaded as they are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_loaded: bool,
+    /// Which columns hold what.
+    #[serde(default, skip_serializing_if = "ColumnMapping::is_default")]
+    pub mapping: ColumnMapping,
 }
 
 /// What an import would take, as its dry run found.
@@ -257,7 +260,13 @@ pub struct ImportEstimate {
 impl From<ErrorMode> for ImportOptions {
     /// That, and nothing else.
     fn from(error_mode: ErrorMode) -> Self {
-        Self { error_mode, errors_max: None, dry_run: false, skip_loaded: false }
+        Self {
+            error_mode,
+            errors_max: None,
+            dry_run: false,
+            skip_loaded: false,
+            mapping: ColumnMapping::default(),
+        }
     }
 }
 

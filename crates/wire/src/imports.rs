@@ -5,6 +5,7 @@ use crossbill_core::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Pagination;
+use crate::columns::{self, ColumnsField};
 
 /// What an import does at a record that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -64,6 +65,13 @@ pub struct StartImport {
     /// (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_loaded: Option<bool>,
+    /// Which columns hold what, where they are not named as the schema names
+    /// them (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ColumnsField>,
+    /// Makes ids of this and the row's number, instead of reading them (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_prefix: Option<String>,
 }
 
 impl StartImport {
@@ -90,7 +98,7 @@ impl StartImport {
                  beside \"continue\""
             )));
         }
-        Ok(())
+        columns::check(self.columns.as_ref(), self.id_prefix.as_deref())
     }
 
     /// Errors that it may have.

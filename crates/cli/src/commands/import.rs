@@ -87,6 +87,8 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
         error_mode: Some(ErrorModeField { on_error: Some(on_error), max_errors: args.max_errors }),
         dry_run: args.dry_run.then_some(true),
         skip_loaded: args.skip_loaded.then_some(true),
+        columns: args.columns.columns.clone(),
+        id_prefix: args.columns.id_prefix.clone(),
     };
     start.check().map_err(|error| CliError::usage(error.message()))?;
     Ok(start)

@@ -1,8 +1,10 @@
 //! A minimal, bounded reader of Thrift's compact protocol: enough to see how
 //! large a Parquet page says it is before the decoder allocates for it, and
-//! to know that a footer's lists are no longer than its bytes. Works on
-//! untrusted bytes: time is linear in them, nothing is allocated, nothing
-//! panics.
+//! to know that a footer's lists are no longer than its bytes and its fields
+//! of the types that the decoder takes them for. Works on untrusted bytes:
+//! time is linear in them, nothing is allocated, nothing panics.
+
+use super::thrift_types::{FOOTER, Fields, Kind, PAGE_HEADER};
 
 /// Nesting of structs and lists that is followed.
 const DEPTH_MAX: u32 = 32;
@@ -54,6 +56,7 @@ pub(crate) struct PageHead {
 
 /// Reads a page header at the start of `bytes`.
 pub(crate) fn page_head(bytes: &[u8]) -> Result<PageHead, ThriftError> {
+    Walker { bytes, at: 0 }.check_fields(PAGE_HEADER, DEPTH_MAX)?;
     let mut walker = Walker { bytes, at: 0 };
     let mut head = PageHead::default();
     let (mut packed, mut unpacked) = (None, None);
@@ -84,10 +87,10 @@ pub(crate) fn page_head(bytes: &[u8]) -> Result<PageHead, ThriftError> {
     Ok(head)
 }
 
-/// Checks that `bytes` begin with one well-formed struct whose every list
-/// fits them.
-pub(crate) fn check_struct(bytes: &[u8]) -> Result<(), ThriftError> {
-    Walker { bytes, at: 0 }.skip(STRUCT, DEPTH_MAX)
+/// Checks that `bytes` begin with a well-formed footer whose every list fits
+/// them.
+pub(crate) fn check_footer(bytes: &[u8]) -> Result<(), ThriftError> {
+    Walker { bytes, at: 0 }.check_fields(FOOTER, DEPTH_MAX)
 }
 
 struct Walker<'a> {
@@ -151,7 +154,38 @@ impl Walker<'_> {
             } else {
                 id += i64::from(head >> 4);
             }
+            // The decoder keeps 16 bits of it.
+            if !(0..=i64::from(i16::MAX)).contains(&id) {
+                return Err(ThriftError::Malformed("it has a field whose id is out of range"));
+            }
             each(self, id, kind)?;
+        }
+    }
+
+    fn check_fields(&mut self, known: Fields, depth: u32) -> Result<(), ThriftError> {
+        self.fields(depth, |walker, id, kind| match known.iter().find(|(known, _)| *known == id) {
+            Some((_, expected)) => walker.check(*expected, kind, depth - 1),
+            None => walker.skip(kind, depth - 1),
+        })
+    }
+
+    /// Passes over a value that has to be of the type `expected`.
+    fn check(&mut self, expected: Kind, kind: u8, depth: u32) -> Result<(), ThriftError> {
+        match (expected, kind) {
+            (Kind::Struct(fields), STRUCT) => self.check_fields(fields, depth),
+            (Kind::List(item), LIST) => {
+                let (kind, count) = self.list()?;
+                for _ in 0..count {
+                    self.check(*item, kind, depth.saturating_sub(1))?;
+                }
+                Ok(())
+            }
+            (Kind::Bool, TRUE | FALSE)
+            | (Kind::Byte, BYTE)
+            | (Kind::Integer, I16 | I32 | I64)
+            | (Kind::Double, DOUBLE)
+            | (Kind::Binary, BINARY) => self.skip(kind, depth),
+            _ => Err(ThriftError::Malformed("it has a field of another type than the format's")),
         }
     }
 
@@ -171,12 +205,11 @@ impl Walker<'_> {
             }
             STRUCT => self.fields(depth, |walker, _, kind| walker.skip(kind, depth - 1)),
             LIST | SET => {
-                let head = self.byte()?;
-                let count = match head >> 4 {
-                    15 => self.varint()?,
-                    short => u64::from(short),
-                };
-                self.elements(head & 0x0f, count, depth)
+                let (kind, count) = self.list()?;
+                for _ in 0..count {
+                    self.element(kind, depth - 1)?;
+                }
+                Ok(())
             }
             MAP => {
                 let count = self.varint()?;
@@ -195,12 +228,15 @@ impl Walker<'_> {
         }
     }
 
-    fn elements(&mut self, kind: u8, count: u64, depth: u32) -> Result<(), ThriftError> {
+    /// The type of a list's elements and how many there are.
+    fn list(&mut self) -> Result<(u8, u64), ThriftError> {
+        let head = self.byte()?;
+        let count = match head >> 4 {
+            15 => self.varint()?,
+            short => u64::from(short),
+        };
         self.check_count(count)?;
-        for _ in 0..count {
-            self.element(kind, depth - 1)?;
-        }
-        Ok(())
+        Ok((head & 0x0f, count))
     }
 
     /// Every element takes a byte at least, so a longer list is a lie.
@@ -211,10 +247,14 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// A list's booleans take a byte each, unlike a struct's.
+    /// Parquet has no lists of booleans here. The decoder takes them for
+    /// elements of no bytes: it would pass over billions of them one by one,
+    /// and read something else than this behind them.
     fn element(&mut self, kind: u8, depth: u32) -> Result<(), ThriftError> {
         match kind {
-            TRUE | FALSE => self.advance(1),
+            TRUE | FALSE => {
+                Err(ThriftError::Malformed("it holds a list of booleans, expected none"))
+            }
             kind => self.skip(kind, depth),
         }
     }
@@ -250,18 +290,42 @@ mod tests {
 
     #[test]
     fn a_list_longer_than_its_bytes_is_refused_at_once() {
-        // field 1: list of booleans with 2^31 - 1 elements.
-        let bytes = [0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00];
-        assert_eq!(check_struct(&bytes), Err(ThriftError::End));
-        let deep = [0x1c; 100];
-        assert!(matches!(check_struct(&deep), Err(ThriftError::Malformed(_))));
+        // field 11: list of bytes with 2^31 - 1 elements.
+        let bytes = [0xb9, 0xf3, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00];
+        assert_eq!(check_footer(&bytes), Err(ThriftError::End));
+        let deep = [0xbc; 100];
+        assert!(matches!(check_footer(&deep), Err(ThriftError::Malformed(_))));
+    }
+
+    #[test]
+    fn lists_of_booleans_are_refused() {
+        // field 11: list of 1 boolean; field 11: map of 1 boolean to a byte.
+        for bytes in [&[0xb9, 0x11, 0x01, 0x00][..], &[0xbb, 0x01, 0x13, 0x01, 0x01, 0x00]] {
+            assert!(matches!(check_footer(bytes), Err(ThriftError::Malformed(_))));
+        }
+        assert_eq!(check_footer(&[0xb9, 0x01, 0x00]), Ok(()), "an empty one is none");
+    }
+
+    #[test]
+    fn fields_of_other_types_than_the_formats_are_refused() {
+        // field 1 (version) i32 1 is right, and as a string, or with an id of
+        // which 16 bits are 1, is not; within a list: schema of one element
+        // whose name is an i32.
+        assert_eq!(check_footer(&[0x15, 0x02, 0x00]), Ok(()));
+        for bytes in [
+            &[0x18, 0x01, 0x61, 0x00][..],
+            &[0x05, 0x82, 0x80, 0x08, 0x02, 0x00],
+            &[0x29, 0x1c, 0x45, 0x02, 0x00, 0x00],
+        ] {
+            assert!(matches!(check_footer(bytes), Err(ThriftError::Malformed(_))), "{bytes:?}");
+        }
     }
 
     proptest! {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = page_head(&bytes);
-            let _ = check_struct(&bytes);
+            let _ = check_footer(&bytes);
         }
     }
 }

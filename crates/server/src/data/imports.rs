@@ -9,6 +9,7 @@ use crossbill_wire::{
     RejectPage, StartedImport, TokenError, ValidationResult,
 };
 
+use super::columns::column_mapping;
 use crate::call::{Answer, Call, Reply, check_limit};
 use crate::error::ApiError;
 
@@ -40,6 +41,7 @@ pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Res
         errors_max: request.max_errors(),
         dry_run: request.dry_run.unwrap_or_default(),
         skip_loaded: request.skip_loaded.unwrap_or_default(),
+        mapping: column_mapping(&request),
     };
     Ok(StartImport {
         uri: request.uri,
