@@ -99,6 +99,15 @@ def test_arrays(new_index, folder):
     assert (last["status"], last["recordsImported"]) == ("Completed", 250), last
     found = index.fetch(ids=["doc-part-1-7"]).vectors["doc-part-1-7"]
     assert np.array_equal(np.float32(found.values), records.values[107])
+    # What was loaded before counts among the files whose ids must differ.
+    grown = folder / "grown"
+    grown.mkdir()
+    shutil.copy(folder / "part-0.npy", grown)
+    assert start(index, f"file://{grown}", skipLoaded=True)["status"] == "Completed"
+    shutil.copy(folder / "part-1.npy", grown)
+    refused = start(index, f"file://{grown}", skipLoaded=True)
+    assert refused["status"] == "Failed" and "--id-prefix" in refused["error"], refused
+    shutil.rmtree(grown)
     alone = start(index, f"file://{folder}/part-0.npy")
     assert (alone["status"], alone["recordsImported"]) == ("Completed", 100), alone
     found = index.fetch(ids=["99"]).vectors["99"]

@@ -120,6 +120,12 @@ pub const PULL_NOTES_MAX: usize = 20;
 pub const PULL_CHECKPOINT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of a Parquet footer (ours).
 pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Entries of a list in a Parquet footer, columns for example (ours).
+pub const PARQUET_LIST_MAX: u64 = 1 << 16;
+/// Row groups of a Parquet file (ours).
+pub const PARQUET_ROW_GROUPS_MAX: u64 = 1 << 19;
+/// Groups within groups of a Parquet schema (ours).
+pub const PARQUET_SCHEMA_DEPTH_MAX: usize = 64;
 /// Bytes of a Parquet page, packed or unpacked (ours).
 pub const PARQUET_PAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of a rejected record's own text kept beside its reason, so that it

@@ -121,9 +121,10 @@ pub fn plan(
     if let Some(reason) = found.unclear {
         return Err(ImportError::Failed(Error::invalid(reason)));
     }
+    // Before anything is left out: ids of a file that was loaded count too.
+    check_prefix(&found, &request.mapping)?;
     let files_skipped = skip_loaded(&source, request, &mut found);
     check_limits(&found, settings).map_err(|error| Error::invalid(error.to_string()))?;
-    check_prefix(&found, &request.mapping)?;
     watch.set_phase(Phase::Planning);
     killpoint::reach("import.listed");
     let surveys = survey(&source, &found.files, request, watch)?;

@@ -9,7 +9,8 @@ use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
 };
 
-use super::{RangeRead, thrift};
+use super::RangeRead;
+use super::thrift::{self, ThriftError};
 use crate::failure::FileFailure;
 use crate::reject::codes;
 
@@ -83,7 +84,12 @@ fn check_magic(file: &dyn RangeRead, magic: [u8; 4]) -> Result<(), FileFailure> 
 }
 
 fn decode(bytes: &Bytes) -> Result<ParquetMetaData, FileFailure> {
-    thrift::check_footer(bytes).map_err(|error| damaged(&error.to_string()))?;
+    thrift::check_footer(bytes).map_err(|error| match error {
+        ThriftError::TooLong { .. } => {
+            FileFailure::bad(codes::FILE_LIMIT, format!("its footer is too large: {error}"))
+        }
+        error => damaged(&error.to_string()),
+    })?;
     let options = ParquetMetaDataOptions::new()
         .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)

@@ -4,6 +4,8 @@
 //! of the types that the decoder takes them for. Works on untrusted bytes:
 //! time is linear in them, nothing is allocated, nothing panics.
 
+use crossbill_core::limits::{PARQUET_LIST_MAX, PARQUET_ROW_GROUPS_MAX, PARQUET_SCHEMA_DEPTH_MAX};
+
 use super::thrift_types::{FOOTER, Fields, Kind, PAGE_HEADER};
 
 /// Nesting of structs and lists that is followed.
@@ -35,6 +37,14 @@ pub(crate) enum ThriftError {
     /// They are not what they should be.
     #[error("{0}")]
     Malformed(&'static str),
+    /// A list is longer than it may be.
+    #[error("it has a list of {found} entries, expected at most {limit}")]
+    TooLong {
+        /// How many entries it has.
+        found: u64,
+        /// How many it may have.
+        limit: u64,
+    },
 }
 
 /// What a page's header says, as far as it matters before decoding.
@@ -88,9 +98,13 @@ pub(crate) fn page_head(bytes: &[u8]) -> Result<PageHead, ThriftError> {
 }
 
 /// Checks that `bytes` begin with a well-formed footer whose every list fits
-/// them.
+/// them and whose schema is a tree.
 pub(crate) fn check_footer(bytes: &[u8]) -> Result<(), ThriftError> {
-    Walker { bytes, at: 0 }.check_fields(FOOTER, DEPTH_MAX)
+    Walker { bytes, at: 0 }.check_fields(FOOTER, DEPTH_MAX)?;
+    Walker { bytes, at: 0 }.fields(DEPTH_MAX, |walker, id, kind| match (id, kind) {
+        (2, LIST) => walker.check_tree(),
+        _ => walker.skip(kind, DEPTH_MAX - 1),
+    })
 }
 
 struct Walker<'a> {
@@ -173,8 +187,14 @@ impl Walker<'_> {
     fn check(&mut self, expected: Kind, kind: u8, depth: u32) -> Result<(), ThriftError> {
         match (expected, kind) {
             (Kind::Struct(fields), STRUCT) => self.check_fields(fields, depth),
-            (Kind::List(item), LIST) => {
-                let (kind, count) = self.list()?;
+            (Kind::List(item) | Kind::LongList(item), LIST) => {
+                let (kind, found) = self.list()?;
+                let is_long = matches!(expected, Kind::LongList(_));
+                let limit = if is_long { PARQUET_ROW_GROUPS_MAX } else { PARQUET_LIST_MAX };
+                if found > limit {
+                    return Err(ThriftError::TooLong { found, limit });
+                }
+                let count = found;
                 for _ in 0..count {
                     self.check(*item, kind, depth.saturating_sub(1))?;
                 }
@@ -187,6 +207,46 @@ impl Walker<'_> {
             | (Kind::Binary, BINARY) => self.skip(kind, depth),
             _ => Err(ThriftError::Malformed("it has a field of another type than the format's")),
         }
+    }
+
+    /// Passes over the elements of a schema, each of which says how many of
+    /// those behind it are within it. The decoder allocates for as many as an
+    /// element says, and goes down as deep.
+    fn check_tree(&mut self) -> Result<(), ThriftError> {
+        let (_, count) = self.list()?;
+        // Elements that are still to come within each open group.
+        let mut open = [0_u64; PARQUET_SCHEMA_DEPTH_MAX];
+        let mut depth = 0;
+        let mut unclaimed = count.saturating_sub(1);
+        for _ in 0..count {
+            let mut children = 0;
+            self.fields(DEPTH_MAX, |walker, id, kind| match (id, kind) {
+                (5, I16 | I32 | I64) => {
+                    children = walker.i32()?;
+                    Ok(())
+                }
+                _ => walker.skip(kind, DEPTH_MAX - 1),
+            })?;
+            let claimed = u64::try_from(children).ok().filter(|claimed| *claimed <= unclaimed);
+            let Some(claimed) = claimed else {
+                return Err(ThriftError::Malformed("its schema claims more columns than it has"));
+            };
+            unclaimed -= claimed;
+            while depth > 0 && open[depth - 1] == 0 {
+                depth -= 1;
+            }
+            if let Some(parent) = depth.checked_sub(1) {
+                open[parent] -= 1;
+            }
+            if claimed > 0 {
+                let Some(group) = open.get_mut(depth) else {
+                    return Err(ThriftError::Malformed("its schema is nested too deep"));
+                };
+                *group = claimed;
+                depth += 1;
+            }
+        }
+        Ok(())
     }
 
     fn skip(&mut self, kind: u8, depth: u32) -> Result<(), ThriftError> {
@@ -319,6 +379,47 @@ mod tests {
         ] {
             assert!(matches!(check_footer(bytes), Err(ThriftError::Malformed(_))), "{bytes:?}");
         }
+    }
+
+    /// A footer of a schema whose elements claim so many within them.
+    fn schema(children: &[i32]) -> Vec<u8> {
+        // Field 2: a list of structs whose field 5 is an i32.
+        let mut bytes = vec![0x29, 0xfc];
+        let number = |value: u64, bytes: &mut Vec<u8>| {
+            let mut left = value;
+            while left >= 0x80 {
+                bytes.push(left as u8 | 0x80);
+                left >>= 7;
+            }
+            bytes.push(left as u8);
+        };
+        number(children.len() as u64, &mut bytes);
+        for claimed in children {
+            bytes.push(0x55);
+            number(((i64::from(*claimed) << 1) ^ (i64::from(*claimed) >> 63)) as u64, &mut bytes);
+            bytes.push(0);
+        }
+        bytes.push(0);
+        bytes
+    }
+
+    #[test]
+    fn a_schema_is_a_tree_of_bounded_depth() {
+        for good in [&[0][..], &[2, 0, 0], &[2, 1, 0, 1, 0], &[3, 0, 2, 0, 0, 0]] {
+            assert_eq!(check_footer(&schema(good)), Ok(()), "{good:?}");
+        }
+        for bad in [&[1][..], &[3, 0, 0], &[i32::MAX, 0], &[-1, 0], &[1, 1], &[2, 2, 0, 0]] {
+            let found = check_footer(&schema(bad));
+            let expected = "its schema claims more columns than it has";
+            assert_eq!(found, Err(ThriftError::Malformed(expected)), "{bad:?}");
+        }
+        let nested = |depth: usize| [vec![1; depth], vec![0]].concat();
+        assert_eq!(check_footer(&schema(&nested(PARQUET_SCHEMA_DEPTH_MAX))), Ok(()));
+        let found = check_footer(&schema(&nested(PARQUET_SCHEMA_DEPTH_MAX + 1)));
+        assert_eq!(found, Err(ThriftError::Malformed("its schema is nested too deep")));
+        let many = vec![0; 100_000];
+        let found = check_footer(&schema(&many));
+        assert_eq!(found, Err(ThriftError::TooLong { found: 100_000, limit: PARQUET_LIST_MAX }));
     }
 
     proptest! {

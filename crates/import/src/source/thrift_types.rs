@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Double,
     Binary,
     List(&'static Kind),
+    /// The list of row groups, the only one that may be long.
+    LongList(&'static Kind),
     Struct(Fields),
 }
 
@@ -20,14 +22,14 @@ pub(super) enum Kind {
 /// passes over them by the types that the file gives them.
 pub(super) type Fields = &'static [(i64, Kind)];
 
-use Kind::{Binary, Bool, Byte, Double, Integer, List, Struct};
+use Kind::{Binary, Bool, Byte, Double, Integer, List, LongList, Struct};
 
 /// A footer (`FileMetaData`).
 pub(super) const FOOTER: Fields = &[
     (1, Integer),
     (2, List(&Struct(SCHEMA_ELEMENT))),
     (3, Integer),
-    (4, List(&Struct(ROW_GROUP))),
+    (4, LongList(&Struct(ROW_GROUP))),
     (5, List(&Struct(KEY_VALUE))),
     (6, Binary),
     (7, List(&Struct(UNION))),

@@ -168,6 +168,32 @@ fn footers(whole: &[u8]) -> Vec<Case> {
             codes::FILE_DECODE,
             "footer is damaged",
         ),
+        // Groups within groups, and a column that says that it holds two
+        // billion: field 2, a list of structs whose field 5 is an i32.
+        file(
+            "schema-deep.parquet",
+            with_footer(
+                whole,
+                &[&[0x29, 0xfc, 0xd0, 0x0f][..], &[0x55, 0x02, 0x00].repeat(2000), &[0]].concat(),
+            ),
+            codes::FILE_DECODE,
+            "its schema is nested too deep",
+        ),
+        file(
+            "schema-children.parquet",
+            with_footer(whole, &[0x29, 0x1c, 0x55, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0x00, 0x00]),
+            codes::FILE_DECODE,
+            "its schema claims more columns than it has",
+        ),
+        file(
+            "schema-wide.parquet",
+            with_footer(
+                whole,
+                &[&[0x29, 0xfc, 0xa0, 0x8d, 0x06][..], &[0x00].repeat(100_000), &[0]].concat(),
+            ),
+            codes::FILE_LIMIT,
+            "a list of 100000 entries, expected at most 65536",
+        ),
         // Seven booleans, in whose bytes the decoder would see two billion.
         file(
             "footer-booleans.parquet",
