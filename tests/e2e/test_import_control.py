@@ -90,6 +90,33 @@ def test_so_many_errors_on_the_command_line(own_server, source):
     assert "found 10 errors, expected at most 9" in failed.stdout + failed.stderr
 
 
+def test_a_dry_run_says_what_the_import_then_says(new_index, folder):
+    index = new_index(DIMENSION, "dotproduct")
+    for namespace in ("a", "b"):
+        write_bad(folder / namespace / "1.parquet", 300, 50, namespace)
+        write_bad(folder / namespace / "2.parquet", 100, 30, namespace)
+    (folder / "b" / "3.parquet").write_bytes(b"no Parquet")
+
+    def rejects(import_):
+        return harness.request(f"{index.host}{import_['rejectsUri']}?records=whole")
+
+    dry = load(index, folder, dryRun=True)
+    assert dry["dryRun"] is True and dry["status"] == "Completed", dry
+    assert set(dry["estimate"]) == {"seconds", "diskBytes", "diskFreeBytes"}
+    assert index.describe_index_stats().total_vector_count == 0
+    seen = index.describe_import(id=dry["id"])
+    assert (seen.status, seen.records_imported) == ("Completed", dry["recordsImported"])
+    real = load(index, folder)
+    assert "dryRun" not in real and "estimate" not in real
+    same = ("status", "recordsRead", "recordsImported", "recordsSuperseded", "recordsRejected")
+    same += ("bytesRead", "filesDone", "warnings", "validationResult")
+    assert [dry[field] for field in same] == [real[field] for field in same]
+    assert real["recordsSuperseded"] > 0 and real["recordsRejected"] > 0
+    assert rejects(dry) == rejects(real)
+    stats = index.describe_index_stats()
+    assert stats.total_vector_count == dry["recordsImported"]
+
+
 def whole(index, id_, limit=1000):
     """All rejects with their records whole, page by page."""
     found = []
@@ -129,6 +156,21 @@ def command(request, own_server, tmp_path):
     made = run("index", "create", "shop", "--dimension", "4", "--metric", "dotproduct", *where)
     assert made.returncode == 0, made.stderr
     return lambda *arguments: run(*arguments, "--index", "shop", *where)
+
+
+@pytest.mark.once
+def test_a_dry_run_on_the_command_line(command, folder, tmp_path):
+    folder = folder.parent / f"{folder.name}-{tmp_path.name}"
+    write_bad(folder / "f.parquet", 100, 10)
+    dry = command("import", str(folder), "--dry-run")
+    assert dry.returncode == 3, dry.stderr
+    assert "dry run 1 into shop: Completed" in dry.stdout
+    assert "read 100 = imported 90 + superseded 0 + rejected 10" in dry.stdout
+    assert "nothing was written" in dry.stdout and "of disk" in dry.stdout
+    assert json.loads(command("stats", "--json").stdout)["totalVectorCount"] == 0
+    assert "nothing is written" in command("imports", "describe", "1").stdout
+    assert command("import", str(folder)).returncode == 3
+    assert json.loads(command("stats", "--json").stdout)["totalVectorCount"] == 90
 
 
 @pytest.mark.once
@@ -254,3 +296,74 @@ def test_pause_and_resume_on_the_command_line(own_server, folder):
     assert run("imports", "describe", id_, "--follow", *where).returncode == 0
     refused = run("imports", "pause", id_, *where)
     assert refused.returncode == 1 and "has ended" in refused.stderr
+
+
+def test_a_directory_that_grows_is_imported_at_the_price_of_its_new_files(new_index, folder):
+    index = new_index(DIMENSION, "dotproduct")
+    data.write(folder / "a" / "1.parquet", data.make(1, 500, DIMENSION))
+    data.write(folder / "b" / "1.parquet", data.make(2, 300, DIMENSION))
+    assert load(index, folder)["recordsImported"] == 800
+    data.write(folder / "b" / "2.parquet", data.make(3, 40, DIMENSION, "s"))
+    last = load(index, folder, skipLoaded=True)
+    assert (last["recordsRead"], last["filesSkipped"], last["filesTotal"]) == (40, 2, 1)
+    assert last["skipLoaded"] is True
+    last = load(index, folder, skipLoaded=True)
+    assert (last["status"], last["recordsRead"], last["filesSkipped"]) == ("Completed", 0, 3)
+    assert index.describe_index_stats().total_vector_count == 840
+    # A file that was written anew is another one; an emptied namespace has nothing.
+    data.write(folder / "a" / "1.parquet", data.make(4, 500, DIMENSION))
+    index.delete(delete_all=True, namespace="b")
+    last = load(index, folder, skipLoaded=True)
+    assert (last["recordsRead"], last.get("filesSkipped")) == (840, None)
+    assert index.describe_index_stats().total_vector_count == 840
+
+
+KILLED_AT = ["import.planned:1", "import.commit_after:2", "import.finish_before:1"]
+KILLED_AT += ["import.finish_after:1", "manifest.put_after:4"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("point", KILLED_AT)
+def test_what_was_loaded_is_known_after_a_kill(point, folder, tmp_path):
+    folder = folder.parent / f"{folder.name}-{tmp_path.name}"
+    where = ["--index", "shop", "--data", str(tmp_path / "data")]
+    made = run("index", "create", "shop", "--dimension", str(DIMENSION), *where[2:])
+    assert made.returncode == 0, made.stderr
+    data.write_split(folder / "a", data.make(1, 500, DIMENSION), files=5)
+    command = ["import", str(folder), "--skip-loaded", "--json", *where]
+    few = {"CROSSBILL_IMPORT_TASK_ROWS": "100"}
+    assert run(*command, CROSSBILL_KILL_AT=point, **few).returncode < 0
+    data.write(folder / "a" / "more.parquet", data.make(2, 30, DIMENSION, "s"))
+    # What was cut off goes on first, with the files that it had listed, if it has not ended.
+    listed = json.loads(run("imports", "list", "--json", *where, **few).stdout)["data"]
+    if "finishedAt" not in listed[0]:
+        resumed = run(*command, **few)
+        assert resumed.returncode == 0, resumed.stderr
+    last = json.loads(run(*command, **few).stdout)
+    assert (last["recordsRead"], last["filesSkipped"]) == (30, 5), (listed, last)
+    stats = json.loads(run("stats", "--json", *where).stdout)
+    assert stats["totalVectorCount"] == 530
+
+
+@pytest.mark.once
+def test_quotas_are_named_with_what_was_found(own_server, folder):
+    folder = folder.parent / f"{folder.name}-quotas"
+    data.write_split(folder / "a", data.make(1, 100, 4), files=3)
+    data.write_split(folder / "b", data.make(2, 100, 4, "s"), files=2)
+    size = max(path.stat().st_size for path in folder.rglob("*.parquet"))
+    for setting, value, found in [
+        ("import-files-max", "4", r"files in the import: found 5, expected at most 4"),
+        ("import-file-bytes-max", "100B", rf"bytes in a/part-00\d.parquet: found \d+, .* 100"),
+        ("import-namespaces-max", "1", r"namespaces in the import: found 2, expected at most 1"),
+        ("import-namespace-bytes-max", f"{size + 1}B", r"bytes in namespace \"a\": found \d+,"),
+    ]:
+        server = own_server(f"--{setting}={value}")
+        create(client(server), "shop", 4)
+
+        class index:
+            host = server.index_url("shop")
+
+        last = load(index, folder)
+        assert (last["status"], last["recordsRead"]) == ("Failed", 0)
+        assert re.search(f"{found}.*setting {setting}", last["error"]), last["error"]
+        server.kill()

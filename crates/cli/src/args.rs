@@ -11,12 +11,14 @@ use crossbill_core::{Metric, VectorStorage};
 mod export;
 mod integrations;
 mod pull;
+mod quotas;
 mod server;
 mod stores;
 
 pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
 pub(crate) use pull::{LoadArg, PullArgs};
+pub(crate) use quotas::QuotaArgs;
 pub(crate) use server::{EngineArgs, ServeArgs};
 pub(crate) use stores::StoreArgs;
 
@@ -227,6 +229,8 @@ Examples:
   crossbill import file:///srv/embeddings --index products
   crossbill import s3://bucket/embeddings --index products --error-mode abort
   crossbill import s3://bucket/embeddings --index products --max-errors 100
+  crossbill import s3://bucket/embeddings --index products --dry-run
+  crossbill import s3://bucket/embeddings --index products --skip-loaded
   crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
   crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
 
@@ -243,6 +247,12 @@ pub(crate) struct ImportArgs {
     /// Errors, records and files, that the import may have; with one more it fails
     #[arg(long, value_name = "N")]
     pub(crate) max_errors: Option<u64>,
+    /// Read and check everything, write nothing, and say what an import would come to
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Pass over files that an earlier import loaded and that have not changed since
+    #[arg(long)]
+    pub(crate) skip_loaded: bool,
     /// Storage integration of the server to read with
     #[arg(long, value_name = "ID")]
     pub(crate) integration: Option<String>,

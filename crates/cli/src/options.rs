@@ -36,6 +36,11 @@ pub(crate) fn database(
     // Half of the memory is for imports; the other for indexes, queries and buffers.
     let mut import = ImportSettings::new(workers, memory_bytes / 2 / IMPORTS_AT_ONCE as u64);
     import.task_rows = engine.import_task_rows.unwrap_or(import.task_rows);
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    import.files_max = count(engine.quotas.import_files_max);
+    import.file_bytes_max = engine.quotas.import_file_bytes_max.0;
+    import.namespaces_max = count(engine.quotas.import_namespaces_max);
+    import.namespace_bytes_max = engine.quotas.import_namespace_bytes_max.0;
     let policy = SourcePolicy {
         allow_dirs,
         defaults: defaults(&engine.stores)?,
@@ -64,6 +69,7 @@ pub(crate) fn database(
         export_dirs: Vec::new(),
         export_uris: Vec::new(),
         exports_at_once: 1,
+        webhook: None,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),
         faults: None,

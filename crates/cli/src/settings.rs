@@ -215,6 +215,7 @@ fn is_secret(key: &str) -> bool {
             | "gcs-service-account-key"
             | "azure-access-key"
             | "azure-sas-token"
+            | "webhook-secret"
     )
 }
 

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Exhausted,
     /// The request's body is over its limit.
     TooLarge,
+    /// The server's disk is full; with more room it works.
+    DiskFull,
     /// The state of the resource refuses this now.
     FailedPrecondition,
     /// This server does not do this.
@@ -83,6 +85,8 @@ impl Error {
         forbidden => Forbidden,
         /// A bound that is used up.
         exhausted => Exhausted,
+        /// A disk that is full.
+        disk_full => DiskFull,
         /// A state that refuses this now.
         failed_precondition => FailedPrecondition,
         /// Something this server does not do.

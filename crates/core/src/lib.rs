@@ -25,7 +25,9 @@ pub use filter::{Comparison, Filter, FilterError, FilterValue};
 pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};
 pub use metadata::{Metadata, MetadataError, MetadataValue};
 pub use names::{IndexName, NameError, NamespaceName, check_record_id};
-pub use scratch::{MemoryScratch, MemoryScratchFile, ScratchBytes, ScratchFile, ScratchSpace};
+pub use scratch::{
+    MemoryScratch, MemoryScratchFile, ScratchBytes, ScratchFile, ScratchSpace, is_disk_full,
+};
 pub use seed::{Rng, Seed};
 pub use storage::{VectorStorage, int8_parts};
 pub use stored_bytes::{PartBytes, StoredBytes};

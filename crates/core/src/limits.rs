@@ -74,8 +74,18 @@ pub const IMPORT_FILE_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
 pub const IMPORT_NAMESPACES_MAX: usize = 10_000;
 /// Bytes of one namespace in an import.
 pub const IMPORT_NAMESPACE_BYTES_MAX: u64 = 500 * 1024 * 1024 * 1024;
+/// Bytes of memory that a dry run of an import takes for each id that it
+/// remembers (ours): a number in a table that doubles, and once in a list.
+pub const DRY_RUN_ID_BYTES: u64 = 40;
+/// Files of earlier imports of an index that `skipLoaded` looks at, those of
+/// the newest imports first (ours).
+pub const LOADED_FILES_MAX: usize = 1_000_000;
 /// Imports that wait or run on one server (ours).
 pub const IMPORT_QUEUE_MAX: usize = 1000;
+/// Ends of imports that wait to be told to a webhook at once (ours).
+pub const WEBHOOKS_WAITING_MAX: usize = 10_000;
+/// Least bytes of a webhook's secret (ours).
+pub const WEBHOOK_SECRET_BYTES_MIN: usize = 16;
 /// Exports that wait or run on one server (ours).
 pub const EXPORT_QUEUE_MAX: usize = 100;
 /// Exports of one page (ours).

@@ -27,6 +27,13 @@ pub trait ScratchFile: Send + Sync {
     }
 }
 
+/// Whether an error of a file says that there is no more room: the disk is
+/// full, or a quota or limit of it is used up.
+pub fn is_disk_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// Bytes of a temporary file; they outlive it.
 pub type ScratchBytes = Box<dyn AsRef<[u8]> + Send + Sync>;
 

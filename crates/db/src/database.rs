@@ -20,6 +20,7 @@ use crate::exports;
 use crate::imports::{Waiting, clean_up, run};
 use crate::priority::{Background, step_back};
 use crate::sweep::sweep_parts;
+use crate::webhooks::WebhookOptions;
 use crate::{Index, IndexChange, IndexEvent, IndexInfo, NewIndex};
 
 /// How a database is opened.
@@ -54,6 +55,8 @@ pub struct DatabaseOptions {
     pub export_uris: Vec<String>,
     /// Exports that run at once; others wait. 0: all wait, as for imports.
     pub exports_at_once: usize,
+    /// Whom to tell of imports that have ended.
+    pub webhook: Option<WebhookOptions>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where unique ids come from.
@@ -169,6 +172,9 @@ impl Database {
             self.workers.start("crossbill-reserve", 1, env.reserve.wakes(), || {}, keep)?;
         }
         let own = Arc::clone(env);
+        let tell = move |()| own.webhooks.run(&own);
+        self.workers.start("crossbill-webhook", 1, env.webhooks.wakes(), || {}, tell)?;
+        let own = Arc::clone(env);
         let work = move |waiting: Waiting| run(&own, &waiting);
         let at_once = options.imports_at_once;
         self.workers.start("crossbill-import", at_once, &env.imports, step_back, work)?;
@@ -186,15 +192,18 @@ impl Database {
     }
 
     /// Queues unfinished imports, but for paused ones, in the order they were
-    /// started.
+    /// started, and those whose end is still to be told.
     fn resume_imports(&self) {
         let mut unfinished: Vec<_> = Vec::new();
         for index in self.indexes.read().values() {
-            for job in
-                index.imports().all().into_iter().filter(|job| !job.is_final() && job.is_active())
-            {
-                let created = job.view(&*self.env.clock).created_at;
-                unfinished.push((created, Waiting { index: index.weak(), job }));
+            for job in index.imports().all() {
+                let waiting = Waiting { index: index.weak(), job };
+                if waiting.job.is_final() {
+                    self.env.webhooks.tell(waiting);
+                } else if waiting.job.is_active() {
+                    let created = waiting.job.view(&*self.env.clock).created_at;
+                    unfinished.push((created, waiting));
+                }
             }
         }
         unfinished.sort_by_key(|(created, _)| *created);
@@ -315,6 +324,7 @@ impl Database {
         self.env.merges.close();
         self.env.flushes.close();
         self.env.reserve.wakes().close();
+        self.env.webhooks.wakes().close();
         let indexes: Vec<Arc<Index>> = self.indexes.read().values().cloned().collect();
         for index in &indexes {
             index.imports().all().iter().for_each(|job| job.interrupt());

@@ -18,6 +18,7 @@ use crate::namespace::Namespace;
 use crate::pace::Pace;
 use crate::priority::step_back;
 use crate::reserve::Reserve;
+use crate::webhooks::Webhooks;
 
 /// Bytes after which a memtable is flushed while all of them together hold
 /// too much.
@@ -53,6 +54,8 @@ pub(crate) struct Env {
     pub(crate) imports: Arc<Queue<Waiting>>,
     /// Exports that wait for their turn.
     pub(crate) exports: Arc<Queue<exports::Waiting>>,
+    /// Tells of imports that have ended.
+    pub(crate) webhooks: Webhooks,
     /// Keeps processors free for queries.
     pub(crate) reserve: Arc<Reserve>,
     /// Where imports may read from.
@@ -100,6 +103,7 @@ impl Env {
             merges: Arc::new(Queue::new()),
             imports: Arc::new(Queue::new()),
             exports: Arc::new(Queue::new()),
+            webhooks: Webhooks::new(options.webhook.clone()),
             reserve: Arc::new(Reserve::new()),
             policy: Arc::new(policy),
             destinations: DestinationPolicy {

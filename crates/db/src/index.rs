@@ -258,6 +258,11 @@ impl Index {
             Selector::Filter(filter) => WriteOp::DeleteMatching(filter),
         };
         let cleared = matches!(&op, WriteOp::Blind(ops) if ops.contains(&Op::Clear));
+        if cleared {
+            // First: to forget what was loaded costs time, not to forget it
+            // would cost records.
+            found.end_life()?;
+        }
         let lsn = found.write(op)?.lsn;
         if cleared {
             // Gives the space of its segments back.

@@ -23,6 +23,12 @@ pub(crate) struct Waiting<J> {
     pub(crate) job: Arc<J>,
 }
 
+impl<J> Clone for Waiting<J> {
+    fn clone(&self) -> Self {
+        Self { index: Weak::clone(&self.index), job: Arc::clone(&self.job) }
+    }
+}
+
 /// All jobs of one kind of one index.
 pub(crate) struct Jobs<J> {
     /// What messages call one: `import`, `export`.

@@ -25,18 +25,21 @@ mod record_file;
 mod reserve;
 mod sweep;
 mod types;
+mod webhooks;
 
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{ErrorMode, ImportSettings, RecordText, Reject};
 pub use crossbill_store::{
     DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
+    Webhook,
 };
 pub use database::{Database, DatabaseOptions};
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
 pub use record_file::RecordFile;
 pub use types::{
-    ExportView, ImportOptions, ImportStatus, ImportView, IndexChange, IndexEvent, IndexInfo,
-    IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer, QueryBy,
-    Selector, StartExport, StartImport, StoredRecord, Update,
+    ExportView, ImportEstimate, ImportOptions, ImportStatus, ImportView, IndexChange, IndexEvent,
+    IndexInfo, IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer,
+    QueryBy, Selector, StartExport, StartImport, StoredRecord, Update,
 };
+pub use webhooks::{WebhookOptions, WebhookState};

@@ -10,6 +10,8 @@ use crossbill_engine::{Effort, SearchStats};
 use crossbill_import::ErrorMode;
 use serde::{Deserialize, Serialize};
 
+use crate::webhooks::WebhookState;
+
 /// A number that grows with every write of an index; a read that reports at
 /// least a write's number has seen that write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -233,12 +235,29 @@ pub struct ImportOptions {
     /// Errors, records and files, that it may have and go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_max: Option<u64>,
+    /// Whether it only reads and checks, and writes nothing into the index.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Whether files are passed over that an earlier import loaded as they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_loaded: bool,
+}
+
+/// What an import would take, as its dry run found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ImportEstimate {
+    /// Seconds, roughly.
+    pub seconds: f64,
+    /// Bytes of disk.
+    pub disk_bytes: u64,
+    /// Bytes of disk that are free.
+    pub disk_free_bytes: u64,
 }
 
 impl From<ErrorMode> for ImportOptions {
     /// That, and nothing else.
     fn from(error_mode: ErrorMode) -> Self {
-        Self { error_mode, errors_max: None }
+        Self { error_mode, errors_max: None, dry_run: false, skip_loaded: false }
     }
 }
 
@@ -382,4 +401,10 @@ pub struct ImportView {
     pub warnings: Vec<String>,
     /// What was asked.
     pub options: ImportOptions,
+    /// Whether its end is to be told to a webhook, or was.
+    pub webhook: Option<WebhookState>,
+    /// Files that were passed over because they were loaded before.
+    pub files_skipped: u64,
+    /// Of a dry run that has ended: what the import would take.
+    pub estimate: Option<ImportEstimate>,
 }

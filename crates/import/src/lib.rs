@@ -13,9 +13,11 @@
 
 mod columns;
 mod decode;
+mod dry;
 mod error;
 mod execute;
 mod failure;
+mod loaded;
 mod plan;
 mod record_table;
 mod reject;
@@ -29,8 +31,10 @@ mod testing;
 mod validate;
 mod watch;
 
+pub use dry::{DryIds, IdHash, SeenIds, ids_within};
 pub use error::{ImportError, Overrun, TaskError};
 pub use execute::{Ledger, execute, first_reason};
+pub use loaded::LoadedFiles;
 pub use plan::{Plan, PlanRequest, PlannedFile, plan};
 pub use record_table::RecordTable;
 pub use reject::{Reject, codes};

@@ -94,27 +94,24 @@ impl ImportSettings {
 
 /// A limit that the import breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("too many {what}: found {found}, expected at most {limit}")]
+#[error("too many {what}: found {found}, expected at most {limit} (setting {setting})")]
 pub(crate) struct LimitError {
     what: String,
     found: u64,
     limit: u64,
+    setting: &'static str,
 }
 
 impl LimitError {
-    /// Checks `found` of `what` against `limit`.
-    pub(crate) fn check(what: &str, found: u64, limit: u64) -> Result<(), LimitError> {
-        Self::check_named(|| what.to_owned(), found, limit)
-    }
-
-    /// As [`LimitError::check`], naming the thing only where it is told.
-    pub(crate) fn check_named(
+    /// Checks `found` of `what` against the `limit` that `setting` sets.
+    pub(crate) fn check(
+        setting: &'static str,
         what: impl FnOnce() -> String,
         found: u64,
         limit: u64,
     ) -> Result<(), LimitError> {
         if found > limit {
-            return Err(LimitError { what: what(), found, limit });
+            return Err(LimitError { what: what(), found, limit, setting });
         }
         Ok(())
     }

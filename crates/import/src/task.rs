@@ -5,7 +5,7 @@ use crossbill_core::{IndexShape, Seed};
 use crossbill_store::{SourceObject, TaskCounts};
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorMode, Reject};
+use crate::{DryIds, ErrorMode, Reject};
 
 /// Everything a worker needs to know to do a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct TaskSpec {
     /// Errors the task may have before it is no use going on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_max: Option<u64>,
+    /// Whether it only reads and checks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// What to read, in source order.
     pub pieces: Vec<TaskPiece>,
 }
@@ -66,6 +69,11 @@ impl From<SourceObject> for SourceFile {
 }
 
 impl SourceFile {
+    /// What pins its content, whichever URI it was found with.
+    pub fn version(&self) -> String {
+        self.object().version().to_owned()
+    }
+
     /// As the source knows it.
     pub(crate) fn object(&self) -> SourceObject {
         SourceObject { path: self.path.clone(), size: self.size, etag: self.etag.clone() }
@@ -129,4 +137,7 @@ pub struct TaskOutcome {
     /// too many, and there is nothing to commit.
     #[serde(default)]
     pub is_overrun: bool,
+    /// Of a dry run: the ids that it would import, in place of segments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry: Option<DryIds>,
 }

@@ -1,7 +1,10 @@
 //! Named places where a test may end the process as a power cut would. With
 //! the feature `kill-points` and `CROSSBILL_KILL_AT=name:occurrence` in the
 //! environment, the process sends itself SIGKILL the given time (from 1) it
-//! reaches that place. Without the feature this is an empty inline function.
+//! reaches that place. With `CROSSBILL_HOLD_AT=name:occurrence` a thread that
+//! reaches it makes the file that `CROSSBILL_HOLD_FILE` names and waits until
+//! somebody removes it, so that a test can act at exactly that moment. Without
+//! the feature this is an empty inline function.
 
 /// Every place the product calls [`reach`] with.
 pub const KILL_POINTS: &[&str] = &[
@@ -47,6 +50,7 @@ pub fn reach(name: &'static str) {
     static REACHED: AtomicU64 = AtomicU64::new(0);
 
     debug_assert!(KILL_POINTS.contains(&name), "kill point {name:?} is not in the list");
+    hold(name);
     let target = TARGET.get_or_init(|| parse(&std::env::var("CROSSBILL_KILL_AT").ok()?));
     let Some((wanted, occurrence)) = target else { return };
     if wanted == name && REACHED.fetch_add(1, Ordering::SeqCst) + 1 == *occurrence {
@@ -55,6 +59,38 @@ pub fn reach(name: &'static str) {
         // The signal may be delivered a moment later; nothing may happen until then.
         loop {
             std::thread::park();
+        }
+    }
+}
+
+/// How long a thread is held at most, whatever became of the test.
+#[cfg(feature = "kill-points")]
+const HOLD_MAX: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Waits at the place named `name` if the environment asks for that.
+#[cfg(feature = "kill-points")]
+fn hold(name: &'static str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use crossbill_core::{Clock as _, SystemClock};
+
+    static TARGET: OnceLock<Option<(String, u64, std::path::PathBuf)>> = OnceLock::new();
+    static REACHED: AtomicU64 = AtomicU64::new(0);
+
+    let target = TARGET.get_or_init(|| {
+        let (name, occurrence) = parse(&std::env::var("CROSSBILL_HOLD_AT").ok()?)?;
+        Some((name, occurrence, std::env::var_os("CROSSBILL_HOLD_FILE")?.into()))
+    });
+    let Some((wanted, occurrence, file)) = target else { return };
+    if wanted != name || REACHED.fetch_add(1, Ordering::SeqCst) + 1 != *occurrence {
+        return;
+    }
+    let clock = SystemClock::new();
+    if std::fs::write(file, name).is_ok() {
+        while file.exists() && clock.monotonic() < HOLD_MAX {
+            clock.sleep(Duration::from_millis(2));
         }
     }
 }
@@ -85,6 +121,27 @@ mod tests {
     #[test]
     fn victim() {
         (0..3).for_each(|_| reach("wal.synced"));
+    }
+
+    #[cfg(feature = "kill-points")]
+    #[test]
+    fn a_thread_is_held_until_the_file_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("held");
+        let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "killpoint::tests::victim"])
+            .env("CROSSBILL_HOLD_AT", "wal.synced:2")
+            .env("CROSSBILL_HOLD_FILE", &file)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while std::fs::read_to_string(&file).unwrap_or_default() != "wal.synced" {
+            assert_eq!(victim.try_wait().unwrap(), None, "it went on without a hold");
+            std::thread::yield_now();
+        }
+        assert_eq!(victim.try_wait().unwrap(), None);
+        std::fs::remove_file(&file).unwrap();
+        assert!(victim.wait().unwrap().success());
     }
 
     #[cfg(feature = "kill-points")]

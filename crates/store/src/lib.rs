@@ -20,6 +20,7 @@ mod runtime;
 mod scratch;
 mod source;
 mod wal;
+mod webhook;
 
 pub use destination::{Destination, DestinationPolicy, OpenDestination};
 pub use documents::{CommitError, Documents, Versioned};
@@ -34,3 +35,4 @@ pub use source::{
     StoreKind, StoredIntegrations,
 };
 pub use wal::Wal;
+pub use webhook::{Webhook, WebhookMessage};

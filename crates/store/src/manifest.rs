@@ -30,6 +30,11 @@ pub struct Manifest {
     /// Whether the namespace was deleted and waits to be swept.
     #[serde(default)]
     pub deleted: bool,
+    /// Names this life of the namespace, which ends when all of it is deleted:
+    /// what was loaded in an earlier one is not there. None before the first
+    /// import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<String>,
 }
 
 /// One live segment.
@@ -63,6 +68,9 @@ pub struct ImportProgress {
     pub base_seq: u64,
     /// The committed tasks by ordinal, each with what it counted.
     pub tasks: BTreeMap<u32, TaskCounts>,
+    /// The life of the namespace that it writes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<String>,
 }
 
 /// What one import task counted.
@@ -78,4 +86,11 @@ pub struct TaskCounts {
     pub rejected: u64,
     /// Source bytes the task stands for.
     pub bytes: u64,
+    /// Files that could not be read to the end of the task's part of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub broken: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

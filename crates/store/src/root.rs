@@ -129,7 +129,9 @@ impl Root {
             match self.get(key)? {
                 Some(found) if found == bytes => return Ok(()),
                 Some(_) => return Err(StoreError::Exists { key: key.to_string() }),
-                None if attempt == ATTEMPTS => return Err(error),
+                None if attempt == ATTEMPTS || matches!(error, StoreError::Full { .. }) => {
+                    return Err(error);
+                }
                 None => self.pause(&mut pause),
             }
         }

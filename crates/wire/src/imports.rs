@@ -57,6 +57,13 @@ pub struct StartImport {
     /// What a bad record does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_mode: Option<ErrorModeField>,
+    /// Whether everything is only read and checked (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    /// Whether files are passed over that an earlier import loaded as they are
+    /// (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_loaded: Option<bool>,
 }
 
 impl StartImport {
@@ -114,6 +121,18 @@ pub struct ValidationResult {
     pub import_errors: u64,
 }
 
+/// What an import would take, as its dry run found (ours).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportEstimate {
+    /// Seconds, roughly.
+    pub seconds: f64,
+    /// Bytes of disk.
+    pub disk_bytes: u64,
+    /// Bytes of disk that are free.
+    pub disk_free_bytes: u64,
+}
+
 /// An import. The fields from `records_rejected` on are ours; older clients
 /// ignore them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,6 +188,9 @@ pub struct ImportModel {
     /// Files in the source, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_total: Option<u64>,
+    /// Files that were passed over because they were loaded before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_skipped: u64,
     /// What it is doing, in a word.
     #[serde(default)]
     pub phase: String,
@@ -187,9 +209,23 @@ pub struct ImportModel {
     /// `continue` or `abort`.
     #[serde(default)]
     pub error_mode: String,
+    /// Whether everything is only read and checked: then records imported are
+    /// those that would be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Whether files are passed over that were loaded before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_loaded: bool,
+    /// Of a dry run that has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<ImportEstimate>,
     /// Errors that it may have, where that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_errors: Option<u64>,
+    /// Where the server tells a webhook of its end: `due`, `delivered` or
+    /// `expired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
     /// Where the rejected records are listed, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects_uri: Option<String>,
@@ -207,6 +243,27 @@ pub struct ImportPage {
     /// Where another page follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pagination: Option<Pagination>,
+}
+
+/// What a webhook is told: an import has ended (ours).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportFinished {
+    /// `import.finished`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// RFC 3339: when it ended.
+    pub timestamp: String,
+    /// Which it is.
+    pub data: FinishedImport,
+}
+
+/// The import of an [`ImportFinished`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinishedImport {
+    /// The index's name.
+    pub index: String,
+    /// As its description shows it.
+    pub import: ImportModel,
 }
 
 /// A record or file that an import refused.
@@ -285,7 +342,13 @@ mod tests {
 
     #[test]
     fn lengths_are_checked() {
-        let start = |uri: String| StartImport { uri, integration_id: None, error_mode: None };
+        let start = |uri: String| StartImport {
+            uri,
+            integration_id: None,
+            error_mode: None,
+            dry_run: None,
+            skip_loaded: None,
+        };
         assert!(start(String::new()).check().is_err());
         assert!(start("x".repeat(1500)).check().is_ok());
         assert!(start("x".repeat(1501)).check().is_err());

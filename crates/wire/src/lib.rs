@@ -28,8 +28,8 @@ mod version;
 pub use error::{ErrorBody, ErrorDetail};
 pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
 pub use imports::{
-    ErrorModeField, ImportModel, ImportPage, OnError, RejectModel, RejectPage, StartImport,
-    StartedImport, ValidationResult,
+    ErrorModeField, FinishedImport, ImportEstimate, ImportFinished, ImportModel, ImportPage,
+    OnError, RejectModel, RejectPage, StartImport, StartedImport, ValidationResult,
 };
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,

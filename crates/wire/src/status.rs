@@ -43,6 +43,7 @@ impl Status {
             ErrorKind::FailedPrecondition => status(412, 9, "FAILED_PRECONDITION"),
             ErrorKind::TooLarge => status(413, 3, "INVALID_ARGUMENT"),
             ErrorKind::Exhausted => status(429, 8, "RESOURCE_EXHAUSTED"),
+            ErrorKind::DiskFull => status(507, 8, "RESOURCE_EXHAUSTED"),
             ErrorKind::Unsupported => status(501, 12, "UNIMPLEMENTED"),
             ErrorKind::Unavailable => status(503, 14, "UNAVAILABLE"),
             // `Internal`, `Corrupt`, and any kind that is added without a row.

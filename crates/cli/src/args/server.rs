@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use crossbill_core::limits::RESIDENT_VECTORS_PERCENT;
 
-use crate::args::{StorageArg, StoreArgs};
+use crate::args::{QuotaArgs, StorageArg, StoreArgs};
 use crate::units::ByteSize;
 
 /// Settings of the server. Each is taken from its flag, else its environment
@@ -90,6 +90,13 @@ pub(crate) struct ServeArgs {
         value_delimiter = ','
     )]
     pub(crate) allow_export_uri: Vec<String>,
+    /// Address that is told, by a signed POST, of each import that has ended
+    #[arg(long, env = "CROSSBILL_WEBHOOK_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) webhook_url: Option<String>,
+    /// Secret that webhooks are signed with, as text or whsec_BASE64 (better in the environment
+    /// or the file than on the command line)
+    #[arg(long, env = "CROSSBILL_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) webhook_secret: Option<String>,
     /// Host name or address that clients reach indexes by; default: the one they asked
     #[arg(long, env = "CROSSBILL_PUBLIC_ADDRESS", value_name = "HOST", hide_env_values = true)]
     pub(crate) public_address: Option<String>,
@@ -160,6 +167,9 @@ pub(crate) struct EngineArgs {
         default_value_t = RESIDENT_VECTORS_PERCENT,
         value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) resident_vectors: u8,
+    /// What an import may hold.
+    #[command(flatten)]
+    pub(crate) quotas: QuotaArgs,
     /// Object stores.
     #[command(flatten)]
     pub(crate) stores: StoreArgs,

@@ -346,6 +346,7 @@ fn refused(status: StatusCode, body: &[u8]) -> CliError {
         412 => ErrorKind::FailedPrecondition,
         413 => ErrorKind::TooLarge,
         429 => ErrorKind::Exhausted,
+        507 => ErrorKind::DiskFull,
         501 => ErrorKind::Unsupported,
         502..=504 => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,

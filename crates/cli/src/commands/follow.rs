@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crossbill_core::{Clock, ErrorKind, SystemClock};
-use crossbill_wire::{ImportModel, RejectModel};
+use crossbill_wire::{ImportEstimate, ImportModel, RejectModel};
 
 use crate::client::Client;
 use crate::error::{CliError, Exit, Result};
@@ -11,7 +11,7 @@ use crate::output;
 use crate::progress::Progress;
 use crate::signals::Interrupt;
 use crate::table::printable;
-use crate::units::{count, duration};
+use crate::units::{ByteSize, count, duration, seconds};
 
 /// The first wait between two looks; each next one is longer.
 const POLL_FIRST: Duration = Duration::from_millis(50);
@@ -116,10 +116,17 @@ fn summary(
     flags: &str,
 ) -> Vec<String> {
     let took = took(import).map_or_else(String::new, |took| format!(" in {}", duration(took)));
+    let what = if import.dry_run { "dry run" } else { "import" };
     let mut lines = vec![
-        format!("import {} into {index}: {}{took}", printable(&import.id), import.status),
+        format!("{what} {} into {index}: {}{took}", printable(&import.id), import.status),
         equation(import),
     ];
+    if import.files_skipped > 0 {
+        lines.push(format!("{} files passed over: loaded before", count(import.files_skipped)));
+    }
+    if let Some(estimate) = &import.estimate {
+        lines.push(format!("the import itself takes {}; nothing was written", estimated(estimate)));
+    }
     if let Some(error) = &import.error {
         lines.push(format!("error: {}", printable(error)));
     }
@@ -138,6 +145,16 @@ fn summary(
         ));
     }
     lines
+}
+
+/// What an import takes, in words.
+pub(crate) fn estimated(estimate: &ImportEstimate) -> String {
+    let time = seconds(estimate.seconds).map_or_else(String::new, duration);
+    format!(
+        "about {time} and {} of disk, of {} free",
+        ByteSize(estimate.disk_bytes),
+        ByteSize(estimate.disk_free_bytes)
+    )
 }
 
 /// `read = imported + superseded + rejected`.

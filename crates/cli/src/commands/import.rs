@@ -85,6 +85,8 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
         uri: uri::import_uri(&args.uri)?,
         integration_id: args.integration.clone(),
         error_mode: Some(ErrorModeField { on_error: Some(on_error), max_errors: args.max_errors }),
+        dry_run: args.dry_run.then_some(true),
+        skip_loaded: args.skip_loaded.then_some(true),
     };
     start.check().map_err(|error| CliError::usage(error.message()))?;
     Ok(start)
@@ -127,9 +129,11 @@ fn resumable(
     let imports = client
         .list_imports(&args.index, RESUMED_FROM)
         .map_err(|error| with_hint(error, &args.index, client))?;
-    let found = imports
-        .into_iter()
-        .find(|import| import.uri == start.uri && !follow::is_final(&import.status));
+    let found = imports.into_iter().find(|import| {
+        import.uri == start.uri
+            && import.dry_run == args.dry_run
+            && !follow::is_final(&import.status)
+    });
     Ok(found.map(|import| import.id))
 }
 

@@ -160,8 +160,17 @@ fn description(import: &ImportModel) -> String {
     line("superseded", count(import.records_superseded));
     line("rejected", count(import.records_rejected));
     line("files", of(import.files_done, import.files_total));
+    if import.files_skipped > 0 {
+        line("files passed over", format!("{}: loaded before", count(import.files_skipped)));
+    }
     line("bytes", of(import.bytes_read, import.bytes_total));
     line("error mode", import.error_mode.clone());
+    if import.dry_run {
+        line("dry run", "yes: nothing is written".to_owned());
+    }
+    if let Some(estimate) = &import.estimate {
+        line("estimate", follow::estimated(estimate));
+    }
     if let Some(max_errors) = import.max_errors {
         line("max errors", count(max_errors));
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crossbill_db::Database;
+use crossbill_db::{Database, Secret, Webhook, WebhookOptions};
 use crossbill_server::{ApiKey, Bound, ServeError, ServerConfig};
 
 use crate::args::ServeArgs;
@@ -33,6 +33,7 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
     options.export_dirs.clone_from(&args.allow_export_dir);
     options.export_uris.clone_from(&args.allow_export_uri);
     options::check_exports(&options)?;
+    options.webhook = webhook(args)?;
     let db = Database::open(options).map_err(|error| {
         CliError::failed(format!("cannot open {}: {error}", args.data.display()))
     })?;
@@ -51,6 +52,22 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
     served?;
     output::note("stopped; the data is complete on disk");
     Ok(Exit::Success)
+}
+
+/// Whom to tell of imports that have ended.
+fn webhook(args: &ServeArgs) -> Result<Option<WebhookOptions>> {
+    let secret = args.webhook_secret.clone().map(Secret::new);
+    match (&args.webhook_url, secret) {
+        (Some(url), Some(secret)) => {
+            let target =
+                Webhook::new(url, secret).map_err(|error| CliError::usage(error.message()))?;
+            Ok(Some(WebhookOptions { target, body: crossbill_server::import_finished }))
+        }
+        (None, None) => Ok(None),
+        _ => Err(CliError::usage(
+            "found only one of --webhook-url and --webhook-secret, expected both or neither",
+        )),
+    }
 }
 
 /// Ends at the first signal; from then on a second one ends the process.

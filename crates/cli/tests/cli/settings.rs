@@ -27,6 +27,10 @@ fn samples(key: &str) -> Option<[&'static str; 3]> {
         "gcs-endpoint" => ["http://flag", "http://env", "http://file"],
         "gcs-service-account-file" => ["flag.json", "env.json", "file.json"],
         "gcs-service-account-key" => ["{\"a\":1}", "{\"a\":2}", "{\"a\":3}"],
+        "import-file-bytes-max" => ["1GiB", "2GiB", "3GiB"],
+        "import-files-max" => ["10", "20", "30"],
+        "import-namespace-bytes-max" => ["1GiB", "2GiB", "3GiB"],
+        "import-namespaces-max" => ["10", "20", "30"],
         "import-task-rows" => ["1000", "2000", "3000"],
         "import-workers" => ["1", "2", "3"],
         "index-port-first" => ["6001", "6002", "6003"],
@@ -49,6 +53,8 @@ fn samples(key: &str) -> Option<[&'static str; 3]> {
         "source-retry-budget" => ["1m", "2m", "3m"],
         "source-retry-pause" => ["100ms", "200ms", "300ms"],
         "threads" => ["1", "2", "3"],
+        "webhook-secret" => ["flag-sixteen-bytes", "env-sixteen-bytes", "file-sixteen-bytes"],
+        "webhook-url" => ["http://flag/", "http://env/", "http://file/"],
         _ => return None,
     })
 }
@@ -87,7 +93,8 @@ fn every_setting_comes_from_flag_variable_file_or_default() {
             | "s3-session-token"
             | "gcs-service-account-key"
             | "azure-access-key"
-            | "azure-sas-token" => json!("(set)"),
+            | "azure-sas-token"
+            | "webhook-secret" => json!("(set)"),
             _ => json!(value),
         };
         let expect = |printed: Value, value: &str, source: &str| {

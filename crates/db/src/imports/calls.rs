@@ -31,7 +31,8 @@ impl Index {
             )));
         }
         let now = env.clock.now();
-        let record = new_record(&start, now);
+        let record =
+            ImportRecord { webhook: env.webhooks.state_of_new(), ..new_record(&start, now) };
         let (job, is_new) =
             self.imports().start(self.context(), record, |job| is_repeat(job, &start, now))?;
         if is_new {
@@ -71,6 +72,7 @@ impl Index {
         if !job.is_running() {
             super::clean_up(self, &job);
         }
+        self.context().env.webhooks.tell(Waiting { index: self.weak(), job });
         Ok(())
     }
 
@@ -109,6 +111,7 @@ impl Index {
             (live.committed.clone(), live.plan.clone(), live.record.clone())
         };
         let overrun_task = record.end.as_ref().and_then(|end| end.overrun_task);
+        let dry_tasks = record.end.as_ref().and_then(|end| end.dry_tasks);
         let files = match record.options.error_mode {
             ErrorMode::Abort => record.end.and_then(|end| end.reject).into_iter().collect(),
             ErrorMode::Continue => match plan {
@@ -118,8 +121,12 @@ impl Index {
         };
         let tasks = super::rejects::tables(env, self, &job)?;
         let counted = |task: &u32| {
-            let committed = committed.as_ref().is_none_or(|tasks| tasks.contains(task));
-            committed || overrun_task == Some(*task)
+            let done = match (&committed, dry_tasks) {
+                (_, Some(tasks)) => *task < tasks,
+                (Some(tasks), None) => tasks.contains(task),
+                (None, None) => true,
+            };
+            done || overrun_task == Some(*task)
         };
         let keys = tasks.iter().copied().filter(counted);
         let mut log = super::rejects::open(env, self, &job, &files, keys)?;
@@ -152,6 +159,7 @@ fn new_record(start: &StartImport, now: Timestamp) -> ImportRecord {
         status: ImportStatus::Pending,
         percent: 0.0,
         paused: false,
+        webhook: None,
         end: None,
     }
 }

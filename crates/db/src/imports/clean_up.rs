@@ -8,7 +8,7 @@ use crossbill_store::ImportProgress;
 use crossbill_store::killpoint::reach;
 
 use super::job::Job;
-use super::rejects;
+use super::{loaded, rejects};
 use crate::Index;
 
 /// Removes what an import that has ended left over: parts and reject tables
@@ -23,6 +23,8 @@ pub(crate) fn clean_up(index: &Index, job: &Job) {
 fn try_clean_up(index: &Index, job: &Job) -> Result<()> {
     let env = &index.context().env;
     let name = job.name();
+    // Before the namespaces forget which of its tasks are done.
+    loaded::remember(index, job);
     let namespaces = index.all_namespaces();
     let progress: HashMap<&str, ImportProgress> = namespaces
         .iter()
@@ -30,11 +32,15 @@ fn try_clean_up(index: &Index, job: &Job) -> Result<()> {
             Some((namespace.name().as_str(), namespace.import_progress(&name)?))
         })
         .collect();
+    let dry_tasks = job.live().record.end.as_ref().and_then(|end| end.dry_tasks);
     // A namespace that has forgotten the import says nothing about its tasks:
     // their leftovers were removed before it forgot, what is there counts.
     let is_left_over = |task: &&TaskSpec| {
         let progress = progress.get(task.namespace.as_str());
-        progress.is_some_and(|progress| !progress.tasks.contains_key(&task.ordinal))
+        match dry_tasks {
+            Some(tasks) => task.ordinal >= tasks,
+            None => progress.is_some_and(|progress| !progress.tasks.contains_key(&task.ordinal)),
+        }
     };
     let overrun_task = job.live().record.end.as_ref().and_then(|end| end.overrun_task);
     let plan = job.load_plan(&env.root)?;

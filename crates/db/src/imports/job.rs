@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbill_core::{Error, Result, Timestamp};
-use crossbill_import::{ImportWatch, Plan, Reject};
+use crossbill_import::{ImportWatch, Plan, Reject, TaskOutcome, TaskSpec};
 use crossbill_store::{Documents, Key, Root, TaskCounts, Versioned};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -15,7 +15,8 @@ use super::record::{ImportEnd, ImportRecord, PLAN_KIND, RECORD_KIND};
 use super::view::Rate;
 use crate::jobs;
 use crate::namespace::Namespace;
-use crate::types::ImportStatus;
+use crate::types::{ImportEstimate, ImportStatus};
+use crate::webhooks::WebhookState;
 
 /// What changes while an import lives.
 pub(super) struct Live {
@@ -27,6 +28,10 @@ pub(super) struct Live {
     /// The first reject of each task committed in this run.
     pub(super) first_rejects: BTreeMap<u32, Reject>,
     pub(super) plan: Option<Arc<Plan>>,
+    /// Of a dry run: what the import would take, once that is known.
+    pub(super) estimate: Option<ImportEstimate>,
+    /// What the run has to say beside the plan.
+    pub(super) warnings: Vec<String>,
     /// Whether it is in the queue, or a thread runs it.
     is_active: bool,
     /// The tasks committed so far, as long as it has not ended.
@@ -82,6 +87,8 @@ impl Job {
             dir,
             live: Mutex::new(Live {
                 is_active: !record.paused,
+                estimate: None,
+                warnings: Vec::new(),
                 record,
                 version,
                 documents,
@@ -180,6 +187,19 @@ impl Job {
         self.running.load(Ordering::SeqCst)
     }
 
+    /// Whether it has ended and somebody is to be told so.
+    pub(crate) fn is_to_be_told(&self) -> bool {
+        let live = self.live();
+        live.record.status.is_final() && live.record.webhook == Some(WebhookState::Due)
+    }
+
+    /// Notes how telling of its end went.
+    pub(crate) fn note_webhook(&self, state: WebhookState) -> Result<()> {
+        let mut live = self.live();
+        let record = ImportRecord { webhook: Some(state), ..live.record.clone() };
+        live.store(record)
+    }
+
     /// Whether it was told to stop.
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
@@ -219,11 +239,47 @@ impl Job {
             bytes_total: plan.map(|plan| plan.bytes_total),
             files_total: plan.map(|plan| plan.files.len() as u64),
             files_done: progress.files_done,
+            files_skipped: plan.map_or(0, |plan| plan.files_skipped),
             error: None,
-            warnings: plan.map(|plan| plan.warnings.clone()).unwrap_or_default(),
+            warnings: plan
+                .map(|plan| plan.warnings.clone())
+                .unwrap_or_default()
+                .into_iter()
+                .chain(live.warnings.iter().cloned())
+                .collect(),
             reject: None,
             overrun_task: None,
+            dry_tasks: live
+                .record
+                .options
+                .dry_run
+                .then(|| live.committed.as_ref().map_or(0, |tasks| tasks.len() as u32)),
+            estimate: live.estimate,
         }
+    }
+
+    /// Notes a task that is committed, whose part of the records is `counts`.
+    /// The caller holds the gate.
+    pub(super) fn note(&self, task: &TaskSpec, outcome: &TaskOutcome, counts: &TaskCounts) {
+        let percent = self.percent();
+        let mut live = self.live();
+        add(&mut live.counts, counts);
+        live.committed.get_or_insert_default().insert(task.ordinal);
+        if let Some(reject) = &outcome.first_reject {
+            live.first_rejects.insert(task.ordinal, reject.clone());
+        }
+        // Only so that a restart does not show less; the commit stands.
+        if let Err(error) = live.update(|record| record.percent = percent) {
+            tracing::warn!(import = task.import, %error, "progress was not stored");
+        }
+        tracing::info!(
+            import = task.import,
+            task = task.ordinal,
+            namespace = task.namespace,
+            imported = counts.imported,
+            rejected = counts.rejected,
+            "task committed"
+        );
     }
 
     /// Marks it as running; an error where it has ended.

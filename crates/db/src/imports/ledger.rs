@@ -9,7 +9,7 @@ use crossbill_import::{Ledger, TaskOutcome, TaskSpec};
 use crossbill_store::TaskCounts;
 
 use super::job::Job;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, stopped};
 
 /// The namespaces of one import.
 pub(super) struct JobLedger<'a> {
@@ -37,31 +37,16 @@ impl Ledger for JobLedger<'_> {
     }
 
     fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> Result<()> {
+        // The long part of it, before the gate: whoever cancels waits for that.
+        let stop = || self.job.is_stopped();
+        let adoption = self.namespace(task)?.prepare_adoption(&task.import, outcome, &stop)?;
         let _not_cancelled_meanwhile = self.job.gate.lock();
         if self.job.is_stopped() || self.job.is_final() {
-            return Err(Error::failed_precondition("the import was stopped"));
+            return Err(stopped());
         }
-        let counts = self.namespace(task)?.adopt(&task.import, outcome)?;
+        let counts = adoption.commit()?;
         self.errors.fetch_add(outcome.rejects, Ordering::AcqRel);
-        let percent = self.job.percent();
-        let mut live = self.job.live();
-        add(&mut live.counts, &counts);
-        live.committed.get_or_insert_default().insert(task.ordinal);
-        if let Some(reject) = &outcome.first_reject {
-            live.first_rejects.insert(task.ordinal, reject.clone());
-        }
-        // Only so that a restart does not show less; the commit stands.
-        if let Err(error) = live.update(|record| record.percent = percent) {
-            tracing::warn!(import = task.import, %error, "progress was not stored");
-        }
-        tracing::info!(
-            import = task.import,
-            task = task.ordinal,
-            namespace = task.namespace,
-            imported = counts.imported,
-            rejected = counts.rejected,
-            "task committed"
-        );
+        self.job.note(task, outcome, &counts);
         Ok(())
     }
 }
@@ -73,4 +58,5 @@ pub(super) fn add(sum: &mut TaskCounts, more: &TaskCounts) {
     sum.superseded += more.superseded;
     sum.rejected += more.rejected;
     sum.bytes += more.bytes;
+    sum.broken += more.broken;
 }

@@ -9,9 +9,11 @@
 
 mod calls;
 mod clean_up;
+mod dry_run;
 mod finish;
 mod job;
 mod ledger;
+mod loaded;
 mod record;
 mod rejects;
 mod run;

@@ -6,7 +6,8 @@ use crossbill_import::Reject;
 use crossbill_store::TaskCounts;
 use serde::{Deserialize, Serialize};
 
-use crate::types::{ImportOptions, ImportStatus};
+use crate::types::{ImportEstimate, ImportOptions, ImportStatus};
+use crate::webhooks::WebhookState;
 
 /// The kind under which import records are stored.
 pub(super) const RECORD_KIND: &str = "import-record";
@@ -34,6 +35,9 @@ pub(super) struct ImportRecord {
     /// Whether it waits until it is resumed.
     #[serde(default)]
     pub(super) paused: bool,
+    /// Whether its end is to be told to a webhook, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) webhook: Option<WebhookState>,
     /// How it ended.
     #[serde(default)]
     pub(super) end: Option<ImportEnd>,
@@ -63,4 +67,12 @@ pub(super) struct ImportEnd {
     /// rejects up to that one count.
     #[serde(default)]
     pub(super) overrun_task: Option<u32>,
+    /// Files that were passed over because they were loaded before.
+    #[serde(default)]
+    pub(super) files_skipped: u64,
+    /// Of a dry run: how many tasks it did, and what the import would take.
+    #[serde(default)]
+    pub(super) dry_tasks: Option<u32>,
+    #[serde(default)]
+    pub(super) estimate: Option<ImportEstimate>,
 }

@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbill_core::{Error, NamespaceName, Result, Seed, VectorType};
-use crossbill_import::{ImportError, LocalRunner, Plan, PlanRequest, RunnerParts, execute, plan};
+use crossbill_core::{Error, ErrorKind, NamespaceName, Result, Seed, VectorType};
+use crossbill_import::{
+    ImportError, LoadedFiles, LocalRunner, Plan, PlanRequest, RunnerParts, execute, plan,
+};
 use parking_lot::Mutex;
 
 use super::clean_up::clean_up;
 use super::finish::finish;
 use super::job::Job;
 use super::ledger::JobLedger;
-use super::{Waiting, rejects};
+use super::{Waiting, dry_run, loaded, rejects};
 use crate::Index;
 use crate::env::Env;
 use crate::namespace::Namespace;
+use crate::sweep::sweep_parts;
 
 /// How long to wait before the end is stored again where the store fails.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
@@ -38,17 +41,27 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
     }
     let result = catch_unwind(AssertUnwindSafe(|| attempt(env, &index, job)))
         .unwrap_or_else(|_| Err(Error::internal("the import ended unexpectedly").into()));
+    if let Err(ImportError::Failed(error)) = &result
+        && error.kind() == ErrorKind::DiskFull
+    {
+        // Now, not once the end is stored: that needs room too.
+        give_space_back(&index, job);
+    }
     while let Err(error) = finish(env, &index, job, &result) {
         tracing::error!(import = job.name(), %error, "the end of an import was not stored");
         if env.imports.closed_within(STORE_AGAIN) {
             return;
         }
     }
+    if job.is_final() {
+        loaded::remember(&index, job);
+    }
     // In this order: whoever cancels it looks the other way round, so that
     // one of the two cleans up.
     drop(running);
     if job.is_final() {
         clean_up(&index, job);
+        env.webhooks.tell(waiting.clone());
     } else if matches!(result, Err(ImportError::Paused)) && job.keeps_its_turn() {
         // Resumed before it had stopped.
         env.imports.push(Waiting { index: index.weak(), job: Arc::clone(&waiting.job) });
@@ -62,19 +75,27 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
     if job.watch.is_held() {
         return Err(ImportError::Paused);
     }
+    if job.live().record.options.dry_run {
+        return dry_run::check(env, index, job, &plan);
+    }
     let namespaces = namespaces(index, &plan)?;
     let ledger = JobLedger { job, namespaces, errors: AtomicU64::new(0) };
     resume(env, index, job, &ledger)?;
     check_space(env, index, job, &plan)?;
-    reserve(job, &ledger, plan.tasks.len() as u32)?;
-    let runner = LocalRunner::new(RunnerParts {
+    reserve(job, &ledger, plan.tasks.len() as u32)
+        .and_then(|()| execute(&plan, &runner(env), &ledger, env.import.workers, &job.watch))
+        .map_err(|error| with_disk_figures(env, index, job, &plan, error))
+}
+
+/// What does the tasks.
+pub(super) fn runner(env: &Env) -> LocalRunner {
+    LocalRunner::new(RunnerParts {
         policy: Arc::clone(&env.policy),
         root: env.root.clone(),
         pool: Arc::clone(&env.build_pool),
         ids: Arc::clone(&env.ids),
         settings: env.import.clone(),
-    });
-    execute(&plan, &runner, &ledger, env.import.workers, &job.watch)
+    })
 }
 
 /// Reserves sequence numbers in every namespace; several at once, because
@@ -119,6 +140,10 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
     let checked = env.policy.check(&uri, integration.as_deref())?;
     let source = env.policy.open(&checked).map_err(Error::from)?;
     let source = source.with_cancel(Arc::clone(&job.stop));
+    let loaded = match options.skip_loaded {
+        true => loaded::known(env, index, job),
+        false => LoadedFiles::default(),
+    };
     let request = PlanRequest {
         import: job.name(),
         uri,
@@ -128,6 +153,8 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         seed: Seed(job.id),
         error_mode: options.error_mode,
         errors_max: options.errors_max,
+        dry_run: options.dry_run,
+        loaded,
     };
     let plan = plan(&source, &request, &env.import, &job.watch)?;
     if job.is_stopped() {
@@ -159,20 +186,60 @@ fn resume(env: &Env, index: &Index, job: &Job, ledger: &JobLedger<'_>) -> Result
     Ok(())
 }
 
+/// Deletes what tasks stored and did not come to commit.
+fn give_space_back(index: &Index, job: &Job) {
+    if let Err(error) = sweep_parts(index, &format!("imp-{}-", job.name())) {
+        tracing::warn!(import = job.name(), %error, "parts of an import stay for now");
+    }
+}
+
+/// Bytes of disk that `rows` of the plan's records take.
+pub(super) fn disk_needed(index: &Index, plan: &Plan, rows: u64) -> u64 {
+    let shape = &index.context().shape;
+    match shape.vector_type {
+        // Vectors as kept, codes of a few bits a component, ids and tables.
+        VectorType::Dense => {
+            rows.saturating_mul(shape.row_bytes() as u64 + u64::from(shape.dimension) / 2 + 64)
+        }
+        VectorType::Sparse => plan.bytes_total.saturating_mul(3),
+    }
+}
+
 /// Refuses what cannot fit on the disk.
 fn check_space(env: &Env, index: &Index, job: &Job, plan: &Plan) -> Result<()> {
-    let shape = &index.context().shape;
-    let rows = plan.rows_total.saturating_sub(job.live().counts.read);
-    let needed = match shape.vector_type {
-        // Vectors as given, codes of a few bits a component, ids and tables.
-        VectorType::Dense => rows.saturating_mul(u64::from(shape.dimension) * 9 / 2 + 64),
-        VectorType::Sparse => plan.bytes_total.saturating_mul(3),
-    };
+    let needed = disk_needed(index, plan, rows_left(job, plan));
     let free = env.root.disk_free()?;
     if needed > free {
-        return Err(Error::exhausted(format!(
+        return Err(Error::disk_full(format!(
             "the import needs about {needed} bytes of disk, found {free} free"
         )));
     }
     Ok(())
+}
+
+fn rows_left(job: &Job, plan: &Plan) -> u64 {
+    plan.rows_total.saturating_sub(job.live().counts.read)
+}
+
+/// An error of a full disk with what the rest of the import needs and what
+/// there is; others as they are.
+fn with_disk_figures(
+    env: &Env,
+    index: &Index,
+    job: &Job,
+    plan: &Plan,
+    error: ImportError,
+) -> ImportError {
+    let figures =
+        env.root.disk_free().map(|free| (disk_needed(index, plan, rows_left(job, plan)), free));
+    match (error, figures) {
+        (ImportError::Failed(error), Ok((needed, free))) if error.kind() == ErrorKind::DiskFull => {
+            let message = format!(
+                "{error}; the rest of the import needs about {needed} bytes of disk, found {free} \
+                 free"
+            );
+            ImportError::Failed(Error::disk_full(message).with_source(error))
+        }
+        (error, _) => error,
+    }
 }

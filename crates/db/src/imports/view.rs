@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossbill_core::Clock;
-use crossbill_import::{Phase, Progress};
+use crossbill_import::{Phase, Plan, Progress};
 use crossbill_store::TaskCounts;
 
 use super::job::Job;
@@ -52,14 +52,13 @@ impl Rate {
 impl Job {
     /// The import as described.
     pub(crate) fn view(&self, clock: &dyn Clock) -> ImportView {
-        let (record, counts, warnings) = {
+        let (record, counts, plan) = {
             let live = self.live();
-            let warnings = live.plan.as_ref().map(|plan| plan.warnings.clone());
-            (live.record.clone(), live.counts, warnings.unwrap_or_default())
+            (live.record.clone(), live.counts, live.plan.clone())
         };
         match &record.end {
             Some(end) if record.status.is_final() => self.ended(&record, end),
-            _ => self.unfinished(&record, counts, warnings, clock),
+            _ => self.unfinished(&record, counts, plan.as_deref(), clock),
         }
     }
 
@@ -76,9 +75,11 @@ impl Job {
             bytes_total: end.bytes_total,
             files_done: end.files_done,
             files_total: end.files_total,
+            files_skipped: end.files_skipped,
             phase: Phase::Done.as_str().to_owned(),
             error: end.error.clone(),
             warnings: end.warnings.clone(),
+            estimate: end.estimate,
             ..blank(record)
         }
     }
@@ -87,7 +88,7 @@ impl Job {
         &self,
         record: &ImportRecord,
         counts: TaskCounts,
-        warnings: Vec<String>,
+        plan: Option<&Plan>,
         clock: &dyn Clock,
     ) -> ImportView {
         let progress = self.watch.progress();
@@ -107,11 +108,12 @@ impl Job {
             bytes_total: known.then_some(progress.bytes_total),
             files_done: progress.files_done,
             files_total: known.then_some(progress.files_total),
+            files_skipped: plan.map_or(0, |plan| plan.files_skipped),
             is_paused: record.paused,
             phase: self.phase(record).to_owned(),
             records_per_second: rows_per_second,
             eta_seconds: eta.map(|(_, per_second)| (100.0 - percent) / per_second),
-            warnings,
+            warnings: plan.map(|plan| plan.warnings.clone()).unwrap_or_default(),
             ..blank(record)
         }
     }
@@ -167,6 +169,7 @@ fn blank(record: &ImportRecord) -> ImportView {
         bytes_total: None,
         files_done: 0,
         files_total: None,
+        files_skipped: 0,
         phase: String::new(),
         is_paused: false,
         records_per_second: None,
@@ -174,6 +177,8 @@ fn blank(record: &ImportRecord) -> ImportView {
         error: None,
         warnings: Vec::new(),
         options: record.options.clone(),
+        webhook: record.webhook,
+        estimate: None,
     }
 }
 

@@ -11,10 +11,11 @@ use std::collections::HashMap;
 use crossbill_core::{Error, Result};
 use crossbill_import::TaskOutcome;
 use crossbill_store::{ImportProgress, SegmentEntry, TaskCounts};
+use parking_lot::MutexGuard;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-use super::commit::Change;
+use super::commit::{Change, Committer};
 use super::state::{LiveSegment, State};
 use super::{Namespace, open_segment};
 
@@ -51,7 +52,10 @@ impl Namespace {
             let mut change = Change::of(state);
             let base_seq = state.header.next_seq;
             change.header.next_seq += u64::from(tasks.max(1)) * NUMBERS_PER_TASK;
-            let progress = ImportProgress { base_seq, ..ImportProgress::default() };
+            let life =
+                change.header.life.get_or_insert_with(|| self.env().ids.next_id().to_string());
+            let life = Some(life.clone());
+            let progress = ImportProgress { base_seq, life, ..ImportProgress::default() };
             change.header.imports.insert(import.to_owned(), progress);
             // Memtables frozen from now on come behind.
             state.header.next_seq = change.header.next_seq;
@@ -71,6 +75,12 @@ impl Namespace {
         self.state.read().header.imports.get(import).cloned()
     }
 
+    /// Names this life of the namespace: what was loaded in an earlier one is
+    /// not there.
+    pub(crate) fn life(&self) -> Option<String> {
+        self.state.read().header.life.clone()
+    }
+
     /// Forgets the progress of an import that has ended. Stored with the next
     /// commit; if that never comes, the next open does it again.
     pub(crate) fn forget_import(&self, import: &str) {
@@ -88,41 +98,40 @@ impl Namespace {
         self.state.read().header.imports.keys().cloned().collect()
     }
 
-    /// Adds what a task made and marks it done, in one commit; its counts,
-    /// replacements between segments included. Does nothing for a task that is
-    /// done already.
-    pub(crate) fn adopt(&self, import: &str, outcome: &TaskOutcome) -> Result<TaskCounts> {
-        let mut committer = self.committer();
+    /// Gets what a task made ready to be added: opens its segments and looks
+    /// for ids that others hold too, which takes time with the records. Nothing
+    /// else commits here until the answer is dropped. An error once `stop`
+    /// says so.
+    pub(crate) fn prepare_adoption<'a>(
+        &'a self,
+        import: &'a str,
+        outcome: &'a TaskOutcome,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Adoption<'a>> {
+        let committer = self.committer();
         let progress = self.import_progress(import).ok_or_else(|| {
             Error::internal(format!("import {import} has reserved nothing in {}", self.name))
         })?;
         if let Some(counts) = progress.tasks.get(&outcome.ordinal) {
-            return Ok(*counts);
+            let counts = *counts;
+            return Ok(Adoption { namespace: self, committer, import, outcome, counts, new: None });
         }
-        let mut added = self.open_segments(import, outcome, progress.base_seq)?;
+        let mut added = self.open_segments(import, outcome, progress.base_seq, stop)?;
         let overlaps = {
             let present = self.state.read().live.clone();
             // Not where segments are built: this holds up other commits, and
             // would wait there for whole builds.
-            self.env().commit_pool.install(|| overlaps(&added, &present, import))
+            self.env().commit_pool.install(|| overlaps(&added, &present, import, stop))
         };
+        if stop() {
+            return Err(stopped());
+        }
         let mut counts = outcome.counts;
         let replaced = replaced_within_import(&mut added, &overlaps);
         counts.imported = counts.imported.saturating_sub(replaced);
         counts.superseded += replaced;
-        self.commit(&mut committer, |state| {
-            let mut change = Change::of(state);
-            settle_with_segments(state, &mut added, &overlaps, &mut change);
-            settle_with_memtables(state, &mut added, &mut change);
-            let tasks = change.header.imports.entry(import.to_owned()).or_default();
-            tasks.tasks.insert(outcome.ordinal, counts);
-            if !added.is_empty() {
-                change.header.deleted = false;
-            }
-            change.incoming = added;
-            Ok(Some(change))
-        })?;
-        Ok(counts)
+        let new = Some((added, overlaps));
+        Ok(Adoption { namespace: self, committer, import, outcome, counts, new })
     }
 
     fn open_segments(
@@ -130,6 +139,7 @@ impl Namespace {
         import: &str,
         outcome: &TaskOutcome,
         base_seq: u64,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<LiveSegment>> {
         let first = base_seq + u64::from(outcome.ordinal) * NUMBERS_PER_TASK;
         if outcome.segments.len() as u64 > NUMBERS_PER_TASK {
@@ -142,6 +152,9 @@ impl Namespace {
         (first..)
             .zip(&outcome.segments)
             .map(|(seq, made)| {
+                if stop() {
+                    return Err(stopped());
+                }
                 let entry = SegmentEntry {
                     part: made.part.clone(),
                     seq,
@@ -158,14 +171,61 @@ impl Namespace {
     }
 }
 
+/// What a commit of an import that was stopped ends with.
+pub(crate) fn stopped() -> Error {
+    Error::failed_precondition("the import was stopped")
+}
+
+/// A task's segments, ready to become part of a namespace.
+pub(crate) struct Adoption<'a> {
+    namespace: &'a Namespace,
+    committer: MutexGuard<'a, Committer>,
+    import: &'a str,
+    outcome: &'a TaskOutcome,
+    /// Its counts, replacements between segments included.
+    counts: TaskCounts,
+    /// Nothing where the task is done already.
+    new: Option<(Vec<LiveSegment>, Vec<Overlap>)>,
+}
+
+impl Adoption<'_> {
+    /// Adds the segments and marks the task done, in one commit; its counts.
+    /// Does nothing for a task that is done already.
+    pub(crate) fn commit(mut self) -> Result<TaskCounts> {
+        let counts = self.counts;
+        let Some((mut added, overlaps)) = self.new else { return Ok(counts) };
+        let (import, ordinal) = (self.import, self.outcome.ordinal);
+        self.namespace.commit(&mut self.committer, |state| {
+            let mut change = Change::of(state);
+            settle_with_segments(state, &mut added, &overlaps, &mut change);
+            settle_with_memtables(state, &mut added, &mut change);
+            let tasks = change.header.imports.entry(import.to_owned()).or_default();
+            tasks.tasks.insert(ordinal, counts);
+            if !added.is_empty() {
+                change.header.deleted = false;
+            }
+            change.incoming = added;
+            Ok(Some(change))
+        })?;
+        Ok(counts)
+    }
+}
+
 /// Every pair of a new segment and one that comes before it here (present, or
-/// new and earlier in the task) that share ids.
-fn overlaps(added: &[LiveSegment], present: &[LiveSegment], import: &str) -> Vec<Overlap> {
+/// new and earlier in the task) that share ids. Not all of them once `stop`
+/// says so.
+fn overlaps(
+    added: &[LiveSegment],
+    present: &[LiveSegment],
+    import: &str,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Vec<Overlap> {
     let pairs: Vec<(usize, &LiveSegment)> = (0..added.len())
         .flat_map(|new| present.iter().chain(&added[..new]).map(move |other| (new, other)))
         .collect();
     pairs
         .into_par_iter()
+        .filter(|_| !stop())
         .map(|(new, other)| {
             let mut pairs = added[new].segment.common_ids(&other.segment);
             let older = other.entry.seq < added[new].entry.seq;

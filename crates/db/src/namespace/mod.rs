@@ -38,6 +38,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+pub(crate) use adopt::stopped;
 use commit::Committer;
 pub(crate) use cursor::Cursor;
 use state::{Found, LiveSegment, State};

@@ -280,6 +280,14 @@ impl Namespace {
         Ok(opened)
     }
 
+    /// Ends this life of the namespace: all of it is about to be deleted.
+    pub(crate) fn end_life(&self) -> Result<()> {
+        if self.life().is_none() {
+            return Ok(());
+        }
+        self.commit_header(|header| header.life = None)
+    }
+
     fn ensure_exists(&self) -> Result<()> {
         if self.exists() {
             return Ok(());
@@ -440,6 +448,7 @@ impl Namespace {
             change.flushed_lsn = Some(through);
             change.header.deleted = true;
             change.header.filterable = None;
+            change.header.life = None;
             Ok(Some(change))
         })?;
         // Nothing is written meanwhile: this is the queue's leader.

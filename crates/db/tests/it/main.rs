@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic and may wait")]
 
 mod crash;
+mod dry_run;
 mod errors_max;
 mod exports;
 mod fixtures;
 mod imports;
 mod indexes;
 mod law;
+mod loaded;
 mod records;

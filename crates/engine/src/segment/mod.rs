@@ -26,7 +26,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use crossbill_core::Seed;
+use crossbill_core::{Seed, is_disk_full};
 
 pub use builder::SegmentBuilder;
 pub use bytes_view::AlignedBytes;
@@ -80,7 +80,10 @@ pub enum BuildError {
 impl From<BuildError> for crossbill_core::Error {
     fn from(error: BuildError) -> Self {
         let message = error.to_string();
-        match error {
+        match &error {
+            BuildError::Io(cause) if is_disk_full(cause) => {
+                crossbill_core::Error::disk_full(format!("the disk is full: {message}"))
+            }
             BuildError::Io(_) => crossbill_core::Error::unavailable(message),
             BuildError::Batch { .. } => crossbill_core::Error::internal(message),
         }

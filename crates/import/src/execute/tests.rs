@@ -22,6 +22,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
         seed: Seed(1),
         error_mode,
         errors_max: None,
+        dry_run: false,
         pieces: vec![TaskPiece {
             file: SourceFile {
                 path: format!("{ordinal:03}.parquet"),
@@ -39,6 +40,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
     Plan {
         files: Vec::new(),
         tasks: (0..tasks).map(task).collect(),
+        files_skipped: 0,
         warnings: Vec::new(),
         file_errors: Vec::new(),
         error_mode,
@@ -58,6 +60,7 @@ fn outcome(task: &TaskSpec) -> TaskOutcome {
         first_reject: None,
         rejects_key: None,
         is_overrun: false,
+        dry: None,
     }
 }
 

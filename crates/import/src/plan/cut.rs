@@ -107,6 +107,7 @@ impl<'a> Cutter<'a> {
             seed,
             error_mode: *error_mode,
             errors_max: self.errors_max,
+            dry_run: self.request.dry_run,
             pieces: std::mem::take(&mut self.pieces),
         });
     }

@@ -101,19 +101,23 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// Checks what a listing can tell about the limits.
 pub(crate) fn check_limits(layout: &Layout, settings: &ImportSettings) -> Result<(), LimitError> {
-    let files = layout.files.len();
-    LimitError::check("files in the import", files as u64, settings.files_max as u64)?;
+    let (files, files_max) = (layout.files.len() as u64, settings.files_max as u64);
+    let what = || "files in the import".to_owned();
+    LimitError::check("import-files-max", what, files, files_max)?;
     let mut bytes = std::collections::BTreeMap::<&str, u64>::new();
     for (object, namespace) in &layout.files {
         let what = || format!("bytes in {}", object.path);
-        LimitError::check_named(what, object.size, settings.file_bytes_max)?;
-        *bytes.entry(namespace).or_default() += object.size;
+        LimitError::check("import-file-bytes-max", what, object.size, settings.file_bytes_max)?;
+        let sum = bytes.entry(namespace).or_default();
+        *sum = sum.saturating_add(object.size);
     }
-    let namespaces = bytes.len() as u64;
-    LimitError::check("namespaces in the import", namespaces, settings.namespaces_max as u64)?;
+    let (namespaces, namespaces_max) = (bytes.len() as u64, settings.namespaces_max as u64);
+    let what = || "namespaces in the import".to_owned();
+    LimitError::check("import-namespaces-max", what, namespaces, namespaces_max)?;
     for (namespace, bytes) in bytes {
         let what = || format!("bytes in namespace {namespace:?}");
-        LimitError::check_named(what, bytes, settings.namespace_bytes_max)?;
+        let (setting, limit) = ("import-namespace-bytes-max", settings.namespace_bytes_max);
+        LimitError::check(setting, what, bytes, limit)?;
     }
     Ok(())
 }

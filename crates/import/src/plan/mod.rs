@@ -12,7 +12,8 @@ use crossbill_store::{SkippedEntry, Source, killpoint};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ErrorMode, ImportError, ImportSettings, ImportWatch, Phase, Reject, SourceFile, TaskSpec,
+    ErrorMode, ImportError, ImportSettings, ImportWatch, LoadedFiles, Phase, Reject, SourceFile,
+    TaskSpec,
 };
 use cut::Cutter;
 use layout::{check_limits, lay_out, quoted};
@@ -43,6 +44,10 @@ pub struct PlanRequest {
     pub error_mode: ErrorMode,
     /// Errors, records and files, that the import may have.
     pub errors_max: Option<u64>,
+    /// Whether it only reads and checks.
+    pub dry_run: bool,
+    /// Files to pass over, because they were loaded before.
+    pub loaded: LoadedFiles,
 }
 
 /// A file that will be read.
@@ -56,6 +61,9 @@ pub struct PlannedFile {
     pub rows: u64,
     /// Packed bytes of the columns to read.
     pub bytes: u64,
+    /// Where it lies: the same for every URI that means it.
+    #[serde(default)]
+    pub location: String,
 }
 
 /// What an import will do, fixed before a byte of data is read.
@@ -65,6 +73,9 @@ pub struct Plan {
     pub files: Vec<PlannedFile>,
     /// The work, in source order.
     pub tasks: Vec<TaskSpec>,
+    /// Files that were passed over because they were loaded before.
+    #[serde(default)]
+    pub files_skipped: u64,
     /// What was ignored and why, for people.
     pub warnings: Vec<String>,
     /// Files that cannot be read at all, in order. In abort mode only the
@@ -102,13 +113,31 @@ pub fn plan(
     if found.files.is_empty() && found.rejects.is_empty() {
         return Err(nothing_found(request, listed, &found.warnings));
     }
+    let files_skipped = skip_loaded(&source, request, &mut found);
     check_limits(&found, settings).map_err(|error| Error::invalid(error.to_string()))?;
     watch.set_phase(Phase::Planning);
     killpoint::reach("import.listed");
     let surveys = survey(&source, &found.files, &request.shape, watch)?;
-    let plan = assemble(request, settings, found, surveys);
+    let mut plan = assemble(request, settings, found, surveys);
+    plan.files_skipped = files_skipped;
+    for planned in &mut plan.files {
+        planned.location = source.location(&planned.file.object());
+    }
     watch.set_totals(&plan);
     Ok(plan)
+}
+
+/// Leaves out what was loaded before; how many files that are.
+fn skip_loaded(source: &Source, request: &PlanRequest, found: &mut layout::Layout) -> u64 {
+    if request.loaded.is_empty() {
+        return 0;
+    }
+    let before = found.files.len();
+    found.files.retain(|(object, namespace)| {
+        let location = source.location(object);
+        !request.loaded.contains(namespace, &location, object.version(), object.size)
+    });
+    (before - found.files.len()) as u64
 }
 
 fn nothing_found(request: &PlanRequest, listed: usize, warnings: &[String]) -> ImportError {
@@ -170,7 +199,8 @@ fn assemble(
                 let rows = survey.row_groups.iter().map(|(rows, _)| rows).sum();
                 let bytes = survey.row_groups.iter().map(|(_, bytes)| bytes).sum();
                 ignored.note(&file.path, &survey.ignored);
-                let planned = PlannedFile { file, namespace, rows, bytes };
+                let location = String::new();
+                let planned = PlannedFile { file, namespace, rows, bytes, location };
                 cutter.add(&planned, &survey.row_groups);
                 files.push(planned);
             }
@@ -184,6 +214,7 @@ fn assemble(
         bytes_total: files.iter().map(|file| file.bytes).sum(),
         tasks: cutter.finish(),
         files,
+        files_skipped: 0,
         warnings,
         file_errors,
         error_mode: request.error_mode,

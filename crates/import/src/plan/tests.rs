@@ -22,6 +22,8 @@ fn request(error_mode: ErrorMode) -> PlanRequest {
         seed: Seed(7),
         error_mode,
         errors_max: None,
+        dry_run: false,
+        loaded: LoadedFiles::default(),
     }
 }
 
@@ -99,18 +101,21 @@ fn limits_name_what_was_found() {
         check_limits(&found, &settings).unwrap_err().to_string()
     };
     let cases: [(Change, &str); 4] = [
-        (|s| s.files_max = 2, "too many files in the import: found 3, expected at most 2"),
+        (
+            |s| s.files_max = 2,
+            "too many files in the import: found 3, expected at most 2 (setting import-files-max)",
+        ),
         (
             |s| s.file_bytes_max = 99,
-            "too many bytes in a/1.parquet: found 100, expected at most 99",
+            "too many bytes in a/1.parquet: found 100, expected at most 99 (setting import-file-bytes-max)",
         ),
         (
             |s| s.namespaces_max = 1,
-            "too many namespaces in the import: found 2, expected at most 1",
+            "too many namespaces in the import: found 2, expected at most 1 (setting import-namespaces-max)",
         ),
         (
             |s| s.namespace_bytes_max = 150,
-            "too many bytes in namespace \"a\": found 200, expected at most 150",
+            "too many bytes in namespace \"a\": found 200, expected at most 150 (setting import-namespace-bytes-max)",
         ),
     ];
     for (change, message) in cases {

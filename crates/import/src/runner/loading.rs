@@ -11,6 +11,7 @@ use crossbill_store::{LocalScratch, LocalScratchFile, TaskCounts, killpoint};
 use super::decoding::Decoded;
 use super::{RunnerParts, part_key, source_error};
 use crate::decode::{PieceFailure, RowBatch};
+use crate::dry::{SeenIds, id_hash, ids_within};
 use crate::failure::file_reject;
 use crate::rejects::{RejectWriter, rejects_key};
 use crate::validate::record::KeptText;
@@ -31,6 +32,9 @@ pub(super) struct Loading<'a> {
     rejects: RejectWriter<'a>,
     kept_text: KeptText,
     counts: TaskCounts,
+    /// Of a dry run: the ids so far, in place of segments, and for how many
+    /// more there is room.
+    dry: Option<(SeenIds, u64)>,
     /// Whether it has had one error more than it may.
     is_overrun: bool,
 }
@@ -51,6 +55,9 @@ impl<'a> Loading<'a> {
             rejects,
             kept_text: KeptText::default(),
             counts: TaskCounts::default(),
+            dry: task
+                .dry_run
+                .then(|| (SeenIds::new(), ids_within(parts.settings.builder_bytes() as u64))),
             is_overrun: false,
         })
     }
@@ -127,6 +134,13 @@ impl<'a> Loading<'a> {
     fn push(&mut self, valid: &ValidBatch) -> Result<(), TaskError> {
         let records = valid.records();
         if records.is_empty() {
+            return Ok(());
+        }
+        if let Some((seen, room)) = &mut self.dry {
+            let new = records.ids.iter().filter(|id| seen.note(id_hash(id), room)).count() as u64;
+            self.counts.imported += new;
+            self.counts.superseded += records.len() as u64 - new;
+            self.watch.add_indexed(records.len() as u64);
             return Ok(());
         }
         let rows_max = self.parts.settings.segment_rows as usize;
@@ -212,6 +226,7 @@ impl<'a> Loading<'a> {
         let bytes = u128::from(piece.bytes) * u128::from(rest) / u128::from(piece.rows.max(1));
         self.counts.read += rest;
         self.counts.rejected += rest;
+        self.counts.broken += 1;
         self.watch.add_read(rest, bytes as u64);
         self.watch.add_rejected(rest);
         self.keep(vec![reject])?;
@@ -242,6 +257,7 @@ impl<'a> Loading<'a> {
             first_reject,
             rejects_key: stored.then(|| key.as_str().to_owned()),
             is_overrun: self.is_overrun,
+            dry: self.dry.map(|(seen, _)| seen.finish()),
         })
     }
 }

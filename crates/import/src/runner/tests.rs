@@ -24,6 +24,7 @@ struct Place {
     source: std::path::PathBuf,
     parts: RunnerParts,
     errors_max: Option<u64>,
+    dry_run: bool,
 }
 
 impl Place {
@@ -43,7 +44,7 @@ impl Place {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let root = root.unwrap();
         let parts = RunnerParts { policy, root, pool: Arc::new(pool), ids, settings };
-        Self { _keep: keep, source, parts, errors_max: None }
+        Self { _keep: keep, source, parts, errors_max: None, dry_run: false }
     }
 
     fn put(&self, path: &str, bytes: &[u8]) {
@@ -62,6 +63,8 @@ impl Place {
             seed: Seed(42),
             error_mode,
             errors_max: self.errors_max,
+            dry_run: self.dry_run,
+            loaded: crate::LoadedFiles::default(),
         };
         let checked = self.parts.policy.check(&request.uri, None).unwrap();
         let source = self.parts.policy.open(&checked).unwrap();
@@ -185,6 +188,26 @@ fn a_task_stops_with_the_one_error_too_many() {
         let rows: Vec<_> = rejects.iter().map(|reject| reject.row.unwrap()).collect();
         assert_eq!(rows, [3, 13, 23, 33, 43][..rows.len()]);
     }
+}
+
+#[test]
+fn a_dry_run_counts_the_same_and_stores_nothing_but_rejects() {
+    let mut place = Place::new(2, settings());
+    place.put("b/part-1.parquet", &with_bad_rows(50));
+    place.put("b/part-2.parquet", &with_bad_rows(30));
+    let plan = place.plan(shape(), ErrorMode::Continue).unwrap();
+    let real = place.run(&plan, 0).unwrap();
+    place.dry_run = true;
+    let plan = place.plan(shape(), ErrorMode::Continue).unwrap();
+    let parts = || place.parts.root.list(&Key::new("indexes/u/parts").unwrap()).unwrap().len();
+    let before = parts();
+    let dry = place.run(&plan, 0).unwrap();
+    assert_eq!((dry.counts, dry.rejects), (real.counts, real.rejects));
+    assert_eq!((dry.counts.imported, dry.counts.superseded), (45, 27));
+    let ids = dry.dry.as_ref().unwrap();
+    assert_eq!((ids.ids.len(), ids.is_partial), (45, false));
+    assert_eq!((dry.segments.len(), parts()), (0, before));
+    assert_eq!(place.rejects(&dry), place.rejects(&real));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Bulk imports: start, list, describe, cancel, and the rejected records.
 
 use crossbill_core::limits::IMPORT_PAGE_MAX;
-use crossbill_db::{ErrorMode, ImportOptions, ImportView, RecordText, Reject, StartImport};
+use crossbill_db::{
+    ErrorMode, ImportOptions, ImportView, IndexInfo, RecordText, Reject, StartImport,
+};
 use crossbill_wire::{
-    ImportModel, ImportPage, OnError, PageToken, RejectModel, RejectPage, StartedImport,
-    TokenError, ValidationResult,
+    FinishedImport, ImportFinished, ImportModel, ImportPage, OnError, PageToken, RejectModel,
+    RejectPage, StartedImport, TokenError, ValidationResult,
 };
 
 use crate::call::{Answer, Call, Reply, check_limit};
@@ -36,6 +38,8 @@ pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Res
             OnError::Abort => ErrorMode::Abort,
         },
         errors_max: request.max_errors(),
+        dry_run: request.dry_run.unwrap_or_default(),
+        skip_loaded: request.skip_loaded.unwrap_or_default(),
     };
     Ok(StartImport {
         uri: request.uri,
@@ -73,17 +77,40 @@ pub fn import_model(view: ImportView) -> ImportModel {
         bytes_total: view.bytes_total,
         files_done: view.files_done,
         files_total: view.files_total,
+        files_skipped: view.files_skipped,
         phase: view.phase,
         paused: view.is_paused,
         records_per_second: view.records_per_second,
         eta_seconds: view.eta_seconds,
         warnings: view.warnings,
+        dry_run: view.options.dry_run,
+        skip_loaded: view.options.skip_loaded,
+        estimate: view.estimate.map(|estimate| crossbill_wire::ImportEstimate {
+            seconds: estimate.seconds,
+            disk_bytes: estimate.disk_bytes,
+            disk_free_bytes: estimate.disk_free_bytes,
+        }),
         max_errors: view.options.errors_max,
+        webhook: view.webhook.map(|state| state.as_str().to_owned()),
         error_mode: match view.options.error_mode {
             ErrorMode::Abort => "abort".to_owned(),
             ErrorMode::Continue => "continue".to_owned(),
         },
     }
+}
+
+/// What a webhook is told of an import that has ended.
+pub fn import_finished(index: &IndexInfo, view: ImportView) -> Vec<u8> {
+    let message = ImportFinished {
+        kind: "import.finished".to_owned(),
+        timestamp: view.finished_at.map(|at| at.to_string()).unwrap_or_default(),
+        data: FinishedImport {
+            index: index.name.as_str().to_owned(),
+            // How far the telling is says nothing to who is told.
+            import: ImportModel { webhook: None, ..import_model(view) },
+        },
+    };
+    serde_json::to_vec(&message).expect("a struct of text and numbers is always JSON")
 }
 
 /// `GET /bulk/imports`, newest first.

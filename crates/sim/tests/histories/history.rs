@@ -111,6 +111,7 @@ impl History {
             export_dirs: Vec::new(),
             export_uris: Vec::new(),
             exports_at_once: 1,
+            webhook: None,
             clock: Arc::new(ManualClock::at(Timestamp(1_795_000_000_000))),
             ids: Arc::new(RandomIds),
             faults: Some(Arc::clone(&self.plan)),

@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Which addresses a name may resolve to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Reach {
+pub(crate) enum Reach {
     /// Public ones only: the name is not of the operator's choosing.
     Public,
     /// Private and loopback ones too: the operator named the endpoint.
@@ -31,7 +31,7 @@ pub(super) enum Reach {
 }
 
 impl Reach {
-    fn permits(self, address: IpAddr) -> bool {
+    pub(crate) fn permits(self, address: IpAddr) -> bool {
         match self {
             Self::Public => !is_never_a_store(address) && !is_private(address),
             Self::Private => !is_never_a_store(address),
@@ -116,7 +116,7 @@ pub(super) struct Refused {
 
 /// Makes the client for one store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct GuardedConnector {
+pub(crate) struct GuardedConnector {
     pub reach: Reach,
     /// Whether the endpoint is plain HTTP, and nothing else will be spoken.
     pub plain_http: bool,
@@ -146,7 +146,7 @@ impl HttpConnector for GuardedConnector {
 }
 
 impl GuardedConnector {
-    fn build(&self) -> reqwest::Result<reqwest::Client> {
+    pub(crate) fn build(&self) -> reqwest::Result<reqwest::Client> {
         install_crypto();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("crossbill/", env!("CARGO_PKG_VERSION")))

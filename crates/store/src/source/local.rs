@@ -204,7 +204,7 @@ impl LocalSource {
         open_beneath(self.root.as_fd(), &whole.join("/"), flags)
     }
 
-    fn shown(&self, path: &str) -> String {
+    pub(super) fn shown(&self, path: &str) -> String {
         let mut shown = self.root_path.clone();
         shown.extend([self.base.as_str(), path].into_iter().filter(|part| !part.is_empty()));
         shown.display().to_string()

@@ -21,6 +21,7 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 use crossbill_core::{Error, ErrorKind, limits};
 
+pub(crate) use guard::{GuardedConnector, Reach};
 pub use integration::{Integration, Secret, StoreKind};
 pub(crate) use pattern::PathPattern;
 pub use policy::SourcePolicy;
@@ -58,6 +59,13 @@ pub struct SourceObject {
     pub size: u64,
     /// What pins its version.
     pub etag: String,
+}
+
+impl SourceObject {
+    /// What pins its content: the same whichever URI it was found with.
+    pub fn version(&self) -> &str {
+        self.etag.strip_prefix(ALONE).unwrap_or(&self.etag)
+    }
 }
 
 /// Something in a source that is no file to read.
@@ -170,6 +178,15 @@ impl Source {
         let more = found.len() > max;
         found.truncate(max);
         Ok((found, more))
+    }
+
+    /// Where a listed file lies: the same for every URI that means it.
+    pub fn location(&self, object: &SourceObject) -> String {
+        let path = if object.etag.starts_with(ALONE) { "" } else { &object.path };
+        match &self.kind {
+            Kind::Local(source) => source.shown(path),
+            Kind::Object(source) => source.shown(path),
+        }
     }
 
     /// Where it is and, for an object store, with what it is reached; for

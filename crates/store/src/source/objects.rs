@@ -281,7 +281,7 @@ impl ObjectSource {
         key.strip_prefix(self.base.as_str())?.strip_prefix('/')
     }
 
-    fn shown(&self, path: &str) -> String {
+    pub(super) fn shown(&self, path: &str) -> String {
         let mut shown = self.reached.root.clone();
         for part in [self.base.as_str(), path].into_iter().filter(|part| !part.is_empty()) {
             shown.push('/');

@@ -15,7 +15,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use crossbill_core::limits;
+use crossbill_core::{is_disk_full, limits};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::faults::{self, Fault, FaultOp};
@@ -47,7 +47,8 @@ struct Queue {
     waiting: BatchBuffer,
     /// Whether some thread is writing a batch right now.
     led: bool,
-    poisoned: Option<String>,
+    /// What failed, and whether because the disk is full.
+    poisoned: Option<(String, bool)>,
 }
 
 #[derive(Debug)]
@@ -150,12 +151,9 @@ impl Wal {
     }
 
     fn refuse_poisoned(&self, queue: &Queue) -> Result<(), StoreError> {
-        let Some(cause) = &queue.poisoned else { return Ok(()) };
-        Err(StoreError::Unavailable {
-            operation: "appending to log",
-            key: self.name.clone(),
-            problem: format!("{cause}; it takes no more until it is opened again"),
-        })
+        let Some((cause, is_full)) = &queue.poisoned else { return Ok(()) };
+        let problem = format!("{cause}; it takes no more until it is opened again");
+        Err(StoreError::failed("appending to log", &self.name, problem, *is_full))
     }
 
     /// Writes everything that waits as one batch, for all who wait.
@@ -175,7 +173,9 @@ impl Wal {
             let mut queue = self.queue.lock();
             match &written {
                 Ok(()) => queue.durable_lsn = last_lsn,
-                Err(error) => queue.poisoned = Some(error.to_string()),
+                Err(error) => {
+                    queue.poisoned = Some((error.to_string(), is_disk_full(error)));
+                }
             }
             written
         });
