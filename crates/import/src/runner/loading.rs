@@ -140,7 +140,7 @@ impl<'a> Loading<'a> {
             let new = records.ids.iter().filter(|id| seen.note(id_hash(id), room)).count() as u64;
             self.counts.imported += new;
             self.counts.superseded += records.len() as u64 - new;
-            self.watch.add_indexed(records.len() as u64);
+            self.watch.building(records.len() as u64).finish();
             return Ok(());
         }
         let rows_max = self.parts.settings.segment_rows as usize;
