@@ -148,7 +148,13 @@ impl<'a> Target<'a> {
                 Ok(import)
             }
             _ => {
-                let start = StartImport { uri, integration_id: None, error_mode: None };
+                let start = StartImport {
+                    uri,
+                    integration_id: None,
+                    error_mode: None,
+                    dry_run: None,
+                    skip_loaded: None,
+                };
                 let id = self.client.start_import(self.name, &start)?;
                 self.client.describe_import(self.name, &id)
             }
