@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crossbill_core::{Metric, VectorStorage};
 
 mod export;
+mod imports;
 mod integrations;
 mod pull;
 mod quotas;
@@ -16,6 +17,7 @@ mod server;
 mod stores;
 
 pub(crate) use export::{ExportArgs, ExportsCommand};
+pub(crate) use imports::ImportsCommand;
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
 pub(crate) use pull::{LoadArg, PullArgs};
 pub(crate) use quotas::QuotaArgs;
@@ -280,104 +282,6 @@ pub(crate) enum ErrorModeArg {
     Abort,
 }
 
-/// `crossbill imports …`
-#[derive(Subcommand)]
-pub(crate) enum ImportsCommand {
-    /// List imports, newest first
-    #[command(after_help = "Example:\n  crossbill imports list --index products --limit 5")]
-    List {
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// How many at most
-        #[arg(long, value_name = "N", default_value_t = 20)]
-        limit: usize,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Describe one import, or follow it to its end
-    #[command(after_help = "Example:\n  crossbill imports describe 1 --index products --follow")]
-    Describe {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// Show progress until it is finished, and end with its exit code
-        #[arg(long)]
-        follow: bool,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Cancel an import; what it has committed stays
-    #[command(after_help = "Example:\n  crossbill imports cancel 1 --index products")]
-    Cancel {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Hold an import until it is resumed, also across restarts of the server
-    #[command(after_help = "Example:\n  crossbill imports pause 1 --index products")]
-    Pause {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Go on with a paused import
-    #[command(after_help = "Example:\n  crossbill imports resume 1 --index products")]
-    Resume {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Show the records that an import rejected, and why
-    #[command(after_help = "\
-Examples:
-  crossbill imports rejects 1 --index products
-  crossbill imports rejects 1 --index products --offset 100 --limit 1000 --json
-  crossbill imports rejects 1 --index products --export rejects.jsonl
-  crossbill imports rejects 1 --index products --export mend/   # then mend, then import mend/
-
---export writes the records themselves beside the reasons: as Parquet, JSON lines or CSV by the
-file's name, or into a directory as Parquet by namespace, which can be imported once mended.")]
-    Rejects {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// How many to skip
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        offset: u64,
-        /// How many at most
-        #[arg(long, value_name = "N", default_value_t = 100)]
-        limit: usize,
-        /// Write all of them to FILE (.parquet, .jsonl or .csv) or to a directory (DIR/)
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["offset", "limit"])]
-        export: Option<PathBuf>,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-}
-
 /// The index that a command works on.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct IndexArg {
@@ -462,6 +366,7 @@ impl Command {
             Command::Import(args) => Some(&args.connect),
             Command::Export(args) => Some(&args.connect),
             Command::Exports(command) => Some(command.connect()),
+            Command::Imports(command) => Some(command.connect()),
             Command::Pull(args) => Some(&args.connect),
             Command::Query(args) => Some(&args.connect),
             Command::Stats(args) => Some(&args.connect),
@@ -471,14 +376,6 @@ impl Command {
                 | IndexCommand::List { connect }
                 | IndexCommand::Describe { connect, .. }
                 | IndexCommand::Delete { connect, .. },
-            )
-            | Command::Imports(
-                ImportsCommand::List { connect, .. }
-                | ImportsCommand::Describe { connect, .. }
-                | ImportsCommand::Cancel { connect, .. }
-                | ImportsCommand::Pause { connect, .. }
-                | ImportsCommand::Resume { connect, .. }
-                | ImportsCommand::Rejects { connect, .. },
             ) => Some(connect),
         }
     }

@@ -34,6 +34,9 @@ pub use crossbill_store::{
     Webhook,
 };
 pub use database::{Database, DatabaseOptions};
+pub use imports::{
+    FileState, ImportManifest, ImportManifestPage, ManifestFile, ManifestPart, RejectCount,
+};
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
 pub use record_file::RecordFile;

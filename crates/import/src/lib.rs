@@ -38,7 +38,7 @@ pub use loaded::LoadedFiles;
 pub use plan::{Plan, PlanRequest, PlannedFile, plan};
 pub use record_table::RecordTable;
 pub use reject::{Reject, codes};
-pub use rejects::{RecordText, RejectLog, rejects_key};
+pub use rejects::{RecordText, RejectLog, RejectSummary, rejects_key};
 pub use runner::{LocalRunner, RunnerParts, TaskRunner, part_key};
 pub use settings::{ErrorMode, ImportSettings};
 pub use task::{SourceFile, TaskOutcome, TaskPiece, TaskSegment, TaskSpec};

@@ -21,6 +21,8 @@ pub const KILL_POINTS: &[&str] = &[
     "import.commit_after",
     "import.finish_before",
     "import.finish_after",
+    "import.manifest_entries",
+    "import.manifest_written",
     "manifest.put_before",
     "manifest.put_after",
     "wal.append_before",

@@ -10,6 +10,7 @@
 mod error;
 mod exports;
 mod floats;
+mod import_manifest;
 mod imports;
 mod index;
 mod integrations;
@@ -27,6 +28,10 @@ mod version;
 
 pub use error::{ErrorBody, ErrorDetail};
 pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
+pub use import_manifest::{
+    ImportManifestModel, ImportSettingsModel, ManifestCounts, ManifestFileModel, ManifestPartModel,
+    RejectCountModel,
+};
 pub use imports::{
     ErrorModeField, FinishedImport, ImportEstimate, ImportFinished, ImportModel, ImportPage,
     OnError, RejectModel, RejectPage, StartImport, StartedImport, ValidationResult,

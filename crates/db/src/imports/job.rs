@@ -47,6 +47,8 @@ pub(crate) struct Job {
     pub(super) gate: Mutex<()>,
     live: Mutex<Live>,
     pub(super) watch: ImportWatch,
+    /// Held while its manifest is looked for and written.
+    pub(super) manifest: Mutex<()>,
     /// Tells source reads to stop.
     pub(super) stop: Arc<AtomicBool>,
     pub(super) rate: Mutex<Rate>,
@@ -99,6 +101,7 @@ impl Job {
             }),
             gate: Mutex::new(()),
             watch,
+            manifest: Mutex::new(()),
             stop: Arc::new(AtomicBool::new(false)),
             rate: Mutex::new(Rate::default()),
             running: AtomicBool::new(false),

@@ -7,6 +7,7 @@
 //! replaces anything before. A deletion takes what is there at its moment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crossbill_core::{Error, Result};
 use crossbill_import::TaskOutcome;
@@ -18,6 +19,7 @@ use roaring::RoaringBitmap;
 use super::commit::{Change, Committer};
 use super::state::{LiveSegment, State};
 use super::{Namespace, open_segment};
+use crate::imports::ManifestPart;
 
 /// Sequence numbers per task: more segments than any task makes.
 const NUMBERS_PER_TASK: u64 = 1 << 16;
@@ -73,6 +75,22 @@ impl Namespace {
     /// How far an import got here.
     pub(crate) fn import_progress(&self, import: &str) -> Option<ImportProgress> {
         self.state.read().header.imports.get(import).cloned()
+    }
+
+    /// The segments that hold records of an import.
+    pub(crate) fn parts_of_import(&self, import: &str) -> Vec<ManifestPart> {
+        let state = self.state.read();
+        let entries = state.live.iter().map(|live| &live.entry);
+        let own = entries.filter(|entry| entry.import.as_deref() == Some(import));
+        let part = |entry: &Arc<SegmentEntry>| ManifestPart {
+            namespace: self.name.as_str().to_owned(),
+            part: entry.part.clone(),
+            task: entry.task,
+            rows: entry.rows,
+            bytes: entry.bytes,
+            checksum: entry.checksum,
+        };
+        own.map(part).collect()
     }
 
     /// Names this life of the namespace: what was loaded in an earlier one is

@@ -10,4 +10,5 @@ mod imports;
 mod indexes;
 mod law;
 mod loaded;
+mod manifest;
 mod records;
