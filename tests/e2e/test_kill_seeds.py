@@ -45,6 +45,8 @@ POINTS = {
     "manifest.put_after": TASKS + 3,
     "import.finish_before": 1,
     "import.finish_after": 1,
+    "import.manifest_entries": 1,
+    "import.manifest_written": 1,
 }
 
 
@@ -90,6 +92,18 @@ def content(where, namespace):
     return found
 
 
+def check_manifest(where, last):
+    """It is there, whenever the kill came, and says what the import came to."""
+    told = json.loads(run("imports", "manifest", "1", "--index", "kills", "--json", *where).stdout)
+    assert told["status"] == last["status"]
+    for name in ("Read", "Imported", "Superseded", "Rejected"):
+        assert told["counts"][name.lower()] == last[f"records{name}"], told["counts"]
+    assert sum(one["rowsRead"] for one in told["files"]) == last["recordsRead"]
+    assert {one["state"] for one in told["files"]} == {"read"}
+    assert told["rejects"] == [{"code": "E_DIMENSION", "records": 20, "files": 0}]
+    assert told["partsTotal"] == len(told["parts"]) > 0
+
+
 def kill_and_recover(seed, scene, where):
     """Whether the first kill took place; the second run must end as if none had."""
     folder, expected, big, _ = scene
@@ -121,6 +135,7 @@ def kill_and_recover(seed, scene, where):
     page = run("imports", "rejects", last["id"], "--index", "kills", "--json", *where).stdout
     places = [(one["file"], one["row"]) for one in json.loads(page)["data"]]
     assert places == [(f"{name}/3.parquet", row) for name in "ab" for row in range(10)]
+    check_manifest(where, last)
     return was_killed
 
 

@@ -233,6 +233,7 @@ Examples:
   crossbill import s3://bucket/embeddings --index products --max-errors 100
   crossbill import s3://bucket/embeddings --index products --dry-run
   crossbill import s3://bucket/embeddings --index products --skip-loaded
+  crossbill import s3://bucket/embeddings --index products --mode replace
   crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
   crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
 
@@ -255,6 +256,12 @@ pub(crate) struct ImportArgs {
     /// Pass over files that an earlier import loaded and that have not changed since
     #[arg(long)]
     pub(crate) skip_loaded: bool,
+    /// What becomes of records that are there
+    #[arg(long, value_enum, default_value_t = ModeArg::Upsert)]
+    pub(crate) mode: ModeArg,
+    /// Show all records at once, at the end, or none of them where the import does not complete
+    #[arg(long)]
+    pub(crate) atomic: bool,
     /// Storage integration of the server to read with
     #[arg(long, value_name = "ID")]
     pub(crate) integration: Option<String>,
@@ -280,6 +287,15 @@ pub(crate) struct ImportArgs {
 pub(crate) enum ErrorModeArg {
     Continue,
     Abort,
+}
+
+/// What an import does to records that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// Records of the same ids are replaced
+    Upsert,
+    /// All that was there before is replaced, in one step at the end
+    Replace,
 }
 
 /// The index that a command works on.

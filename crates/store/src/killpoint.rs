@@ -19,6 +19,8 @@ pub const KILL_POINTS: &[&str] = &[
     "import.part_published",
     "import.commit_before",
     "import.commit_after",
+    "import.publish_decided",
+    "import.published",
     "import.finish_before",
     "import.finish_after",
     "import.manifest_entries",

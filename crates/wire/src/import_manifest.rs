@@ -62,6 +62,10 @@ pub struct ImportSettingsModel {
     pub dry_run: bool,
     /// Whether files were passed over that had been loaded before.
     pub skip_loaded: bool,
+    /// What became of records that were there.
+    pub mode: String,
+    /// Whether its records were shown all at once.
+    pub atomic: bool,
 }
 
 /// What became of the records of an import: read = imported + superseded +

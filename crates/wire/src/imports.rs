@@ -64,6 +64,13 @@ pub struct StartImport {
     /// (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_loaded: Option<bool>,
+    /// What becomes of records that are there: `upsert` (also where absent) or
+    /// `replace` (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Whether its records are shown all at once or not at all (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
 }
 
 impl StartImport {
@@ -89,6 +96,21 @@ impl StartImport {
                 "errorMode.maxErrors is {max_errors} beside onError \"abort\", expected it only \
                  beside \"continue\""
             )));
+        }
+        match self.mode.as_deref() {
+            None | Some("upsert") => {}
+            Some("replace") if self.skip_loaded == Some(true) => {
+                return Err(Error::invalid(
+                    "skipLoaded beside mode \"replace\", expected one of them: what is passed over \
+                     would be taken away",
+                ));
+            }
+            Some("replace") => {}
+            Some(mode) => {
+                return Err(Error::invalid(format!(
+                    "mode is {mode:?}, expected \"upsert\" or \"replace\""
+                )));
+            }
         }
         Ok(())
     }
@@ -216,6 +238,12 @@ pub struct ImportModel {
     /// Whether files are passed over that were loaded before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_loaded: bool,
+    /// `replace` where it takes the place of all that was there before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Whether its records are shown all at once, at its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub atomic: bool,
     /// Of a dry run that has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<ImportEstimate>,
@@ -348,6 +376,8 @@ mod tests {
             error_mode: None,
             dry_run: None,
             skip_loaded: None,
+            mode: None,
+            atomic: None,
         };
         assert!(start(String::new()).check().is_err());
         assert!(start("x".repeat(1500)).check().is_ok());

@@ -169,6 +169,12 @@ fn description(import: &ImportModel) -> String {
     }
     line("bytes", of(import.bytes_read, import.bytes_total));
     line("error mode", import.error_mode.clone());
+    if let Some(mode) = &import.mode {
+        line("mode", mode.clone());
+    }
+    if import.atomic {
+        line("atomic", "yes: all is seen at its end, or nothing".to_owned());
+    }
     if import.dry_run {
         line("dry run", "yes: nothing is written".to_owned());
     }

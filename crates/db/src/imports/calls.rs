@@ -64,12 +64,14 @@ impl Index {
     }
 
     /// Cancels an import: described as Cancelled from the next call on. No
-    /// effect on one that has ended.
+    /// effect on one that has ended, or has begun to show all at once what it
+    /// imported.
     pub fn cancel_import(&self, id: &str) -> Result<()> {
         self.check_open()?;
         let job = self.imports().get(id)?;
         job.cancel(self.context().env.clock.now())?;
-        if !job.is_running() {
+        // One that is decided goes on.
+        if job.is_final() && !job.is_running() {
             super::clean_up(self, &job);
         }
         self.context().env.webhooks.tell(Waiting { index: self.weak(), job });
@@ -131,6 +133,7 @@ fn new_record(start: &StartImport, now: Timestamp) -> ImportRecord {
         status: ImportStatus::Pending,
         percent: 0.0,
         paused: false,
+        decided: false,
         webhook: None,
         end: None,
     }

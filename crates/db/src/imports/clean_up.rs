@@ -52,6 +52,9 @@ fn try_clean_up(index: &Index, job: &Job) -> Result<()> {
             env.root.delete(&rejects_key(index.context().dir.as_str(), &name, task)?)?;
         }
     }
+    for namespace in &namespaces {
+        namespace.drop_staged(&name);
+    }
     crate::sweep::sweep_parts(index, &format!("imp-{name}-"))?;
     // The last that needs what the namespaces know of it. Where it fails, the
     // next open is to try again, so they must not forget.

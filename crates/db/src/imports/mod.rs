@@ -15,6 +15,7 @@ mod job;
 mod ledger;
 mod loaded;
 mod manifest;
+mod publish;
 mod record;
 mod rejects;
 mod run;

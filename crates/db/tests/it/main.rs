@@ -11,4 +11,5 @@ mod indexes;
 mod law;
 mod loaded;
 mod manifest;
+mod modes;
 mod records;

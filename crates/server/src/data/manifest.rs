@@ -46,6 +46,8 @@ pub fn manifest_model(page: ImportManifestPage, offset: u64) -> ImportManifestMo
             },
             dry_run: head.options.dry_run,
             skip_loaded: head.options.skip_loaded,
+            mode: head.options.mode.as_str().to_owned(),
+            atomic: head.options.atomic,
         },
         counts: ManifestCounts {
             total: head.rows_total,

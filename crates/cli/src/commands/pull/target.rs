@@ -154,6 +154,8 @@ impl<'a> Target<'a> {
                     error_mode: None,
                     dry_run: None,
                     skip_loaded: None,
+                    mode: None,
+                    atomic: None,
                 };
                 let id = self.client.start_import(self.name, &start)?;
                 self.client.describe_import(self.name, &id)
