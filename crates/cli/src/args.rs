@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use crossbill_core::{Metric, VectorStorage};
 
+mod columns;
 mod export;
 mod imports;
 mod integrations;
@@ -16,6 +17,7 @@ mod quotas;
 mod server;
 mod stores;
 
+pub(crate) use columns::ColumnArgs;
 pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use imports::ImportsCommand;
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
@@ -225,7 +227,8 @@ impl From<MetricArg> for Metric {
 #[derive(Args)]
 #[command(after_help = "\
 Each directory directly below the URI is a namespace. Columns: id (string), values (list of
-float), and optionally sparse_values and metadata (JSON text).
+float), and optionally sparse_values and metadata (JSON text); --columns reads others instead.
+Files are Parquet, JSON lines, Arrow IPC or NumPy arrays.
 
 Examples:
   crossbill import file:///srv/embeddings --index products
@@ -235,6 +238,7 @@ Examples:
   crossbill import s3://bucket/embeddings --index products --skip-loaded
   crossbill import s3://bucket/embeddings --index products --mode replace
   crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
+  crossbill import ./miracl --index products --columns id=docid,values=emb,metadata=title+text
   crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
 
 Exit codes: 0 all imported, 1 failed, 2 usage, 3 finished with rejects, 4 cancelled.")]
@@ -265,6 +269,9 @@ pub(crate) struct ImportArgs {
     /// Storage integration of the server to read with
     #[arg(long, value_name = "ID")]
     pub(crate) integration: Option<String>,
+    /// Which columns hold what.
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
     /// Start the import, print its id, and do not wait for it
     #[arg(long, conflicts_with = "data")]
     pub(crate) detach: bool,

@@ -60,6 +60,10 @@ pub const INTEGRATION_FIELD_BYTES_MAX: usize = 16 * 1024;
 pub const INTEGRATION_BUCKETS_MAX: usize = 1000;
 /// Files that a test of a source shows (ours).
 pub const SOURCE_TEST_FILES_MAX: usize = 10;
+/// Characters of the name of a source's column (ours).
+pub const COLUMN_NAME_CHARS_MAX: usize = 1000;
+/// Columns that an import makes metadata of (ours).
+pub const METADATA_COLUMNS_MAX: usize = 100;
 /// Imports of one page.
 pub const IMPORT_PAGE_MAX: usize = 100;
 /// Files of one import.
@@ -116,6 +120,12 @@ pub const PULL_NOTES_MAX: usize = 20;
 pub const PULL_CHECKPOINT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of a Parquet footer (ours).
 pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Entries of a list in a Parquet footer, columns for example (ours).
+pub const PARQUET_LIST_MAX: u64 = 1 << 16;
+/// Row groups of a Parquet file (ours).
+pub const PARQUET_ROW_GROUPS_MAX: u64 = 1 << 19;
+/// Groups within groups of a Parquet schema (ours).
+pub const PARQUET_SCHEMA_DEPTH_MAX: usize = 64;
 /// Bytes of a Parquet page, packed or unpacked (ours).
 pub const PARQUET_PAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of a rejected record's own text kept beside its reason, so that it
@@ -128,6 +138,16 @@ pub const REJECT_TASK_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub const REJECT_SHOWN_BYTES_MAX: usize = 1024;
 /// Bytes of rejected records' text in one page of whole ones (ours).
 pub const REJECT_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of the head of one message of an Arrow file (ours).
+pub const ARROW_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Record batches and dictionaries of an Arrow file (ours).
+pub const ARROW_MESSAGES_MAX: usize = 1_000_000;
+/// Bytes of one line of JSON (ours).
+pub const JSON_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How many times its own size a packed file may unpack to (ours).
+pub const UNPACKED_RATIO_MAX: u64 = 256;
+/// Bytes that any packed file may unpack to, however small it is (ours).
+pub const UNPACKED_BYTES_FREE: u64 = 256 * 1024 * 1024;
 /// Characters of a value quoted in a message (ours).
 pub const QUOTED_CHARS_MAX: usize = 80;
 

@@ -28,7 +28,9 @@ mod types;
 mod webhooks;
 
 pub use crossbill_engine::{Effort, SearchStats};
-pub use crossbill_import::{ErrorMode, ImportSettings, RecordText, Reject};
+pub use crossbill_import::{
+    ColumnMapping, ErrorMode, ImportSettings, MetadataMapping, RecordText, Reject,
+};
 pub use crossbill_store::{
     DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
     Webhook,

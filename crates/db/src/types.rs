@@ -7,7 +7,7 @@ use crossbill_core::{
     Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector, Timestamp,
 };
 use crossbill_engine::{Effort, SearchStats};
-use crossbill_import::ErrorMode;
+use crossbill_import::{ColumnMapping, ErrorMode};
 use serde::{Deserialize, Serialize};
 
 use crate::webhooks::WebhookState;
@@ -247,6 +247,9 @@ pub struct ImportOptions {
     /// Whether its records are shown all at once, at its end, or not at all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub atomic: bool,
+    /// Which columns hold what.
+    #[serde(default, skip_serializing_if = "ColumnMapping::is_default")]
+    pub mapping: ColumnMapping,
 }
 
 /// What an import does to records that are in its namespaces already.
@@ -303,6 +306,7 @@ impl From<ErrorMode> for ImportOptions {
             skip_loaded: false,
             mode: ImportMode::Upsert,
             atomic: false,
+            mapping: ColumnMapping::default(),
         }
     }
 }

@@ -51,6 +51,14 @@ pub mod codes {
     pub const SPARSE_INDEX: &str = "E_SPARSE_INDEX";
     /// The metadata is not UTF-8.
     pub const METADATA_UTF8: &str = "E_METADATA_UTF8";
+    /// A line is no JSON object.
+    pub const JSON: &str = "E_JSON";
+    /// A line is too long.
+    pub const LINE_LENGTH: &str = "E_LINE_LENGTH";
+    /// A part of a record is of another type than its schema has.
+    pub const TYPE: &str = "E_TYPE";
+    /// The file is not of the format that its name says.
+    pub const FILE_FORMAT: &str = "E_FILE_FORMAT";
     /// The file is no Parquet.
     pub const FILE_NOT_PARQUET: &str = "E_FILE_NOT_PARQUET";
     /// The file ends before its own description says.

@@ -5,7 +5,7 @@ use crossbill_core::{IndexShape, Seed};
 use crossbill_store::{SourceObject, TaskCounts};
 use serde::{Deserialize, Serialize};
 
-use crate::{DryIds, ErrorMode, Reject};
+use crate::{ColumnMapping, DryIds, ErrorMode, Reject};
 
 /// Everything a worker needs to know to do a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct TaskSpec {
     /// Whether it only reads and checks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// Which columns hold what.
+    #[serde(default, skip_serializing_if = "ColumnMapping::is_default")]
+    pub mapping: ColumnMapping,
     /// What to read, in source order.
     pub pieces: Vec<TaskPiece>,
 }
@@ -80,7 +83,7 @@ impl SourceFile {
     }
 }
 
-/// Consecutive row groups of one file.
+/// Consecutive row groups of one file, or what its format has instead.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskPiece {
     /// The file, pinned by its ETag.
@@ -97,6 +100,20 @@ pub struct TaskPiece {
     pub bytes: u64,
     /// Whether the file ends with this piece (files done are counted so).
     pub last: bool,
+    /// Where its lines are, in a file of lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<LineSpan>,
+}
+
+/// Consecutive whole lines of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineSpan {
+    /// The first byte; of a packed file, once unpacked.
+    pub start: u64,
+    /// The byte behind the last.
+    pub end: u64,
+    /// The number of the first line, from 1.
+    pub first_line: u64,
 }
 
 /// One segment a task made, stored but not yet committed.

@@ -15,12 +15,11 @@ use crossbill_store::SourceError;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
-use crate::columns::Columns;
-use crate::decode::{DecodeBudget, Flow, PieceFailure, RowBatch, decode_piece};
+use crate::decode::{DecodeBudget, Flow, PieceFailure, Reading, RowBatch, decode_piece, survey};
 use crate::failure::FileFailure;
+use crate::source::RangeRead;
 use crate::source::blocks::ReadAhead;
-use crate::source::{RangeRead, read_footer};
-use crate::{SourceFile, TaskPiece};
+use crate::{ColumnMapping, LineSpan, SourceFile, TaskPiece};
 
 /// A string column.
 pub(crate) fn strings(values: &[Option<&str>]) -> ArrayRef {
@@ -108,6 +107,9 @@ pub(crate) fn plain(columns: &[(&str, ArrayRef)]) -> Vec<u8> {
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     bytes: Arc<Vec<u8>>,
+    /// What follows again and again up to the end.
+    body: Arc<Vec<u8>>,
+    size: u64,
     live: Arc<AtomicUsize>,
     peak: Arc<AtomicUsize>,
     pub(crate) reads: Arc<Mutex<Vec<Range<u64>>>>,
@@ -115,7 +117,29 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes: Arc::new(bytes), ..Self::default() }
+        Self { size: bytes.len() as u64, bytes: Arc::new(bytes), ..Self::default() }
+    }
+
+    /// A file of `head` and of `body` so many times over, which is never all
+    /// in memory.
+    pub(crate) fn repeated(head: Vec<u8>, body: Vec<u8>, times: u64) -> Self {
+        let size = head.len() as u64 + times * body.len() as u64;
+        Self { size, bytes: Arc::new(head), body: Arc::new(body), ..Self::default() }
+    }
+
+    fn copy(&self, range: Range<u64>) -> Vec<u8> {
+        let head = self.bytes.len() as u64;
+        let mut part = Vec::with_capacity((range.end - range.start) as usize);
+        part.extend(&self.bytes[range.start.min(head) as usize..range.end.min(head) as usize]);
+        let mut at = range.start.max(head);
+        while at < range.end {
+            let from = ((at - head) % self.body.len() as u64) as usize;
+            let left = usize::try_from(range.end - at).unwrap();
+            let piece = &self.body[from..self.body.len().min(from.saturating_add(left))];
+            part.extend(piece);
+            at += piece.len() as u64;
+        }
+        part
     }
 
     /// The most bytes that were borrowed at once.
@@ -140,12 +164,12 @@ impl Drop for Borrowed {
 
 impl RangeRead for Memory {
     fn size(&self) -> u64 {
-        self.bytes.len() as u64
+        self.size
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes, SourceError> {
         self.reads.lock().unwrap().push(range.clone());
-        let part = self.bytes[range.start as usize..range.end as usize].to_vec();
+        let part = self.copy(range);
         let live = part.len() + self.live.fetch_add(part.len(), Ordering::SeqCst);
         self.peak.fetch_max(live, Ordering::SeqCst);
         Ok(Bytes::from_owner(Borrowed(part, Arc::clone(&self.live))))
@@ -157,17 +181,28 @@ pub(crate) const SMALL: DecodeBudget = DecodeBudget { batch_bytes: 4 << 10, bloc
 
 /// The piece that is the whole of `file`.
 pub(crate) fn whole(file: &Memory, shape: &IndexShape) -> Result<TaskPiece, FileFailure> {
-    let metadata = read_footer(file)?;
-    Columns::resolve(metadata.file_metadata().schema_descr(), shape)?;
-    let rows = metadata.row_groups().iter().map(|group| group.num_rows() as u64).sum();
+    piece_of(file, "b/part-1.parquet", shape, &ColumnMapping::default())
+}
+
+/// The piece that is the whole of `file`, which stands at `path`.
+pub(crate) fn piece_of(
+    file: &Memory,
+    path: &str,
+    shape: &IndexShape,
+    mapping: &ColumnMapping,
+) -> Result<TaskPiece, FileFailure> {
+    let found = survey(Box::new(file.clone()), path, shape, mapping)?;
+    let spans = || found.groups.iter().filter_map(|group| group.lines);
+    let lines = spans().next().zip(spans().next_back());
     Ok(TaskPiece {
-        file: SourceFile { path: "b/part-1.parquet".into(), size: file.size(), etag: "e".into() },
+        file: SourceFile { path: path.into(), size: file.size(), etag: "e".into() },
         first_row_group: 0,
-        row_groups: metadata.num_row_groups() as u32,
+        row_groups: found.groups.len() as u32,
         first_row: 0,
-        rows,
+        rows: found.groups.iter().map(|group| group.rows).sum(),
         bytes: file.size(),
         last: true,
+        lines: lines.map(|(first, last)| LineSpan { end: last.end, ..first }),
     })
 }
 
@@ -178,9 +213,22 @@ pub(crate) fn decode_all(
     budget: DecodeBudget,
     take: &mut dyn FnMut(RowBatch),
 ) -> Result<(), PieceFailure> {
+    decode_as(file, "b/part-1.parquet", shape, &ColumnMapping::default(), budget, take)
+}
+
+/// As [`decode_all`], of a file at `path`.
+pub(crate) fn decode_as(
+    file: &Memory,
+    path: &str,
+    shape: &IndexShape,
+    mapping: &ColumnMapping,
+    budget: DecodeBudget,
+    take: &mut dyn FnMut(RowBatch),
+) -> Result<(), PieceFailure> {
     let failed = |failure| PieceFailure { failure, row_group: None, rows_done: 0 };
-    let piece = whole(file, shape).map_err(failed)?;
+    let piece = piece_of(file, path, shape, mapping).map_err(failed)?;
     let ahead = Arc::new(ReadAhead::default());
+    let reading = Reading { shape, mapping, budget, ahead: &ahead };
     std::thread::scope(|scope| {
         scope.spawn(|| ahead.serve());
         let mut all = |batch| {
@@ -188,7 +236,7 @@ pub(crate) fn decode_all(
             Flow::Go
         };
         let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            decode_piece(Box::new(file.clone()), &piece, shape, budget, &ahead, &mut all)
+            decode_piece(Box::new(file.clone()), &piece, &reading, &mut all)
         }));
         ahead.close();
         decoded.unwrap()

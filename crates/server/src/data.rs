@@ -1,6 +1,7 @@
 //! The data plane's routes, one module per resource. Each function parses,
 //! calls the database once and renders.
 
+pub(crate) mod columns;
 pub(crate) mod exports;
 pub(crate) mod imports;
 pub(crate) mod manifest;

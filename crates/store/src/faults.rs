@@ -46,6 +46,8 @@ pub enum FaultOp {
 pub enum Fault {
     /// It fails and nothing happened.
     ErrorBefore,
+    /// There is no room for it: it fails and nothing happened.
+    Full,
     /// It took effect, but the answer is an error.
     ErrorAfter,
     /// It takes this much longer.
@@ -188,6 +190,11 @@ pub(crate) fn injected_io() -> io::Error {
     io::Error::other("injected fault")
 }
 
+/// What a full disk says.
+pub(crate) fn full_io() -> io::Error {
+    io::ErrorKind::StorageFull.into()
+}
+
 fn injected() -> object_store::Error {
     object_store::Error::Generic { store: "fault", source: Box::new(injected_io()) }
 }
@@ -209,6 +216,9 @@ impl FaultStore {
     async fn before(&self, op: FaultOp, key: &str) -> Result<Option<Fault>> {
         match self.plan.decide(op, key) {
             Some(Fault::ErrorBefore) => Err(injected()),
+            Some(Fault::Full) => {
+                Err(object_store::Error::Generic { store: "fault", source: Box::new(full_io()) })
+            }
             Some(Fault::Delay(duration)) => {
                 tokio::time::sleep(duration).await;
                 Ok(None)

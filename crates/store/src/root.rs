@@ -304,6 +304,7 @@ impl Root {
             Some(Fault::ErrorBefore) => {
                 Err(StoreError::io("reaching", key, &faults::injected_io()))
             }
+            Some(Fault::Full) => Err(StoreError::io("writing", key, &faults::full_io())),
             Some(Fault::Delay(duration)) => {
                 self.clock().sleep(duration);
                 Ok(None)

@@ -111,6 +111,7 @@ impl LocalScratchFile {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         match faults::decide(self.faults.as_ref(), FaultOp::ScratchWrite, &name) {
             Some(Fault::ErrorBefore) => return Err(faults::injected_io()),
+            Some(Fault::Full) => return Err(faults::full_io()),
             Some(Fault::ErrorAfter | Fault::ShortBody) => {
                 self.file.write_all_at(&bytes[..bytes.len() / 2], self.len)?;
                 return Err(faults::injected_io());

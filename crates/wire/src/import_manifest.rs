@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ErrorModeField;
+use crate::{ColumnsField, ErrorModeField};
 
 /// A manifest with some of its files and parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,6 +66,12 @@ pub struct ImportSettingsModel {
     pub mode: String,
     /// Whether its records were shown all at once.
     pub atomic: bool,
+    /// Which columns held what, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ColumnsField>,
+    /// What ids were made of, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_prefix: Option<String>,
 }
 
 /// What became of the records of an import: read = imported + superseded +

@@ -5,6 +5,7 @@ use crossbill_core::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Pagination;
+use crate::columns::{self, ColumnsField};
 
 /// What an import does at a record that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -46,7 +47,7 @@ pub struct ErrorModeField {
 
 /// `POST /bulk/imports`. An unknown field is refused: one that asks for less
 /// than a full import (a dry run, say) must not be lost silently.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StartImport {
     /// Where the files are, 1 to 1500 characters.
@@ -71,6 +72,13 @@ pub struct StartImport {
     /// Whether its records are shown all at once or not at all (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub atomic: Option<bool>,
+    /// Which columns hold what, where they are not named as the schema names
+    /// them (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ColumnsField>,
+    /// Makes ids of this and the row's number, instead of reading them (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_prefix: Option<String>,
 }
 
 impl StartImport {
@@ -112,7 +120,7 @@ impl StartImport {
                 )));
             }
         }
-        Ok(())
+        columns::check(self.columns.as_ref(), self.id_prefix.as_deref())
     }
 
     /// Errors that it may have.
@@ -369,16 +377,25 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_checked() {
-        let start = |uri: String| StartImport {
-            uri,
-            integration_id: None,
-            error_mode: None,
-            dry_run: None,
-            skip_loaded: None,
-            mode: None,
-            atomic: None,
+    fn the_mode_is_one_that_there_is() {
+        let start = |more: &str| {
+            let json = format!(r#"{{"uri":"s3://b",{more}}}"#);
+            serde_json::from_str::<StartImport>(&json).unwrap().check()
         };
+        for good in [r#""mode":"upsert""#, r#""mode":"replace""#, r#""mode":null"#] {
+            assert!(start(good).is_ok(), "{good}");
+        }
+        for bad in [r#""mode":"insert""#, r#""mode":"Replace""#, r#""mode":"""#] {
+            let error = start(bad).unwrap_err();
+            assert!(error.message().contains("expected \"upsert\" or \"replace\""), "{error}");
+        }
+        let both = start(r#""mode":"replace","skipLoaded":true"#).unwrap_err();
+        assert!(both.message().contains("skipLoaded beside mode"), "{both}");
+    }
+
+    #[test]
+    fn lengths_are_checked() {
+        let start = |uri: String| StartImport { uri, ..StartImport::default() };
         assert!(start(String::new()).check().is_err());
         assert!(start("x".repeat(1500)).check().is_ok());
         assert!(start("x".repeat(1501)).check().is_err());

@@ -7,6 +7,7 @@
 //! and never write `null`, because the official clients decode strictly;
 //! unknown fields are ignored on the way in.
 
+mod columns;
 mod error;
 mod exports;
 mod floats;
@@ -26,6 +27,7 @@ mod upsert;
 mod vectors;
 mod version;
 
+pub use columns::{ColumnsField, MetadataField};
 pub use error::{ErrorBody, ErrorDetail};
 pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
 pub use import_manifest::{

@@ -13,7 +13,8 @@ use crate::units::ByteSize;
 pub(crate) struct QuotaArgs {
     /// Files that one import may read
     #[arg(long, env = "CROSSBILL_IMPORT_FILES_MAX", value_name = "N", hide_env_values = true,
-        default_value_t = IMPORT_FILES_MAX as u64, value_parser = clap::value_parser!(u64).range(1..))]
+        default_value_t = IMPORT_FILES_MAX as u64,
+        value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) import_files_max: u64,
     /// Size that one file of an import may have
     #[arg(

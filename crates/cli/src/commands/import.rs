@@ -92,6 +92,8 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
             ModeArg::Replace => Some("replace".to_owned()),
         },
         atomic: args.atomic.then_some(true),
+        columns: args.columns.columns.clone(),
+        id_prefix: args.columns.id_prefix.clone(),
     };
     start.check().map_err(|error| CliError::usage(error.message()))?;
     Ok(start)

@@ -58,7 +58,7 @@ pub(crate) fn run(
     if json {
         output::document(&json!({
             "rejects": counts.rejects, "records": counts.records, "incomplete": counts.incomplete,
-            "files": counts.files,
+            "unread": counts.unread, "files": counts.files,
         }));
     } else {
         counts.tell(target);
@@ -74,6 +74,8 @@ struct Counts {
     records: u64,
     /// Records of which only the beginning was kept.
     incomplete: u64,
+    /// Lines that were no record.
+    unread: u64,
     files: Vec<PathBuf>,
 }
 
@@ -88,6 +90,12 @@ impl Counts {
             output::note(&format!(
                 "{} records were too long to be kept whole: take them from the source",
                 count(self.incomplete)
+            ));
+        }
+        if self.unread > 0 {
+            output::note(&format!(
+                "{} lines could not be taken apart: they stand in the column \"record\"",
+                count(self.unread)
             ));
         }
     }
@@ -153,6 +161,7 @@ impl Export {
         self.counts.rejects += 1;
         self.counts.records += u64::from(reject.row.is_some());
         self.counts.incomplete += u64::from(record.is_incomplete());
+        self.counts.unread += u64::from(record.is_no_record());
         let (path, kind) = match &self.target {
             Target::File(path, kind) => (path.clone(), *kind),
             // A file that could not be read has no record to mend.

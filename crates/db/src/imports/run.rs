@@ -164,6 +164,7 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         errors_max: options.errors_max,
         dry_run: options.dry_run,
         loaded,
+        mapping: options.mapping,
     };
     let plan = plan(&source, &request, &env.import, &job.watch)?;
     if job.is_stopped() {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic and may wait")]
 
 mod crash;
+mod disk_full;
 mod dry_run;
 mod errors_max;
 mod exports;

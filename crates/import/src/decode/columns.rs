@@ -3,17 +3,19 @@
 //! row costs an allocation.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, PrimitiveArray};
+use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray};
 use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use super::json;
+use super::record::SparseParts;
 use crate::columns::item;
 
 /// Text of any kind; `Err` where the bytes are no UTF-8.
@@ -28,6 +30,11 @@ pub(super) fn text_at(array: &dyn Array, row: usize) -> Option<Result<&str, &[u8
         DataType::BinaryView => array.as_binary_view().value(row),
         DataType::Binary => array.as_binary::<i32>().value(row),
         DataType::LargeBinary => array.as_binary::<i64>().value(row),
+        DataType::Dictionary(_, _) => {
+            let dictionary = array.as_any_dictionary();
+            let place = usize::try_from(integer_at(dictionary.keys(), row)?).ok()?;
+            return text_at(dictionary.values(), place);
+        }
         _ => return None,
     };
     Some(std::str::from_utf8(bytes).map_err(|_| bytes))
@@ -51,21 +58,47 @@ pub(super) fn integer_at(array: &dyn Array, row: usize) -> Option<i128> {
     })
 }
 
-/// Ids as they stand in the file.
-pub(crate) struct IdColumn(ArrayRef);
+/// Ids as they stand in the file, or as they are made.
+pub(crate) enum IdColumn {
+    /// A column of texts or integers.
+    Stored(ArrayRef),
+    /// A prefix and the row's number in the file.
+    Numbered {
+        /// What comes before the number.
+        prefix: Arc<str>,
+        /// The number of the first row.
+        first_row: u64,
+    },
+}
 
 impl IdColumn {
-    pub(super) fn new(array: &ArrayRef) -> Result<Self, String> {
-        Ok(Self(ArrayRef::clone(array)))
+    pub(super) fn new(array: &ArrayRef) -> Self {
+        IdColumn::Stored(ArrayRef::clone(array))
+    }
+
+    pub(super) fn numbered(prefix: &Arc<str>) -> Self {
+        IdColumn::Numbered { prefix: Arc::clone(prefix), first_row: 0 }
+    }
+
+    /// Says which row of the file is the first.
+    pub(super) fn start_at(&mut self, row: u64) {
+        if let IdColumn::Numbered { first_row, .. } = self {
+            *first_row = row;
+        }
     }
 
     /// The id of `row` as text; none where it is null, `Err` where it is no
     /// UTF-8.
     pub(crate) fn get(&self, row: usize) -> Option<Result<Cow<'_, str>, &[u8]>> {
-        if self.0.data_type().is_integer() {
-            return integer_at(&self.0, row).map(|id| Ok(Cow::Owned(id.to_string())));
+        match self {
+            IdColumn::Stored(array) if array.data_type().is_integer() => {
+                integer_at(array, row).map(|id| Ok(Cow::Owned(id.to_string())))
+            }
+            IdColumn::Stored(array) => text_at(array, row).map(|text| text.map(Cow::Borrowed)),
+            IdColumn::Numbered { prefix, first_row } => {
+                Some(Ok(Cow::Owned(format!("{prefix}{}", first_row + row as u64))))
+            }
         }
-        text_at(&self.0, row).map(|text| text.map(Cow::Borrowed))
     }
 }
 
@@ -101,6 +134,11 @@ impl Lists {
         let items = items.slice(first, last - first);
         let offsets = raw.into_iter().map(|at| at - first).collect();
         Ok((Self { offsets, nulls }, items))
+    }
+
+    /// `rows` lists of `length` items each.
+    fn even(rows: usize, length: usize) -> Self {
+        Self { offsets: (0..=rows).map(|row| row * length).collect(), nulls: None }
     }
 
     /// The items' range of `row`; none where the list is null.
@@ -149,10 +187,72 @@ impl DenseColumn {
         Ok(Self { values, nulls, lists })
     }
 
+    /// `rows` vectors of `length` components each, end to end.
+    pub(super) fn even(values: ScalarBuffer<f32>, rows: usize, length: usize) -> Self {
+        Self { values, nulls: None, lists: Lists::even(rows, length) }
+    }
+
     /// The first null component within `range`, counted from its start.
     pub(crate) fn first_null(&self, range: &std::ops::Range<usize>) -> Option<usize> {
         first_null(self.nulls.as_ref(), range)
     }
+}
+
+/// Dense vectors that come one by one.
+#[derive(Default)]
+pub(super) struct DenseRows {
+    /// The components so far.
+    pub(super) values: Vec<f32>,
+    /// Which of them are null.
+    pub(super) nulls: Vec<usize>,
+    lists: ListRows,
+}
+
+/// Lists that come one by one.
+#[derive(Default)]
+struct ListRows {
+    ends: Vec<usize>,
+    present: Vec<bool>,
+}
+
+impl ListRows {
+    /// A list ends before item `end`.
+    fn end(&mut self, end: usize, is_present: bool) {
+        self.ends.push(end);
+        self.present.push(is_present);
+    }
+
+    fn finish(self) -> Lists {
+        let offsets = std::iter::once(0).chain(self.ends).collect();
+        Lists { offsets, nulls: Some(NullBuffer::from(self.present)) }
+    }
+}
+
+impl DenseRows {
+    /// Ends a row: what was added since the last is its vector, if it has one.
+    pub(super) fn end(&mut self, is_present: bool) {
+        self.lists.end(self.values.len(), is_present);
+    }
+
+    /// Components so far.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(super) fn finish(self) -> DenseColumn {
+        let nulls = null_at(&self.nulls, self.values.len());
+        DenseColumn { values: self.values.into(), nulls, lists: self.lists.finish() }
+    }
+}
+
+/// Which of `length` items are null.
+fn null_at(places: &[usize], length: usize) -> Option<NullBuffer> {
+    if places.is_empty() {
+        return None;
+    }
+    let mut valid = vec![true; length];
+    places.iter().for_each(|place| valid[*place] = false);
+    Some(NullBuffer::from(valid))
 }
 
 fn first_null(nulls: Option<&NullBuffer>, range: &std::ops::Range<usize>) -> Option<usize> {
@@ -196,6 +296,34 @@ impl SparseColumn {
         let (values, value_nulls) = floats(&values)?;
         let nulls = array.nulls().cloned();
         Ok(Self { nulls, index_lists, indices, value_lists, values, value_nulls })
+    }
+
+    /// Sparse vectors that came one by one.
+    pub(super) fn of_rows(rows: Vec<Option<SparseParts>>) -> Self {
+        let mut present = Vec::with_capacity(rows.len());
+        let (mut index_lists, mut value_lists) = (ListRows::default(), ListRows::default());
+        let mut indices = Vec::new();
+        let (mut values, mut value_nulls) = (Vec::new(), Vec::new());
+        for row in rows {
+            present.push(row.is_some());
+            let SparseParts { indices: at, values: of } = row.unwrap_or_default();
+            let (any_at, any_of) = (at.is_some(), of.is_some());
+            indices.extend(at.unwrap_or_default());
+            let (of, nulls) = of.unwrap_or_default();
+            value_nulls.extend(nulls.into_iter().map(|place| place + values.len()));
+            values.extend(of);
+            index_lists.end(indices.len(), any_at);
+            value_lists.end(values.len(), any_of);
+        }
+        let value_nulls = null_at(&value_nulls, values.len());
+        Self {
+            nulls: Some(NullBuffer::from(present)),
+            index_lists: index_lists.finish(),
+            indices: Arc::new(Int64Array::from(indices)),
+            value_lists: value_lists.finish(),
+            values: values.into(),
+            value_nulls,
+        }
     }
 
     /// The sparse vector of `row`.

@@ -23,6 +23,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
         error_mode,
         errors_max: None,
         dry_run: false,
+        mapping: Default::default(),
         pieces: vec![TaskPiece {
             file: SourceFile {
                 path: format!("{ordinal:03}.parquet"),
@@ -35,6 +36,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
             rows: 10,
             bytes: 100,
             last: true,
+            lines: None,
         }],
     };
     Plan {

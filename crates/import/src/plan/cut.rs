@@ -3,6 +3,7 @@
 use crossbill_core::Seed;
 
 use super::{PlanRequest, PlannedFile};
+use crate::decode::Group;
 use crate::{ImportSettings, SourceFile, TaskPiece, TaskSpec};
 
 /// Cuts tasks of about the sizes that the settings aim at. A row group is
@@ -35,32 +36,28 @@ impl<'a> Cutter<'a> {
     }
 
     /// Adds the next file in source order.
-    pub(crate) fn add(&mut self, file: &PlannedFile, row_groups: &[(u64, u64)]) {
+    pub(crate) fn add(&mut self, file: &PlannedFile, groups: &[Group]) {
         if self.namespace != file.namespace {
             self.close();
             self.namespace.clone_from(&file.namespace);
         }
-        let last = row_groups.iter().rposition(|(rows, _)| *rows > 0);
+        let last = groups.iter().rposition(|group| group.rows > 0);
         let mut first_row = 0;
-        for (number, &(rows, bytes)) in row_groups.iter().enumerate() {
-            if rows > 0 {
-                self.add_group(&file.file, number as u32, (first_row, rows, bytes));
+        for (number, group) in groups.iter().enumerate() {
+            if group.rows > 0 {
+                self.add_group(&file.file, number as u32, first_row, group);
             }
             if Some(number) == last
                 && let Some(piece) = self.pieces.last_mut()
             {
                 piece.last = true;
             }
-            first_row += rows;
+            first_row += group.rows;
         }
     }
 
-    fn add_group(
-        &mut self,
-        file: &SourceFile,
-        number: u32,
-        (first_row, rows, bytes): (u64, u64, u64),
-    ) {
+    fn add_group(&mut self, file: &SourceFile, number: u32, first_row: u64, group: &Group) {
+        let Group { rows, bytes, lines } = *group;
         let full = self.rows + rows > self.aims.0 || self.bytes + bytes > self.aims.1;
         if full {
             self.close();
@@ -74,6 +71,9 @@ impl<'a> Cutter<'a> {
             piece.row_groups += 1;
             piece.rows += rows;
             piece.bytes += bytes;
+            if let (Some(span), Some(lines)) = (&mut piece.lines, lines) {
+                span.end = lines.end;
+            }
             return;
         }
         self.pieces.push(TaskPiece {
@@ -84,6 +84,7 @@ impl<'a> Cutter<'a> {
             rows,
             bytes,
             last: false,
+            lines,
         });
     }
 
@@ -108,6 +109,7 @@ impl<'a> Cutter<'a> {
             error_mode: *error_mode,
             errors_max: self.errors_max,
             dry_run: self.request.dry_run,
+            mapping: self.request.mapping.clone(),
             pieces: std::mem::take(&mut self.pieces),
         });
     }

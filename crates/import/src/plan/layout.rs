@@ -5,36 +5,47 @@ use crossbill_store::SourceObject;
 
 use crate::failure::file_reject;
 use crate::reject::{Reject, codes};
+use crate::source::Format;
 use crate::{ImportSettings, settings::LimitError};
 
 /// A listing, sorted out.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
-    /// Parquet files and their namespaces, in path order.
+    /// Files of one format and their namespaces, in path order.
     pub(crate) files: Vec<(SourceObject, String)>,
     /// Files that cannot be imported because of where they are, in path order.
     pub(crate) misplaced: Vec<(SourceObject, Reject)>,
     /// What was passed over.
     pub(crate) warnings: Vec<String>,
+    /// Why it is not clear which files are meant.
+    pub(crate) unclear: Option<String>,
 }
 
 /// Sorts a listing out by the layout rules: the first-level directory is the
 /// namespace, whatever is deeper belongs to it, and files at the prefix go to
-/// the default namespace.
+/// the default namespace. An import reads files of one format.
 pub(crate) fn lay_out(mut objects: Vec<SourceObject>) -> Layout {
     objects.sort_by(|a, b| a.path.cmp(&b.path));
     let mut layout = Layout::default();
     let (mut hidden, mut other) = (Passed::default(), Passed::default());
+    let mut found = Vec::new();
     for object in objects {
         if is_hidden(&object.path) {
             hidden.note(&object.path);
             continue;
         }
-        if !is_parquet(&object.path) {
+        match Format::of(&object.path) {
+            Some(format) => found.push((object, format.name())),
             // Object stores show a directory as an empty object now and then.
-            if !object.path.ends_with('/') {
-                other.note(&object.path);
-            }
+            None if object.path.ends_with('/') => {}
+            None => other.note(&object.path),
+        }
+    }
+    let chosen = choose(&found, &mut layout.unclear);
+    let mut beside = Passed::default();
+    for (object, format) in found {
+        if Some(format) != chosen {
+            beside.note(&object.path);
             continue;
         }
         let directory = object.path.split_once('/').map_or("", |(first, _)| first);
@@ -48,7 +59,9 @@ pub(crate) fn lay_out(mut objects: Vec<SourceObject>) -> Layout {
         }
     }
     layout.warnings.extend(hidden.warning("their names start with \"_\" or \".\""));
-    layout.warnings.extend(other.warning("they are not .parquet"));
+    layout.warnings.extend(other.warning("they are of no format that is read"));
+    let reason = "there are Parquet files, and an import reads one format";
+    layout.warnings.extend(beside.warning(reason));
     layout
 }
 
@@ -61,9 +74,26 @@ fn is_hidden(path: &str) -> bool {
         .any(|(_, name)| name.starts_with(['_', '.']))
 }
 
-fn is_parquet(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    name.rsplit_once('.').is_some_and(|(_, kind)| kind.eq_ignore_ascii_case("parquet"))
+/// The format that is read: Parquet where there is any, so that what lies
+/// beside it never joins in; otherwise the only one there is.
+fn choose(
+    found: &[(SourceObject, &'static str)],
+    unclear: &mut Option<String>,
+) -> Option<&'static str> {
+    let parquet = Format::Parquet.name();
+    if found.iter().any(|(_, format)| *format == parquet) {
+        return Some(parquet);
+    }
+    let (first, format) = found.first()?;
+    if let Some((other, other_format)) = found.iter().find(|(_, other)| other != format) {
+        *unclear = Some(format!(
+            "there are files of several formats, such as {} ({format}) and {} ({other_format}), \
+             and an import reads one; expected a URI that ends with a pattern such as *.jsonl",
+            quoted(&first.path),
+            quoted(&other.path),
+        ));
+    }
+    Some(format)
 }
 
 /// Objects passed over for one reason.

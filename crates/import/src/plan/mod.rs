@@ -11,13 +11,16 @@ use crossbill_core::{Error, IndexShape, Seed};
 use crossbill_store::{SkippedEntry, Source, SourceObject, killpoint};
 use serde::{Deserialize, Serialize};
 
+use crate::decode::Survey;
+use crate::mapping::{ColumnMapping, FILE_MARK};
+use crate::source::Format;
 use crate::{
     ErrorMode, ImportError, ImportSettings, ImportWatch, LoadedFiles, Phase, Reject, SourceFile,
     TaskSpec,
 };
 use cut::Cutter;
 use layout::{check_limits, lay_out, quoted};
-use survey::{Survey, survey};
+use survey::survey;
 
 pub(crate) use survey::source_error;
 
@@ -48,6 +51,8 @@ pub struct PlanRequest {
     pub dry_run: bool,
     /// Files to pass over, because they were loaded before.
     pub loaded: LoadedFiles,
+    /// Which columns hold what.
+    pub mapping: ColumnMapping,
 }
 
 /// A file that will be read.
@@ -117,11 +122,16 @@ pub fn plan(
     if found.files.is_empty() && found.misplaced.is_empty() {
         return Err(nothing_found(request, listed, &found.warnings));
     }
+    if let Some(reason) = found.unclear {
+        return Err(ImportError::Failed(Error::invalid(reason)));
+    }
+    // Before anything is left out: ids of a file that was loaded count too.
+    check_prefix(&found, &request.mapping)?;
     let skipped = skip_loaded(&source, request, &mut found);
     check_limits(&found, settings).map_err(|error| Error::invalid(error.to_string()))?;
     watch.set_phase(Phase::Planning);
     killpoint::reach("import.listed");
-    let surveys = survey(&source, &found.files, &request.shape, watch)?;
+    let surveys = survey(&source, &found.files, request, watch)?;
     let mut plan = assemble(request, settings, found, surveys);
     plan.files_skipped = skipped.len() as u64;
     plan.passed.extend(skipped);
@@ -157,17 +167,45 @@ fn unread(file: SourceFile, namespace: String) -> PlannedFile {
 
 fn nothing_found(request: &PlanRequest, listed: usize, warnings: &[String]) -> ImportError {
     let mut message = match listed {
-        0 => format!("no Parquet file found: there is nothing at {}", request.uri),
-        1 => format!("no Parquet file found among the 1 file at {}", request.uri),
-        count => format!("no Parquet file found among the {count} files at {}", request.uri),
+        0 => format!("no file to import found: there is nothing at {}", request.uri),
+        1 => format!("no file to import found among the 1 file at {}", request.uri),
+        count => format!("no file to import found among the {count} files at {}", request.uri),
     };
     if !warnings.is_empty() {
         message.push_str(&format!(" ({})", warnings.join("; ")));
     }
     message.push_str(
-        "; expected .parquet files at the prefix or in a directory per namespace below it",
+        "; expected .parquet files (or .jsonl, .arrow, .npy) at the prefix or in a directory per \
+         namespace below it",
     );
     ImportError::Failed(Error::not_found(message))
+}
+
+/// Ids made of row numbers alone would be the same in every file.
+fn check_prefix(found: &layout::Layout, mapping: &ColumnMapping) -> Result<(), ImportError> {
+    let is_numpy = |path: &str| Format::of(path) == Some(Format::Numpy);
+    let any_numpy = found.files.first().is_some_and(|(file, _)| is_numpy(&file.path));
+    let prefix = match &mapping.id_prefix {
+        Some(prefix) => prefix.as_str(),
+        None if any_numpy => "",
+        None => return Ok(()),
+    };
+    let mut files = found.files.iter().zip(found.files.iter().skip(1));
+    let shared = files.find(|((_, one), (_, next))| one == next);
+    let Some(((first, namespace), (second, _))) = shared.filter(|_| !prefix.contains(FILE_MARK))
+    else {
+        return Ok(());
+    };
+    Err(ImportError::Failed(Error::invalid(format!(
+        "ids are made of the prefix {} and the number of the row in its file, but namespace {} \
+         has several files ({}, {}), whose ids would be the same; expected a prefix with the \
+         file's name in it, such as \"idPrefix\": \"{FILE_MARK}-\" (in a shell: --id-prefix \
+         '{FILE_MARK}-')",
+        quoted(prefix),
+        quoted(namespace),
+        quoted(&first.path),
+        quoted(&second.path),
+    ))))
 }
 
 fn skipped_warning(skipped: &[SkippedEntry]) -> Option<String> {
@@ -202,7 +240,7 @@ fn assemble(
         entries.truncate(first + 1);
     }
     let good = entries.iter().filter_map(|(_, _, survey)| survey.as_ref().ok());
-    let rows = good.flat_map(|survey| &survey.row_groups).map(|(rows, _)| rows).sum();
+    let rows = good.flat_map(|survey| &survey.groups).map(|group| group.rows).sum();
     let broken = entries.iter().filter(|(_, _, survey)| survey.is_err()).count() as u64;
     let errors_max = request.errors_max.map(|max| max.saturating_sub(broken));
     let mut cutter = Cutter::new(request, settings, rows, errors_max);
@@ -211,12 +249,12 @@ fn assemble(
     for (file, namespace, survey) in entries {
         match survey {
             Ok(survey) => {
-                let rows = survey.row_groups.iter().map(|(rows, _)| rows).sum();
-                let bytes = survey.row_groups.iter().map(|(_, bytes)| bytes).sum();
+                let rows = survey.groups.iter().map(|group| group.rows).sum();
+                let bytes = survey.groups.iter().map(|group| group.bytes).sum();
                 ignored.note(&file.path, &survey.ignored);
                 let location = String::new();
                 let planned = PlannedFile { file, namespace, rows, bytes, location };
-                cutter.add(&planned, &survey.row_groups);
+                cutter.add(&planned, &survey.groups);
                 files.push(planned);
             }
             Err(reject) => {

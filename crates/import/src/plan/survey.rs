@@ -1,36 +1,27 @@
-//! Reads every file's footer, several at once, and keeps what the plan needs.
+//! Reads every file's footer (or what its format has instead), several at
+//! once, and keeps what the plan needs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crossbill_core::{Error, IndexShape};
+use crossbill_core::Error;
 use crossbill_store::{Source, SourceError, SourceObject};
-use parquet::file::metadata::ParquetMetaData;
 
-use crate::columns::Columns;
-use crate::failure::{FileFailure, file_reject};
-use crate::reject::codes;
-use crate::source::{SourceRead, read_footer};
+use super::PlanRequest;
+use crate::decode::{self, Survey};
+use crate::failure::file_reject;
+use crate::source::SourceRead;
 use crate::{ImportError, ImportWatch, Reject};
 
 /// Footers read at once; mostly waiting, so more than there are cores.
 const READERS: usize = 16;
-
-/// What a good footer says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Survey {
-    /// Rows and packed bytes of the columns to read, per row group.
-    pub(crate) row_groups: Vec<(u64, u64)>,
-    /// Columns that are not read.
-    pub(crate) ignored: Vec<String>,
-}
 
 /// Surveys all files; one entry each, in order: what it says, or why the file
 /// cannot be read. A source that fails ends the import.
 pub(crate) fn survey(
     source: &Source,
     files: &[(SourceObject, String)],
-    shape: &IndexShape,
+    request: &PlanRequest,
     watch: &ImportWatch,
 ) -> Result<Vec<Result<Survey, Box<Reject>>>, ImportError> {
     let next = AtomicUsize::new(0);
@@ -44,7 +35,8 @@ pub(crate) fn survey(
                 return;
             }
             let file = SourceRead { source: source.clone(), object: object.clone() };
-            let outcome = read_footer(&file).and_then(|footer| summarise(&footer, shape));
+            let outcome =
+                decode::survey(Box::new(file), &object.path, &request.shape, &request.mapping);
             let entry = outcome.map(Ok).or_else(|failure| {
                 let (code, reason) = failure.of_the_file()?;
                 Ok(Err(Box::new(file_reject(&object.path, None, code, &reason))))
@@ -91,34 +83,4 @@ pub(crate) fn source_error(error: SourceError) -> ImportError {
         SourceError::Cancelled(_) => ImportError::Cancelled,
         error => ImportError::Failed(Error::from(error)),
     }
-}
-
-fn summarise(metadata: &ParquetMetaData, shape: &IndexShape) -> Result<Survey, FileFailure> {
-    let schema = metadata.file_metadata().schema_descr();
-    let columns = Columns::resolve(schema, shape)?;
-    let roots: Vec<usize> = columns.roots().collect();
-    let mut row_groups = Vec::with_capacity(metadata.num_row_groups());
-    for (number, group) in metadata.row_groups().iter().enumerate() {
-        let rows = u64::try_from(group.num_rows()).unwrap_or(0);
-        let mut bytes = 0_u64;
-        for (leaf, chunk) in group.columns().iter().enumerate() {
-            let root = schema.get_column_root_idx(leaf);
-            if !roots.contains(&root) {
-                continue;
-            }
-            bytes += u64::try_from(chunk.compressed_size()).unwrap_or(0);
-            // Every row has an entry in every column, null or not.
-            if u64::try_from(chunk.num_values()).unwrap_or(0) < rows {
-                let reason = format!(
-                    "its footer is damaged: row group {number} claims {rows} rows, but {} values \
-                     of column {:?}",
-                    chunk.num_values(),
-                    schema.get_column_root(leaf).name()
-                );
-                return Err(FileFailure::bad(codes::FILE_DECODE, reason));
-            }
-        }
-        row_groups.push((rows, bytes));
-    }
-    Ok(Survey { row_groups, ignored: columns.ignored })
 }

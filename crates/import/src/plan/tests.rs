@@ -5,6 +5,7 @@ use crossbill_core::Metric;
 use crossbill_store::SourceObject;
 
 use super::*;
+use crate::decode::Group;
 use crate::failure::file_reject;
 use crate::reject::codes;
 
@@ -24,6 +25,7 @@ fn request(error_mode: ErrorMode) -> PlanRequest {
         errors_max: None,
         dry_run: false,
         loaded: LoadedFiles::default(),
+        mapping: ColumnMapping::default(),
     }
 }
 
@@ -77,11 +79,53 @@ fn hidden_and_other_files_are_counted_once_each() {
         [
             "ignored 4 files because their names start with \"_\" or \".\", the first is \
              \".git/x.parquet\"",
-            "ignored 2 files because they are not .parquet, the first is \"a/data.csv\"",
+            "ignored 2 files because they are of no format that is read, the first is \"a/data.csv\"",
         ]
     );
     let one = laid_out(&["notes.txt"]);
-    assert_eq!(one.warnings, ["ignored 1 file because they are not .parquet: \"notes.txt\""]);
+    assert_eq!(
+        one.warnings,
+        ["ignored 1 file because they are of no format that is read: \"notes.txt\""]
+    );
+}
+
+#[test]
+fn an_import_reads_one_format() {
+    let paths = |found: &layout::Layout| -> Vec<String> {
+        found.files.iter().map(|(object, _)| object.path.clone()).collect()
+    };
+    let beside = laid_out(&["a/x.parquet", "a/x.npy", "b/y.jsonl"]);
+    assert_eq!(paths(&beside), ["a/x.parquet"]);
+    assert_eq!(
+        beside.warnings,
+        ["ignored 2 files because there are Parquet files, and an import reads one format, the \
+          first is \"a/x.npy\""]
+    );
+    let lines = laid_out(&["a.jsonl", "b.ndjson.gz", "c.txt"]);
+    assert_eq!(paths(&lines), ["a.jsonl", "b.ndjson.gz"]);
+    assert_eq!(lines.unclear, None);
+    let mixed = laid_out(&["a.jsonl", "b.npy"]).unclear.unwrap();
+    assert!(mixed.contains("\"a.jsonl\" (JSON lines) and \"b.npy\" (NumPy)"), "{mixed}");
+}
+
+#[test]
+fn ids_made_of_rows_need_the_file_in_them() {
+    let check = |paths: &[&str], prefix: Option<&str>| {
+        let mapping =
+            ColumnMapping { id_prefix: prefix.map(str::to_owned), ..ColumnMapping::default() };
+        check_prefix(&laid_out(paths), &mapping).map_err(|error| error.to_string())
+    };
+    let several = ["a/1.npy", "a/2.npy"];
+    let message = check(&several, None).unwrap_err();
+    assert!(
+        message.contains("namespace \"a\" has several files (\"a/1.npy\", \"a/2.npy\")"),
+        "{message}"
+    );
+    assert!(check(&several, Some("doc-")).is_err());
+    assert!(check(&several, Some("{file}-")).is_ok());
+    assert!(check(&["a/1.npy", "b/1.npy"], None).is_ok());
+    assert!(check(&["1.parquet", "2.parquet"], None).is_ok());
+    assert!(check(&["1.parquet", "2.parquet"], Some("")).is_err());
 }
 
 #[test]
@@ -135,7 +179,8 @@ fn planned(mode: ErrorMode, files: &[(&str, Found)]) -> Plan {
         .iter()
         .map(|(path, survey)| match survey {
             Ok(row_groups) => {
-                Ok(Survey { row_groups: row_groups.clone(), ignored: vec!["extra".into()] })
+                let groups = row_groups.iter().map(|&(rows, bytes)| Group::new(rows, bytes));
+                Ok(Survey { groups: groups.collect(), ignored: vec!["extra".into()] })
             }
             Err(reason) => Err(Box::new(file_reject(path, None, codes::FILE_DECODE, reason))),
         })

@@ -7,7 +7,7 @@ use std::sync::mpsc::SyncSender;
 
 use crossbill_store::{Source, killpoint};
 
-use crate::decode::{DecodeBudget, Flow, PieceFailure, RowBatch, decode_piece};
+use crate::decode::{DecodeBudget, Flow, PieceFailure, Reading, RowBatch, decode_piece};
 use crate::failure::FileFailure;
 use crate::reject::codes;
 use crate::source::blocks::ReadAhead;
@@ -63,11 +63,16 @@ impl Decoding<'_> {
             Flow::Go
         };
         let file = SourceRead { source: self.source.clone(), object: piece.file.object() };
-        let shape = &self.task.shape;
+        let reading = Reading {
+            shape: &self.task.shape,
+            mapping: &self.task.mapping,
+            budget: self.budget,
+            ahead: &self.ahead,
+        };
         // Decoding guards itself; this guards against a fault around it, so
         // that the listener always learns how the piece ended.
         let decoded = catch_unwind(AssertUnwindSafe(|| {
-            decode_piece(Box::new(file), piece, shape, self.budget, &self.ahead, &mut take)
+            decode_piece(Box::new(file), piece, &reading, &mut take)
         }));
         decoded.unwrap_or_else(|panic| {
             let reason = format!("it cannot be decoded: {}", panic_text(&*panic));

@@ -14,8 +14,8 @@ use super::*;
 use crate::testing::{Memory, ids, parquet, plain, some_vectors, strings, vectors, whole};
 use crate::watch::NO_STOP;
 use crate::{
-    ErrorMode, ImportError, ImportWatch, Plan, PlanRequest, RecordText, Reject, RejectLog, codes,
-    plan,
+    ColumnMapping, ErrorMode, ImportError, ImportWatch, Plan, PlanRequest, RecordText, Reject,
+    RejectLog, codes, plan,
 };
 use parquet::file::properties::WriterProperties;
 
@@ -65,6 +65,7 @@ impl Place {
             errors_max: self.errors_max,
             dry_run: self.dry_run,
             loaded: crate::LoadedFiles::default(),
+            mapping: ColumnMapping::default(),
         };
         let checked = self.parts.policy.check(&request.uri, None).unwrap();
         let source = self.parts.policy.open(&checked).unwrap();
@@ -257,7 +258,7 @@ fn a_directory_without_parquet_says_where_it_looked() {
     let place = Place::new(1, settings());
     place.put("a/notes.txt", b"hello");
     let message = place.plan(shape(), ErrorMode::Continue).unwrap_err().to_string();
-    assert!(message.contains("no Parquet file found among the 1 file at file://"), "{message}");
+    assert!(message.contains("no file to import found among the 1 file at file://"), "{message}");
     assert!(message.contains("\"a/notes.txt\""), "{message}");
 }
 
@@ -278,8 +279,9 @@ fn wrong_schemas_are_bad_files_with_a_proposal() {
         messages,
         [
             "1.parquet: it lacks the columns \"id\" (string) and \"values\" (list of float); it \
-             has \"_id\" (string), \"emb\" (a list of float), \"title\" (string); rename columns \
-             so that id = \"_id\", values = \"emb\", metadata = a JSON object of \"title\"",
+             has \"_id\" (string), \"emb\" (a list of float), \"title\" (string); start the \
+             import with \"columns\": {\"id\":\"_id\",\"metadata\":[\"title\"],\"values\":\"emb\"} \
+             (in a shell: --columns id=_id,values=emb,metadata=title)",
             "2.parquet: column \"id\" is a list of float, expected string (or integer)",
             "3.parquet: column \"values\" is string, expected list of float",
             "4.parquet: not a Parquet file: it ends with \" all\", expected \"PAR1\"",

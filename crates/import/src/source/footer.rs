@@ -9,7 +9,8 @@ use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
 };
 
-use super::{RangeRead, thrift};
+use super::RangeRead;
+use super::thrift::{self, ThriftError};
 use crate::failure::FileFailure;
 use crate::reject::codes;
 
@@ -32,8 +33,11 @@ pub(crate) fn read_footer(file: &dyn RangeRead) -> Result<ParquetMetaData, FileF
     let (length, magic) = trailer(&tail);
     check_magic(file, magic)?;
     if length as u64 > size - FILE_BYTES_MIN {
-        let reason =
-            format!("its footer claims {length} bytes, but the file has {size} bytes in all");
+        let reason = format!(
+            "its footer claims {length} bytes, expected a file of at least {}, but it has {size} \
+             bytes in all",
+            length as u64 + FILE_BYTES_MIN
+        );
         return Err(FileFailure::bad(codes::FILE_TRUNCATED, reason));
     }
     if length > PARQUET_FOOTER_BYTES_MAX {
@@ -80,7 +84,12 @@ fn check_magic(file: &dyn RangeRead, magic: [u8; 4]) -> Result<(), FileFailure> 
 }
 
 fn decode(bytes: &Bytes) -> Result<ParquetMetaData, FileFailure> {
-    thrift::check_struct(bytes).map_err(|error| damaged(&error.to_string()))?;
+    thrift::check_footer(bytes).map_err(|error| match error {
+        ThriftError::TooLong { .. } => {
+            FileFailure::bad(codes::FILE_LIMIT, format!("its footer is too large: {error}"))
+        }
+        error => damaged(&error.to_string()),
+    })?;
     let options = ParquetMetaDataOptions::new()
         .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
@@ -115,7 +124,7 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 fn check_chunks(metadata: &ParquetMetaData, data_end: u64) -> Result<(), FileFailure> {
-    let mut rows_total = 0_i64;
+    let (mut rows_total, mut bytes_total) = (0_i64, 0_u64);
     for (number, group) in metadata.row_groups().iter().enumerate() {
         let rows = group.num_rows();
         if rows < 0 {
@@ -125,17 +134,30 @@ fn check_chunks(metadata: &ParquetMetaData, data_end: u64) -> Result<(), FileFai
             .checked_add(rows)
             .ok_or_else(|| damaged("its row groups claim more rows than can be counted"))?;
         for (column, chunk) in group.columns().iter().enumerate() {
-            let (start, length) = chunk.byte_range();
-            let inside = start.checked_add(length).is_some_and(|end| end <= data_end);
-            if !inside || chunk.num_values() < 0 || chunk.uncompressed_size() < 0 {
+            let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+            let length = chunk.compressed_size();
+            let range = u64::try_from(start).ok().zip(u64::try_from(length).ok());
+            let inside = range.filter(|(start, length)| {
+                start.checked_add(*length).is_some_and(|end| end <= data_end)
+            });
+            let Some((_, length)) =
+                inside.filter(|_| chunk.num_values() >= 0 && chunk.uncompressed_size() >= 0)
+            else {
                 return Err(damaged(&format!(
-                    "row group {number}, column {:?} claims bytes {start} to {} and {} values, \
-                     but the data ends at {data_end}",
+                    "row group {number}, column {:?} claims {} values in {length} bytes from byte \
+                     {start} on, but the data ends at {data_end}",
                     group.schema_descr().column(column).path().string(),
-                    start.saturating_add(length),
                     chunk.num_values(),
                 )));
-            }
+            };
+            bytes_total = bytes_total.saturating_add(length);
+        }
+        // Row groups on top of each other would make a small file a large one.
+        if bytes_total > data_end {
+            return Err(damaged(&format!(
+                "its columns claim {bytes_total} bytes up to row group {number}, but the data ends \
+                 at {data_end}: some lie on top of each other"
+            )));
         }
     }
     Ok(())

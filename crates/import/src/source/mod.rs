@@ -3,9 +3,14 @@
 
 pub(crate) mod blocks;
 mod footer;
+mod format;
+mod ipc;
 mod levels;
+mod lines;
+mod npy;
 mod pages;
 mod thrift;
+mod thrift_types;
 mod window;
 
 use std::ops::Range;
@@ -14,6 +19,10 @@ use bytes::Bytes;
 use crossbill_store::{Source, SourceError, SourceObject};
 
 pub(crate) use footer::{panic_text, read_footer};
+pub(crate) use format::{Format, Packing};
+pub(crate) use ipc::{IpcIndex, IpcPart, message_of, read_ipc_index};
+pub(crate) use lines::{Counted, Line, Lines, TooMuch, count_lines, whole_lines};
+pub(crate) use npy::{NpyHeader, NpyItem, read_npy_header};
 pub(crate) use pages::{BatchLimit, OneRowGroup};
 
 /// Ranged reads of one file: the one thing the decoder needs of a source.

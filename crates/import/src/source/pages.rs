@@ -14,6 +14,7 @@ use parquet::basic::Compression;
 use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::properties::ReaderProperties;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::blocks::{BlockReader, Blocks};
@@ -98,6 +99,7 @@ struct GuardedPages {
     /// Values the footer promises that no page has had yet.
     values_left: i64,
     unpack: Option<Unpack>,
+    is_hadoop_lz4: bool,
     window: Window,
     limit: BatchLimit,
 }
@@ -118,13 +120,18 @@ impl GuardedPages {
             let plain = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED);
             SerializedPageReader::new(reader, &plain.build()?, rows, None)?
         } else {
-            SerializedPageReader::new(reader, chunk, rows, None)?
+            // Where LZ4 pages are not as the format wants them, the library
+            // would try frames, and those unpack without a bound.
+            let properties = ReaderProperties::builder().set_backward_compatible_lz4(false).build();
+            let properties = Arc::new(properties);
+            SerializedPageReader::new_with_properties(reader, chunk, rows, None, properties)?
         };
         let end = start + length;
         let values_left = chunk.num_values();
         let window = Window::new(leaf, limit.rows, limit.first_row, limit.bytes_max);
+        let is_hadoop_lz4 = chunk.compression() == Compression::LZ4;
         let (at, next, limit) = (start, None, limit.clone());
-        Ok(Self { inner, blocks, at, end, next, values_left, unpack, window, limit })
+        Ok(Self { inner, blocks, at, end, next, values_left, unpack, is_hadoop_lz4, window, limit })
     }
 
     /// Checks the next page once.
@@ -219,7 +226,10 @@ impl Iterator for GuardedPages {
 impl PageReader for GuardedPages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         self.check()?;
-        let page = self.inner.get_next_page()?;
+        let page = self.inner.get_next_page().map_err(|error| match self.is_hadoop_lz4 {
+            true => bad(format!("{error} (LZ4 is read as Hadoop packs it or raw, not as frames)")),
+            false => error,
+        })?;
         let head = self.step();
         let page = match (page, head, self.unpack) {
             (Some(page), Some(head), Some(unpack)) => {

@@ -1,8 +1,12 @@
 //! A minimal, bounded reader of Thrift's compact protocol: enough to see how
 //! large a Parquet page says it is before the decoder allocates for it, and
-//! to know that a footer's lists are no longer than its bytes. Works on
-//! untrusted bytes: time is linear in them, nothing is allocated, nothing
-//! panics.
+//! to know that a footer's lists are no longer than its bytes and its fields
+//! of the types that the decoder takes them for. Works on untrusted bytes:
+//! time is linear in them, nothing is allocated, nothing panics.
+
+use crossbill_core::limits::{PARQUET_LIST_MAX, PARQUET_ROW_GROUPS_MAX, PARQUET_SCHEMA_DEPTH_MAX};
+
+use super::thrift_types::{FOOTER, Fields, Kind, PAGE_HEADER};
 
 /// Nesting of structs and lists that is followed.
 const DEPTH_MAX: u32 = 32;
@@ -33,6 +37,14 @@ pub(crate) enum ThriftError {
     /// They are not what they should be.
     #[error("{0}")]
     Malformed(&'static str),
+    /// A list is longer than it may be.
+    #[error("it has a list of {found} entries, expected at most {limit}")]
+    TooLong {
+        /// How many entries it has.
+        found: u64,
+        /// How many it may have.
+        limit: u64,
+    },
 }
 
 /// What a page's header says, as far as it matters before decoding.
@@ -54,6 +66,7 @@ pub(crate) struct PageHead {
 
 /// Reads a page header at the start of `bytes`.
 pub(crate) fn page_head(bytes: &[u8]) -> Result<PageHead, ThriftError> {
+    Walker { bytes, at: 0 }.check_fields(PAGE_HEADER, DEPTH_MAX)?;
     let mut walker = Walker { bytes, at: 0 };
     let mut head = PageHead::default();
     let (mut packed, mut unpacked) = (None, None);
@@ -84,10 +97,14 @@ pub(crate) fn page_head(bytes: &[u8]) -> Result<PageHead, ThriftError> {
     Ok(head)
 }
 
-/// Checks that `bytes` begin with one well-formed struct whose every list
-/// fits them.
-pub(crate) fn check_struct(bytes: &[u8]) -> Result<(), ThriftError> {
-    Walker { bytes, at: 0 }.skip(STRUCT, DEPTH_MAX)
+/// Checks that `bytes` begin with a well-formed footer whose every list fits
+/// them and whose schema is a tree.
+pub(crate) fn check_footer(bytes: &[u8]) -> Result<(), ThriftError> {
+    Walker { bytes, at: 0 }.check_fields(FOOTER, DEPTH_MAX)?;
+    Walker { bytes, at: 0 }.fields(DEPTH_MAX, |walker, id, kind| match (id, kind) {
+        (2, LIST) => walker.check_tree(),
+        _ => walker.skip(kind, DEPTH_MAX - 1),
+    })
 }
 
 struct Walker<'a> {
@@ -151,8 +168,85 @@ impl Walker<'_> {
             } else {
                 id += i64::from(head >> 4);
             }
+            // The decoder keeps 16 bits of it.
+            if !(0..=i64::from(i16::MAX)).contains(&id) {
+                return Err(ThriftError::Malformed("it has a field whose id is out of range"));
+            }
             each(self, id, kind)?;
         }
+    }
+
+    fn check_fields(&mut self, known: Fields, depth: u32) -> Result<(), ThriftError> {
+        self.fields(depth, |walker, id, kind| match known.iter().find(|(known, _)| *known == id) {
+            Some((_, expected)) => walker.check(*expected, kind, depth - 1),
+            None => walker.skip(kind, depth - 1),
+        })
+    }
+
+    /// Passes over a value that has to be of the type `expected`.
+    fn check(&mut self, expected: Kind, kind: u8, depth: u32) -> Result<(), ThriftError> {
+        match (expected, kind) {
+            (Kind::Struct(fields), STRUCT) => self.check_fields(fields, depth),
+            (Kind::List(item) | Kind::LongList(item), LIST) => {
+                let (kind, found) = self.list()?;
+                let is_long = matches!(expected, Kind::LongList(_));
+                let limit = if is_long { PARQUET_ROW_GROUPS_MAX } else { PARQUET_LIST_MAX };
+                if found > limit {
+                    return Err(ThriftError::TooLong { found, limit });
+                }
+                let count = found;
+                for _ in 0..count {
+                    self.check(*item, kind, depth.saturating_sub(1))?;
+                }
+                Ok(())
+            }
+            (Kind::Bool, TRUE | FALSE)
+            | (Kind::Byte, BYTE)
+            | (Kind::Integer, I16 | I32 | I64)
+            | (Kind::Double, DOUBLE)
+            | (Kind::Binary, BINARY) => self.skip(kind, depth),
+            _ => Err(ThriftError::Malformed("it has a field of another type than the format's")),
+        }
+    }
+
+    /// Passes over the elements of a schema, each of which says how many of
+    /// those behind it are within it. The decoder allocates for as many as an
+    /// element says, and goes down as deep.
+    fn check_tree(&mut self) -> Result<(), ThriftError> {
+        let (_, count) = self.list()?;
+        // Elements that are still to come within each open group.
+        let mut open = [0_u64; PARQUET_SCHEMA_DEPTH_MAX];
+        let mut depth = 0;
+        let mut unclaimed = count.saturating_sub(1);
+        for _ in 0..count {
+            let mut children = 0;
+            self.fields(DEPTH_MAX, |walker, id, kind| match (id, kind) {
+                (5, I16 | I32 | I64) => {
+                    children = walker.i32()?;
+                    Ok(())
+                }
+                _ => walker.skip(kind, DEPTH_MAX - 1),
+            })?;
+            let claimed = u64::try_from(children).ok().filter(|claimed| *claimed <= unclaimed);
+            let Some(claimed) = claimed else {
+                return Err(ThriftError::Malformed("its schema claims more columns than it has"));
+            };
+            unclaimed -= claimed;
+            while depth > 0 && open[depth - 1] == 0 {
+                depth -= 1;
+            }
+            if let Some(parent) = depth.checked_sub(1) {
+                open[parent] -= 1;
+            }
+            if claimed > 0 {
+                let Some(group) = open.get_mut(depth) else {
+                    return Err(ThriftError::Malformed("its schema is nested too deep"));
+                };
+                *group = claimed;
+                depth += 1;
+            }
+        }
+        Ok(())
     }
 
     fn skip(&mut self, kind: u8, depth: u32) -> Result<(), ThriftError> {
@@ -171,12 +265,11 @@ impl Walker<'_> {
             }
             STRUCT => self.fields(depth, |walker, _, kind| walker.skip(kind, depth - 1)),
             LIST | SET => {
-                let head = self.byte()?;
-                let count = match head >> 4 {
-                    15 => self.varint()?,
-                    short => u64::from(short),
-                };
-                self.elements(head & 0x0f, count, depth)
+                let (kind, count) = self.list()?;
+                for _ in 0..count {
+                    self.element(kind, depth - 1)?;
+                }
+                Ok(())
             }
             MAP => {
                 let count = self.varint()?;
@@ -195,12 +288,15 @@ impl Walker<'_> {
         }
     }
 
-    fn elements(&mut self, kind: u8, count: u64, depth: u32) -> Result<(), ThriftError> {
+    /// The type of a list's elements and how many there are.
+    fn list(&mut self) -> Result<(u8, u64), ThriftError> {
+        let head = self.byte()?;
+        let count = match head >> 4 {
+            15 => self.varint()?,
+            short => u64::from(short),
+        };
         self.check_count(count)?;
-        for _ in 0..count {
-            self.element(kind, depth - 1)?;
-        }
-        Ok(())
+        Ok((head & 0x0f, count))
     }
 
     /// Every element takes a byte at least, so a longer list is a lie.
@@ -211,10 +307,14 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// A list's booleans take a byte each, unlike a struct's.
+    /// Parquet has no lists of booleans here. The decoder takes them for
+    /// elements of no bytes: it would pass over billions of them one by one,
+    /// and read something else than this behind them.
     fn element(&mut self, kind: u8, depth: u32) -> Result<(), ThriftError> {
         match kind {
-            TRUE | FALSE => self.advance(1),
+            TRUE | FALSE => {
+                Err(ThriftError::Malformed("it holds a list of booleans, expected none"))
+            }
             kind => self.skip(kind, depth),
         }
     }
@@ -250,18 +350,83 @@ mod tests {
 
     #[test]
     fn a_list_longer_than_its_bytes_is_refused_at_once() {
-        // field 1: list of booleans with 2^31 - 1 elements.
-        let bytes = [0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00];
-        assert_eq!(check_struct(&bytes), Err(ThriftError::End));
-        let deep = [0x1c; 100];
-        assert!(matches!(check_struct(&deep), Err(ThriftError::Malformed(_))));
+        // field 11: list of bytes with 2^31 - 1 elements.
+        let bytes = [0xb9, 0xf3, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00];
+        assert_eq!(check_footer(&bytes), Err(ThriftError::End));
+        let deep = [0xbc; 100];
+        assert!(matches!(check_footer(&deep), Err(ThriftError::Malformed(_))));
+    }
+
+    #[test]
+    fn lists_of_booleans_are_refused() {
+        // field 11: list of 1 boolean; field 11: map of 1 boolean to a byte.
+        for bytes in [&[0xb9, 0x11, 0x01, 0x00][..], &[0xbb, 0x01, 0x13, 0x01, 0x01, 0x00]] {
+            assert!(matches!(check_footer(bytes), Err(ThriftError::Malformed(_))));
+        }
+        assert_eq!(check_footer(&[0xb9, 0x01, 0x00]), Ok(()), "an empty one is none");
+    }
+
+    #[test]
+    fn fields_of_other_types_than_the_formats_are_refused() {
+        // field 1 (version) i32 1 is right, and as a string, or with an id of
+        // which 16 bits are 1, is not; within a list: schema of one element
+        // whose name is an i32.
+        assert_eq!(check_footer(&[0x15, 0x02, 0x00]), Ok(()));
+        for bytes in [
+            &[0x18, 0x01, 0x61, 0x00][..],
+            &[0x05, 0x82, 0x80, 0x08, 0x02, 0x00],
+            &[0x29, 0x1c, 0x45, 0x02, 0x00, 0x00],
+        ] {
+            assert!(matches!(check_footer(bytes), Err(ThriftError::Malformed(_))), "{bytes:?}");
+        }
+    }
+
+    /// A footer of a schema whose elements claim so many within them.
+    fn schema(children: &[i32]) -> Vec<u8> {
+        // Field 2: a list of structs whose field 5 is an i32.
+        let mut bytes = vec![0x29, 0xfc];
+        let number = |value: u64, bytes: &mut Vec<u8>| {
+            let mut left = value;
+            while left >= 0x80 {
+                bytes.push(left as u8 | 0x80);
+                left >>= 7;
+            }
+            bytes.push(left as u8);
+        };
+        number(children.len() as u64, &mut bytes);
+        for claimed in children {
+            bytes.push(0x55);
+            number(((i64::from(*claimed) << 1) ^ (i64::from(*claimed) >> 63)) as u64, &mut bytes);
+            bytes.push(0);
+        }
+        bytes.push(0);
+        bytes
+    }
+
+    #[test]
+    fn a_schema_is_a_tree_of_bounded_depth() {
+        for good in [&[0][..], &[2, 0, 0], &[2, 1, 0, 1, 0], &[3, 0, 2, 0, 0, 0]] {
+            assert_eq!(check_footer(&schema(good)), Ok(()), "{good:?}");
+        }
+        for bad in [&[1][..], &[3, 0, 0], &[i32::MAX, 0], &[-1, 0], &[1, 1], &[2, 2, 0, 0]] {
+            let found = check_footer(&schema(bad));
+            let expected = "its schema claims more columns than it has";
+            assert_eq!(found, Err(ThriftError::Malformed(expected)), "{bad:?}");
+        }
+        let nested = |depth: usize| [vec![1; depth], vec![0]].concat();
+        assert_eq!(check_footer(&schema(&nested(PARQUET_SCHEMA_DEPTH_MAX))), Ok(()));
+        let found = check_footer(&schema(&nested(PARQUET_SCHEMA_DEPTH_MAX + 1)));
+        assert_eq!(found, Err(ThriftError::Malformed("its schema is nested too deep")));
+        let many = vec![0; 100_000];
+        let found = check_footer(&schema(&many));
+        assert_eq!(found, Err(ThriftError::TooLong { found: 100_000, limit: PARQUET_LIST_MAX }));
     }
 
     proptest! {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = page_head(&bytes);
-            let _ = check_struct(&bytes);
+            let _ = check_footer(&bytes);
         }
     }
 }

@@ -15,7 +15,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::columns::{ID, METADATA, SPARSE, VALUES};
-use crate::decode::{DenseColumn, MetadataRow, RowBatch, SparseRow};
+use crate::decode::{DenseColumn, Fault, MetadataRow, RowBatch, RowFault, SparseRow};
 use crate::plan::layout::quoted;
 use crate::reject::{Reject, codes};
 use record::KeptText;
@@ -41,13 +41,13 @@ impl ValidBatch {
 #[derive(Debug, Clone, PartialEq)]
 struct Reason {
     code: &'static str,
-    column: &'static str,
+    column: Option<&'static str>,
     text: String,
 }
 
 impl Reason {
     fn new(code: &'static str, column: &'static str, text: impl Into<String>) -> Self {
-        Self { code, column, text: text.into() }
+        Self { code, column: Some(column), text: text.into() }
     }
 
     fn vector(column: &'static str, error: &VectorError) -> Self {
@@ -55,22 +55,23 @@ impl Reason {
         if let VectorError::Dimension { found, expected } = error {
             text.push_str(&format!(" (found {found}, expected {expected})"));
         }
-        Self { code: error.code(), column, text }
+        Self { code: error.code(), column: Some(column), text }
     }
 
     fn metadata(error: &MetadataError) -> Self {
-        Self { code: error.code(), column: METADATA, text: error.to_string() }
+        Self { code: error.code(), column: Some(METADATA), text: error.to_string() }
     }
 }
 
 /// Checks `batch`: the records that keep the rules, and the others in row
 /// order, each with the first rule it breaks and its text as far as it is kept.
 pub(crate) fn validate(
-    batch: RowBatch,
+    mut batch: RowBatch,
     shape: &IndexShape,
     pool: &ThreadPool,
     kept_text: &mut KeptText,
 ) -> (ValidBatch, Vec<Reject>) {
+    let mut faults = std::mem::take(&mut batch.faults).into_iter().peekable();
     let metadata = read_metadata(&batch, pool);
     let mut records = RecordBatch::default();
     let mut rejects = Vec::new();
@@ -78,6 +79,12 @@ pub(crate) fn validate(
     let mut any_sparse = false;
     let mut any_metadata = false;
     for (row, metadata) in metadata.into_iter().enumerate() {
+        if let Some(RowFault { fault, raw, .. }) = faults.next_if(|fault| fault.row == row) {
+            let Fault { code, part, text } = fault;
+            let reason = Reason { code, column: part, text };
+            rejects.push(reject(&batch, row, reason, kept_text.keep(raw)));
+            continue;
+        }
         match check_row(&batch, row, shape, metadata) {
             Ok(parts) => {
                 records.ids.push(&parts.id);
@@ -87,7 +94,10 @@ pub(crate) fn validate(
                 records.metadata.push(parts.metadata);
                 kept.push(parts.values);
             }
-            Err(reason) => rejects.push(reject(&batch, row, reason, kept_text)),
+            Err(reason) => {
+                let text = record::text(&batch, row, kept_text);
+                rejects.push(reject(&batch, row, reason, text));
+            }
         }
     }
     // An empty column says that no record has one.
@@ -257,7 +267,7 @@ fn gather(values: ScalarBuffer<f32>, kept: &[Range<usize>]) -> Vec<f32> {
     values
 }
 
-fn reject(batch: &RowBatch, row: usize, reason: Reason, kept: &mut KeptText) -> Reject {
+fn reject(batch: &RowBatch, row: usize, reason: Reason, record: String) -> Reject {
     let Reason { code, column, text } = reason;
     let id = match batch.ids.get(row) {
         Some(Ok(id)) => Some(id.into_owned()),
@@ -268,18 +278,22 @@ fn reject(batch: &RowBatch, row: usize, reason: Reason, kept: &mut KeptText) -> 
         Some(id) if !id.is_empty() => format!(", id {}", quoted(id)),
         _ => String::new(),
     };
+    let stands = match (&batch.lines, batch.row_group) {
+        (Some(lines), _) => format!("line {}", lines[row]),
+        (None, Some(group)) => format!("row group {group}, row {place}"),
+        (None, None) => format!("row {place}"),
+    };
+    let column = column.map(|part| batch.names.of(part));
+    let of_column = column.map(|column| format!(" column {}:", quoted(column))).unwrap_or_default();
     Reject {
-        message: format!(
-            "{}: row group {}, row {place}{named}: column \"{column}\": {text}",
-            batch.file.path, batch.row_group
-        ),
+        message: format!("{}: {stands}{named}:{of_column} {text}", batch.file.path),
         file: batch.file.path.clone(),
-        row_group: Some(batch.row_group),
+        row_group: batch.row_group,
         row: Some(place),
         id: id.map(|id| cut(id, RECORD_ID_CHARS_MAX.max(QUOTED_CHARS_MAX))),
         code: code.to_owned(),
-        column: Some(column.to_owned()),
-        record: Some(record::text(batch, row, kept)),
+        column: column.map(str::to_owned),
+        record: Some(record),
     }
 }
 

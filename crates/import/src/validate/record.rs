@@ -32,6 +32,13 @@ impl KeptText {
             REJECT_SHOWN_BYTES_MAX
         }
     }
+
+    /// `text`, as far as it is kept.
+    pub(super) fn keep(&mut self, mut text: String) -> String {
+        cut(&mut text, self.bytes_max());
+        self.left = self.left.saturating_sub(text.len());
+        text
+    }
 }
 
 /// Row `row` of `batch`, as far as it is kept.

@@ -9,6 +9,7 @@ use crossbill_wire::{
     RejectPage, StartedImport, TokenError, ValidationResult,
 };
 
+use super::columns::column_mapping;
 use crate::call::{Answer, Call, Reply, check_limit};
 use crate::error::ApiError;
 
@@ -45,6 +46,7 @@ pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Res
             _ => ImportMode::Upsert,
         },
         atomic: request.atomic.unwrap_or_default(),
+        mapping: column_mapping(&request),
     };
     Ok(StartImport {
         uri: request.uri,

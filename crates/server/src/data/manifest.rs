@@ -7,6 +7,7 @@ use crossbill_wire::{
     ManifestPartModel, OnError, RejectCountModel,
 };
 
+use super::columns::columns_model;
 use crate::call::{Answer, Call, Reply, check_limit};
 
 /// Files and parts of a page that names no limit.
@@ -30,6 +31,7 @@ pub fn manifest_model(page: ImportManifestPage, offset: u64) -> ImportManifestMo
         ErrorMode::Continue => OnError::Continue,
         ErrorMode::Abort => OnError::Abort,
     };
+    let (columns, id_prefix) = columns_model(head.options.mapping);
     ImportManifestModel {
         program: head.program,
         index: head.index,
@@ -48,6 +50,8 @@ pub fn manifest_model(page: ImportManifestPage, offset: u64) -> ImportManifestMo
             skip_loaded: head.options.skip_loaded,
             mode: head.options.mode.as_str().to_owned(),
             atomic: head.options.atomic,
+            columns,
+            id_prefix,
         },
         counts: ManifestCounts {
             total: head.rows_total,

@@ -191,7 +191,9 @@ async fn bad_starts_are_refused_before_anything_is_read() {
     for (body, expected) in [
         (json!({}), "missing field `uri`"),
         (json!({"uri": ""}), "1 to 1500"),
-        (json!({"uri": "s3://bucket/", "dryRun": true}), "unknown field `dryRun`"),
+        (json!({"uri": "s3://bucket/", "dryRan": true}), "unknown field `dryRan`"),
+        (json!({"uri": "s3://bucket/", "dryRun": "yes"}), "expected a boolean"),
+        (json!({"uri": "s3://bucket/", "webhookUrl": "http://h/"}), "unknown field `webhookUrl`"),
         (json!({"uri": "x".repeat(1501)}), "1501"),
         (json!({"uri": "ftp://host/dir"}), "ftp"),
         (json!({"uri": "no uri at all"}), ""),

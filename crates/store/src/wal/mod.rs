@@ -198,6 +198,7 @@ impl Wal {
         let bytes = batch.seal(first_lsn, active.header.salt);
         match self.fault(FaultOp::WalWrite) {
             Some(Fault::ErrorBefore) => return Err(faults::injected_io()),
+            Some(Fault::Full) => return Err(faults::full_io()),
             Some(Fault::ErrorAfter | Fault::ShortBody) => {
                 active.file.write_all_at(&bytes[..bytes.len() / 2], active.size)?;
                 return Err(faults::injected_io());

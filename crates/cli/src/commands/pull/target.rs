@@ -148,15 +148,7 @@ impl<'a> Target<'a> {
                 Ok(import)
             }
             _ => {
-                let start = StartImport {
-                    uri,
-                    integration_id: None,
-                    error_mode: None,
-                    dry_run: None,
-                    skip_loaded: None,
-                    mode: None,
-                    atomic: None,
-                };
+                let start = StartImport { uri, ..StartImport::default() };
                 let id = self.client.start_import(self.name, &start)?;
                 self.client.describe_import(self.name, &id)
             }

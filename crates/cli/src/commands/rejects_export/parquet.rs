@@ -132,7 +132,7 @@ impl Group {
         let texts = [
             record.id.as_deref(),
             record.metadata.as_deref(),
-            record.beginning.as_deref(),
+            record.text.as_deref(),
             Some(reject.file.as_str()),
             Some(reject.code.as_str()),
             reject.column.as_deref(),

@@ -32,9 +32,11 @@ pub(super) struct Sparse {
     pub(super) values: Vec<Component>,
 }
 
-/// The columns of a record. All are empty for a file, or where only the
-/// beginning of the record was kept.
+/// The columns of a record. All are empty for a file, and where the text is
+/// not of these columns alone: only its beginning was kept, or it is a line
+/// that was no record.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Record {
     #[serde(default)]
     pub(super) id: Option<String>,
@@ -45,9 +47,9 @@ pub(super) struct Record {
     /// As the text that stood there, JSON or not.
     #[serde(default)]
     pub(super) metadata: Option<String>,
-    /// The beginning of a record that was not kept whole.
+    /// The text, where it could not be taken apart.
     #[serde(skip)]
-    pub(super) beginning: Option<String>,
+    pub(super) text: Option<String>,
 }
 
 impl Record {
@@ -58,14 +60,19 @@ impl Record {
         };
         serde_json::from_str(text).unwrap_or_else(|_| Self {
             id: reject.id.clone(),
-            beginning: Some(text.clone()),
+            text: Some(text.clone()),
             ..Self::default()
         })
     }
 
     /// Whether only its beginning was kept.
     pub(super) fn is_incomplete(&self) -> bool {
-        self.beginning.is_some()
+        self.text.as_ref().is_some_and(|text| text.ends_with('…'))
+    }
+
+    /// Whether it is whole, but not of the columns of a record.
+    pub(super) fn is_no_record(&self) -> bool {
+        self.text.is_some() && !self.is_incomplete()
     }
 }
 
@@ -98,5 +105,15 @@ mod tests {
         assert!(cut.is_incomplete() && cut.values.is_none());
         assert_eq!(cut.id.as_deref(), Some("x"));
         assert!(!record(None).is_incomplete());
+    }
+
+    #[test]
+    fn a_line_that_is_no_record_keeps_its_text() {
+        for line in [r#"{"_id":"a","emb":[1]}"#, r#"{"id":"a","values":"?"}"#, r#"{"id":"a""#] {
+            let found = record(Some(line));
+            assert!(found.is_no_record() && !found.is_incomplete());
+            assert_eq!((found.text.as_deref(), found.id.as_deref()), (Some(line), Some("x")));
+        }
+        assert!(!record(Some(r#"{"id":"a","values":[1]}"#)).is_no_record());
     }
 }

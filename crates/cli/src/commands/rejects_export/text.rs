@@ -49,7 +49,7 @@ fn line(reject: &RejectModel, record: &Record) -> Value {
         sparse.map(|one| json!({"indices": one.indices, "values": numbers(&one.values)})),
     );
     put("metadata", record.metadata.as_deref().map(metadata));
-    put("record", record.beginning.as_deref().map(Value::from));
+    put("record", record.text.as_deref().map(Value::from));
     put("file", Some(Value::from(reject.file.as_str())));
     put("row_group", reject.row_group.map(Value::from));
     put("row", reject.row.map(Value::from));
