@@ -1,8 +1,15 @@
 //! Bodies of the bulk import calls, camelCase as on the wire.
 
+mod manifest;
+
 use crossbill_core::limits::{IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
 use crossbill_core::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub use manifest::{
+    ImportManifestModel, ImportSettingsModel, ManifestCounts, ManifestFileModel, ManifestPartModel,
+    RejectCountModel,
+};
 
 use crate::Pagination;
 use crate::columns::{self, ColumnsField};

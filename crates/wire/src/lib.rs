@@ -11,7 +11,6 @@ mod columns;
 mod error;
 mod exports;
 mod floats;
-mod import_manifest;
 mod imports;
 mod index;
 mod integrations;
@@ -30,13 +29,11 @@ mod version;
 pub use columns::{ColumnsField, MetadataField};
 pub use error::{ErrorBody, ErrorDetail};
 pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
-pub use import_manifest::{
-    ImportManifestModel, ImportSettingsModel, ManifestCounts, ManifestFileModel, ManifestPartModel,
-    RejectCountModel,
-};
 pub use imports::{
-    ErrorModeField, FinishedImport, ImportEstimate, ImportFinished, ImportModel, ImportPage,
-    OnError, RejectModel, RejectPage, StartImport, StartedImport, ValidationResult,
+    ErrorModeField, FinishedImport, ImportEstimate, ImportFinished, ImportManifestModel,
+    ImportModel, ImportPage, ImportSettingsModel, ManifestCounts, ManifestFileModel,
+    ManifestPartModel, OnError, RejectCountModel, RejectModel, RejectPage, StartImport,
+    StartedImport, ValidationResult,
 };
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,
