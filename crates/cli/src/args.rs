@@ -10,6 +10,7 @@ use crossbill_core::{Metric, VectorStorage};
 
 mod columns;
 mod export;
+mod imports;
 mod integrations;
 mod pull;
 mod quotas;
@@ -18,6 +19,7 @@ mod stores;
 
 pub(crate) use columns::ColumnArgs;
 pub(crate) use export::{ExportArgs, ExportsCommand};
+pub(crate) use imports::ImportsCommand;
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
 pub(crate) use pull::{LoadArg, PullArgs};
 pub(crate) use quotas::QuotaArgs;
@@ -234,6 +236,7 @@ Examples:
   crossbill import s3://bucket/embeddings --index products --max-errors 100
   crossbill import s3://bucket/embeddings --index products --dry-run
   crossbill import s3://bucket/embeddings --index products --skip-loaded
+  crossbill import s3://bucket/embeddings --index products --mode replace
   crossbill import './embeddings/*.parquet' --index products --data ./crossbill-data
   crossbill import ./miracl --index products --columns id=docid,values=emb,metadata=title+text
   crossbill import ./embeddings --index products --create --dimension 768 --data ./crossbill-data
@@ -257,6 +260,12 @@ pub(crate) struct ImportArgs {
     /// Pass over files that an earlier import loaded and that have not changed since
     #[arg(long)]
     pub(crate) skip_loaded: bool,
+    /// What becomes of records that are there
+    #[arg(long, value_enum, default_value_t = ModeArg::Upsert)]
+    pub(crate) mode: ModeArg,
+    /// Show all records at once, at the end, or none of them where the import does not complete
+    #[arg(long)]
+    pub(crate) atomic: bool,
     /// Storage integration of the server to read with
     #[arg(long, value_name = "ID")]
     pub(crate) integration: Option<String>,
@@ -287,102 +296,13 @@ pub(crate) enum ErrorModeArg {
     Abort,
 }
 
-/// `crossbill imports …`
-#[derive(Subcommand)]
-pub(crate) enum ImportsCommand {
-    /// List imports, newest first
-    #[command(after_help = "Example:\n  crossbill imports list --index products --limit 5")]
-    List {
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// How many at most
-        #[arg(long, value_name = "N", default_value_t = 20)]
-        limit: usize,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Describe one import, or follow it to its end
-    #[command(after_help = "Example:\n  crossbill imports describe 1 --index products --follow")]
-    Describe {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// Show progress until it is finished, and end with its exit code
-        #[arg(long)]
-        follow: bool,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Cancel an import; what it has committed stays
-    #[command(after_help = "Example:\n  crossbill imports cancel 1 --index products")]
-    Cancel {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Hold an import until it is resumed, also across restarts of the server
-    #[command(after_help = "Example:\n  crossbill imports pause 1 --index products")]
-    Pause {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Go on with a paused import
-    #[command(after_help = "Example:\n  crossbill imports resume 1 --index products")]
-    Resume {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
-    /// Show the records that an import rejected, and why
-    #[command(after_help = "\
-Examples:
-  crossbill imports rejects 1 --index products
-  crossbill imports rejects 1 --index products --offset 100 --limit 1000 --json
-  crossbill imports rejects 1 --index products --export rejects.jsonl
-  crossbill imports rejects 1 --index products --export mend/   # then mend, then import mend/
-
---export writes the records themselves beside the reasons: as Parquet, JSON lines or CSV by the
-file's name, or into a directory as Parquet by namespace, which can be imported once mended.")]
-    Rejects {
-        /// The import
-        id: String,
-        /// The index.
-        #[command(flatten)]
-        index: IndexArg,
-        /// How many to skip
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        offset: u64,
-        /// How many at most
-        #[arg(long, value_name = "N", default_value_t = 100)]
-        limit: usize,
-        /// Write all of them to FILE (.parquet, .jsonl or .csv) or to a directory (DIR/)
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["offset", "limit"])]
-        export: Option<PathBuf>,
-        /// Where.
-        #[command(flatten)]
-        connect: Box<ConnectArgs>,
-    },
+/// What an import does to records that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// Records of the same ids are replaced
+    Upsert,
+    /// All that was there before is replaced, in one step at the end
+    Replace,
 }
 
 /// The index that a command works on.
@@ -469,6 +389,7 @@ impl Command {
             Command::Import(args) => Some(&args.connect),
             Command::Export(args) => Some(&args.connect),
             Command::Exports(command) => Some(command.connect()),
+            Command::Imports(command) => Some(command.connect()),
             Command::Pull(args) => Some(&args.connect),
             Command::Query(args) => Some(&args.connect),
             Command::Stats(args) => Some(&args.connect),
@@ -478,14 +399,6 @@ impl Command {
                 | IndexCommand::List { connect }
                 | IndexCommand::Describe { connect, .. }
                 | IndexCommand::Delete { connect, .. },
-            )
-            | Command::Imports(
-                ImportsCommand::List { connect, .. }
-                | ImportsCommand::Describe { connect, .. }
-                | ImportsCommand::Cancel { connect, .. }
-                | ImportsCommand::Pause { connect, .. }
-                | ImportsCommand::Resume { connect, .. }
-                | ImportsCommand::Rejects { connect, .. },
             ) => Some(connect),
         }
     }

@@ -174,6 +174,9 @@ pub const RESIDENT_VECTORS_PERCENT: u8 = 100;
 pub const MERGE_RATE_BYTES: u64 = 200 * 1024 * 1024;
 /// Bytes of one write-ahead log frame (ours).
 pub const WAL_FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Entries of an import's completion manifest that are kept together; also the
+/// most of one answer.
+pub const MANIFEST_CHUNK_ENTRIES: usize = 1000;
 /// Bytes of a stored document such as a manifest (ours).
 pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024 * 1024;
 

@@ -36,12 +36,15 @@ pub use crossbill_store::{
     Webhook,
 };
 pub use database::{Database, DatabaseOptions};
+pub use imports::{
+    FileState, ImportManifest, ImportManifestPage, ManifestFile, ManifestPart, RejectCount,
+};
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
 pub use record_file::RecordFile;
 pub use types::{
-    ExportView, ImportEstimate, ImportOptions, ImportStatus, ImportView, IndexChange, IndexEvent,
-    IndexInfo, IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query, QueryAnswer,
-    QueryBy, Selector, StartExport, StartImport, StoredRecord, Update,
+    ExportView, ImportEstimate, ImportMode, ImportOptions, ImportStatus, ImportView, IndexChange,
+    IndexEvent, IndexInfo, IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query,
+    QueryAnswer, QueryBy, Selector, StartExport, StartImport, StoredRecord, Update,
 };
 pub use webhooks::{WebhookOptions, WebhookState};

@@ -241,9 +241,48 @@ pub struct ImportOptions {
     /// Whether files are passed over that an earlier import loaded as they are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_loaded: bool,
+    /// What becomes of records that are there.
+    #[serde(default, skip_serializing_if = "ImportMode::is_default")]
+    pub mode: ImportMode,
+    /// Whether its records are shown all at once, at its end, or not at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub atomic: bool,
     /// Which columns hold what.
     #[serde(default, skip_serializing_if = "ColumnMapping::is_default")]
     pub mapping: ColumnMapping,
+}
+
+/// What an import does to records that are in its namespaces already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ImportMode {
+    /// It replaces those whose ids it brings.
+    #[default]
+    Upsert,
+    /// It takes the place of all that was there when it began, at its end.
+    Replace,
+}
+
+impl ImportMode {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ImportMode::Upsert => "upsert",
+            ImportMode::Replace => "replace",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == ImportMode::default()
+    }
+}
+
+impl ImportOptions {
+    /// Whether nothing of it is seen before its end.
+    pub(crate) fn is_staged(&self) -> bool {
+        self.atomic || self.mode == ImportMode::Replace
+    }
 }
 
 /// What an import would take, as its dry run found.
@@ -265,6 +304,8 @@ impl From<ErrorMode> for ImportOptions {
             errors_max: None,
             dry_run: false,
             skip_loaded: false,
+            mode: ImportMode::Upsert,
+            atomic: false,
             mapping: ColumnMapping::default(),
         }
     }

@@ -42,7 +42,7 @@ pub use mapping::{ColumnMapping, MetadataMapping};
 pub use plan::{Plan, PlanRequest, PlannedFile, plan};
 pub use record_table::RecordTable;
 pub use reject::{Reject, codes};
-pub use rejects::{RecordText, RejectLog, rejects_key};
+pub use rejects::{RecordText, RejectLog, RejectSummary, rejects_key};
 pub use runner::{LocalRunner, RunnerParts, TaskRunner, part_key};
 pub use settings::{ErrorMode, ImportSettings};
 pub use task::{LineSpan, SourceFile, TaskOutcome, TaskPiece, TaskSegment, TaskSpec};

@@ -4,6 +4,7 @@
 //! Columns: `file` string, `row_group` int32?, `row` int64?, `id` string?,
 //! `code` string, `column` string?, `message` string, `record` string?.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -16,10 +17,10 @@ use bytes::Bytes;
 use crossbill_core::limits::{REJECT_PAGE_BYTES_MAX, REJECT_SHOWN_BYTES_MAX};
 use crossbill_core::{Error, PartBytes, Result, ScratchFile, ScratchSpace};
 use crossbill_store::{Key, LocalScratchFile, Root};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -262,6 +263,18 @@ impl RejectLog {
         self.file_errors.len() as u64 + self.tables.iter().map(|table| table.rows).sum::<u64>()
     }
 
+    /// How often each code occurs, and with which each file is broken.
+    pub fn summary(&self) -> Result<RejectSummary> {
+        let mut summary = RejectSummary::default();
+        for reject in &self.file_errors {
+            summary.note(&reject.file, reject.row.is_some(), &reject.code);
+        }
+        for table in &self.tables {
+            table.summarise(&mut summary)?;
+        }
+        Ok(summary)
+    }
+
     /// Up to `limit` rejects from number `offset` on.
     pub fn page(&self, offset: u64, limit: usize, text: RecordText) -> Result<Vec<Reject>> {
         let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -281,6 +294,30 @@ impl RejectLog {
             offset = 0;
         }
         Ok(page.rejects)
+    }
+}
+
+/// What a log holds, without its records.
+#[derive(Debug, Default)]
+pub struct RejectSummary {
+    /// By code: how many records and how many files.
+    pub codes: BTreeMap<String, (u64, u64)>,
+    /// By file, where it cannot be read (to its end): the code.
+    pub broken: BTreeMap<String, String>,
+}
+
+impl RejectSummary {
+    fn note(&mut self, file: &str, is_record: bool, code: &str) {
+        if !self.codes.contains_key(code) {
+            self.codes.insert(code.to_owned(), (0, 0));
+        }
+        let counts = self.codes.get_mut(code).expect("it was just put there");
+        if is_record {
+            counts.0 += 1;
+            return;
+        }
+        counts.1 += 1;
+        self.broken.entry(file.to_owned()).or_insert_with(|| code.to_owned());
     }
 }
 
@@ -309,6 +346,34 @@ impl Page {
 }
 
 impl Table {
+    fn summarise(&self, summary: &mut RejectSummary) -> Result<()> {
+        let corrupt = |what: String| Error::corrupt(format!("reject log: {what}"));
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            self.bytes.clone(),
+            self.metadata.clone(),
+        );
+        let columns = ProjectionMask::columns(builder.parquet_schema(), ["file", "row", "code"]);
+        let reader = builder
+            .with_projection(columns)
+            .with_limit(usize::try_from(self.rows).unwrap_or(usize::MAX))
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(|error| corrupt(error.to_string()))?;
+        for batch in reader {
+            let batch = batch.map_err(|error| corrupt(error.to_string()))?;
+            let text = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
+            let (Some(files), Some(codes), Some(rows)) =
+                (text("file"), text("code"), batch.column_by_name("row"))
+            else {
+                return Err(corrupt("unknown columns".to_owned()));
+            };
+            for row in 0..batch.num_rows() {
+                summary.note(files.value(row), !rows.is_null(row), codes.value(row));
+            }
+        }
+        Ok(())
+    }
+
     fn read(&self, offset: u64, limit: usize, page: &mut Page) -> Result<()> {
         let corrupt = |what: String| Error::corrupt(format!("reject log: {what}"));
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(

@@ -4,6 +4,7 @@
 pub(crate) mod columns;
 pub(crate) mod exports;
 pub(crate) mod imports;
+pub(crate) mod manifest;
 pub(crate) mod namespaces;
 pub(crate) mod query;
 pub(crate) mod records;

@@ -26,6 +26,7 @@ mod serve;
 pub use config::{ApiKey, KeyError, ServerConfig};
 pub use data::exports::export_model;
 pub use data::imports::{import_finished, import_model, import_start, reject_model};
+pub use data::manifest::manifest_model;
 pub use data::query::scored_vector;
 pub use integrations::{integration_model, integration_of, source_test_model};
 pub use routes::{Access, Plane, ROUTES, Route};

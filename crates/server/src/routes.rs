@@ -127,6 +127,7 @@ pub static ROUTES: &[Route] = &[
     data(POST, "/bulk/imports/{id}/pause", data::imports::pause),
     data(POST, "/bulk/imports/{id}/resume", data::imports::resume),
     data(GET, "/bulk/imports/{id}/rejects", data::imports::rejects),
+    data(GET, "/bulk/imports/{id}/manifest", data::manifest::manifest),
     // Exports.
     data(GET, "/bulk/exports", data::exports::list),
     data(POST, "/bulk/exports", data::exports::start),

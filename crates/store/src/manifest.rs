@@ -21,6 +21,10 @@ pub struct Manifest {
     pub flushed_lsn: u64,
     /// The live segments in order of their sequence numbers.
     pub segments: Vec<SegmentEntry>,
+    /// Segments of imports that show all of theirs at once, at their end:
+    /// nobody reads them yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staged: Vec<SegmentEntry>,
     /// Imports that have committed a task here and are not yet finished.
     #[serde(default)]
     pub imports: BTreeMap<String, ImportProgress>,
@@ -68,6 +72,9 @@ pub struct ImportProgress {
     pub base_seq: u64,
     /// The committed tasks by ordinal, each with what it counted.
     pub tasks: BTreeMap<u32, TaskCounts>,
+    /// Whether its tasks' segments are among the staged ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpublished: bool,
     /// The life of the namespace that it writes to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub life: Option<String>,

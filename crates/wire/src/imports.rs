@@ -1,8 +1,15 @@
 //! Bodies of the bulk import calls, camelCase as on the wire.
 
+mod manifest;
+
 use crossbill_core::limits::{IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
 use crossbill_core::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub use manifest::{
+    ImportManifestModel, ImportSettingsModel, ManifestCounts, ManifestFileModel, ManifestPartModel,
+    RejectCountModel,
+};
 
 use crate::Pagination;
 use crate::columns::{self, ColumnsField};
@@ -65,6 +72,13 @@ pub struct StartImport {
     /// (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_loaded: Option<bool>,
+    /// What becomes of records that are there: `upsert` (also where absent) or
+    /// `replace` (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Whether its records are shown all at once or not at all (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
     /// Which columns hold what, where they are not named as the schema names
     /// them (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +111,21 @@ impl StartImport {
                 "errorMode.maxErrors is {max_errors} beside onError \"abort\", expected it only \
                  beside \"continue\""
             )));
+        }
+        match self.mode.as_deref() {
+            None | Some("upsert") => {}
+            Some("replace") if self.skip_loaded == Some(true) => {
+                return Err(Error::invalid(
+                    "skipLoaded beside mode \"replace\", expected one of them: what is passed over \
+                     would be taken away",
+                ));
+            }
+            Some("replace") => {}
+            Some(mode) => {
+                return Err(Error::invalid(format!(
+                    "mode is {mode:?}, expected \"upsert\" or \"replace\""
+                )));
+            }
         }
         columns::check(self.columns.as_ref(), self.id_prefix.as_deref())
     }
@@ -224,6 +253,12 @@ pub struct ImportModel {
     /// Whether files are passed over that were loaded before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_loaded: bool,
+    /// `replace` where it takes the place of all that was there before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Whether its records are shown all at once, at its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub atomic: bool,
     /// Of a dry run that has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<ImportEstimate>,
@@ -346,6 +381,23 @@ mod tests {
         }
         let both = start(r#"{"onError":"abort","maxErrors":7}"#).unwrap();
         assert!(both.check().unwrap_err().message().contains("maxErrors is 7"));
+    }
+
+    #[test]
+    fn the_mode_is_one_that_there_is() {
+        let start = |more: &str| {
+            let json = format!(r#"{{"uri":"s3://b",{more}}}"#);
+            serde_json::from_str::<StartImport>(&json).unwrap().check()
+        };
+        for good in [r#""mode":"upsert""#, r#""mode":"replace""#, r#""mode":null"#] {
+            assert!(start(good).is_ok(), "{good}");
+        }
+        for bad in [r#""mode":"insert""#, r#""mode":"Replace""#, r#""mode":"""#] {
+            let error = start(bad).unwrap_err();
+            assert!(error.message().contains("expected \"upsert\" or \"replace\""), "{error}");
+        }
+        let both = start(r#""mode":"replace","skipLoaded":true"#).unwrap_err();
+        assert!(both.message().contains("skipLoaded beside mode"), "{both}");
     }
 
     #[test]

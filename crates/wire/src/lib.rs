@@ -30,8 +30,10 @@ pub use columns::{ColumnsField, MetadataField};
 pub use error::{ErrorBody, ErrorDetail};
 pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
 pub use imports::{
-    ErrorModeField, FinishedImport, ImportEstimate, ImportFinished, ImportModel, ImportPage,
-    OnError, RejectModel, RejectPage, StartImport, StartedImport, ValidationResult,
+    ErrorModeField, FinishedImport, ImportEstimate, ImportFinished, ImportManifestModel,
+    ImportModel, ImportPage, ImportSettingsModel, ManifestCounts, ManifestFileModel,
+    ManifestPartModel, OnError, RejectCountModel, RejectModel, RejectPage, StartImport,
+    StartedImport, ValidationResult,
 };
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, Index, IndexInfo, NewIndex, Query, QueryBy, RecordText};
 use crossbill_server::{
-    export_model, import_model, import_start, integration_model, integration_of, reject_model,
-    scored_vector, source_test_model,
+    export_model, import_model, import_start, integration_model, integration_of, manifest_model,
+    reject_model, scored_vector, source_test_model,
 };
 use crossbill_wire as wire;
 use crossbill_wire::{
@@ -182,6 +182,16 @@ impl Client for Embedded {
         let text = RecordText::Shown;
         let (rejects, total) = self.index(index)?.import_rejects(id, offset, limit, text)?;
         Ok(RejectPage { data: rejects.into_iter().map(reject_model).collect(), total })
+    }
+
+    fn import_manifest(
+        &self,
+        index: &str,
+        id: &str,
+        offset: u64,
+        limit: usize,
+    ) -> Result<wire::ImportManifestModel> {
+        Ok(manifest_model(self.index(index)?.import_manifest(id, offset, limit)?, offset))
     }
 
     fn whole_rejects(&self, index: &str, id: &str, offset: u64) -> Result<RejectPage> {

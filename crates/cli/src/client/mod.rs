@@ -7,9 +7,9 @@ pub(crate) mod http;
 mod remote;
 
 use crossbill_wire::{
-    CreateIndex, CreateIntegration, ExportModel, ImportModel, IndexModel, IntegrationModel,
-    QueryRequest, QueryResponse, RejectPage, SourceTest, StartExport, StartImport, StatsResponse,
-    TestSource, UpsertRequest,
+    CreateIndex, CreateIntegration, ExportModel, ImportManifestModel, ImportModel, IndexModel,
+    IntegrationModel, QueryRequest, QueryResponse, RejectPage, SourceTest, StartExport,
+    StartImport, StatsResponse, TestSource, UpsertRequest,
 };
 
 use crate::args::ConnectArgs;
@@ -55,6 +55,15 @@ pub(crate) trait Client {
     fn whole_rejects(&self, index: &str, id: &str, offset: u64) -> Result<RejectPage>;
     /// Rejects from `offset` on, at most `limit`.
     fn rejects(&self, index: &str, id: &str, offset: u64, limit: usize) -> Result<RejectPage>;
+    /// The completion manifest of an import that has ended, with files and
+    /// parts from `offset` on, at most `limit`.
+    fn import_manifest(
+        &self,
+        index: &str,
+        id: &str,
+        offset: u64,
+        limit: usize,
+    ) -> Result<ImportManifestModel>;
     /// Starts an export and gives its id.
     fn start_export(&self, index: &str, start: &StartExport) -> Result<String>;
     /// One export.

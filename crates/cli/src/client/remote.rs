@@ -8,10 +8,10 @@ use std::time::Duration;
 use crossbill_core::ErrorKind;
 use crossbill_core::limits::EXPORT_PAGE_MAX;
 use crossbill_wire::{
-    CreateIndex, CreateIntegration, ErrorBody, ExportModel, ExportPage, ImportModel, ImportPage,
-    IndexList, IndexModel, IntegrationList, IntegrationModel, QueryRequest, QueryResponse,
-    RejectPage, SourceTest, StartExport, StartImport, StartedExport, StartedImport, StatsRequest,
-    StatsResponse, TestSource, UpsertRequest,
+    CreateIndex, CreateIntegration, ErrorBody, ExportModel, ExportPage, ImportManifestModel,
+    ImportModel, ImportPage, IndexList, IndexModel, IntegrationList, IntegrationModel,
+    QueryRequest, QueryResponse, RejectPage, SourceTest, StartExport, StartImport, StartedExport,
+    StartedImport, StatsRequest, StatsResponse, TestSource, UpsertRequest,
 };
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
@@ -295,6 +295,18 @@ impl Client for Remote {
 
     fn test_source(&self, ask: &TestSource) -> Result<SourceTest> {
         self.control(Method::POST, &["sources", "test"], Some(ask))
+    }
+
+    fn import_manifest(
+        &self,
+        index: &str,
+        id: &str,
+        offset: u64,
+        limit: usize,
+    ) -> Result<ImportManifestModel> {
+        let path = ["bulk", "imports", id, "manifest"];
+        let query = [("offset", offset.to_string()), ("limit", limit.to_string())];
+        self.data(Method::GET, index, &path, &query, NO_BODY)
     }
 
     fn whole_rejects(&self, index: &str, id: &str, offset: u64) -> Result<RejectPage> {

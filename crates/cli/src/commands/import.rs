@@ -4,7 +4,7 @@ use crossbill_core::ErrorKind;
 use crossbill_wire::{ErrorModeField, ImportModel, OnError, StartImport};
 use serde_json::json;
 
-use crate::args::{ErrorModeArg, ImportArgs};
+use crate::args::{ErrorModeArg, ImportArgs, ModeArg};
 use crate::client::{self, Client, Imports};
 use crate::commands::follow::{self, Followed};
 use crate::commands::{index, with_hint};
@@ -87,6 +87,11 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
         error_mode: Some(ErrorModeField { on_error: Some(on_error), max_errors: args.max_errors }),
         dry_run: args.dry_run.then_some(true),
         skip_loaded: args.skip_loaded.then_some(true),
+        mode: match args.mode {
+            ModeArg::Upsert => None,
+            ModeArg::Replace => Some("replace".to_owned()),
+        },
+        atomic: args.atomic.then_some(true),
         columns: args.columns.columns.clone(),
         id_prefix: args.columns.id_prefix.clone(),
     };
@@ -134,6 +139,8 @@ fn resumable(
     let found = imports.into_iter().find(|import| {
         import.uri == start.uri
             && import.dry_run == args.dry_run
+            && import.mode == start.mode
+            && import.atomic == args.atomic
             && !follow::is_final(&import.status)
     });
     Ok(found.map(|import| import.id))

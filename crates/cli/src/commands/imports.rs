@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::ImportsCommand;
 use crate::client::{self, Client, Imports};
 use crate::commands::follow::{self, Followed};
-use crate::commands::{import, rejects_export, with_hint};
+use crate::commands::{import, manifest, rejects_export, with_hint};
 use crate::error::{Exit, Result};
 use crate::settings::IntegrationTable;
 use crate::signals::Interrupt;
@@ -53,6 +53,10 @@ pub(crate) fn run(command: ImportsCommand, integrations: &[IntegrationTable]) ->
                 false => "goes on",
             };
             say(client.as_ref(), &index.name, &id, how, connect.json)
+        }
+        ImportsCommand::Manifest { id, index, connect } => {
+            let client = client::connect(&connect, integrations, Imports::Wait)?;
+            manifest::run(client.as_ref(), &index.name, &id, connect.json)
         }
         ImportsCommand::Rejects { id, index, offset, limit, export: file, connect } => {
             let client = client::connect(&connect, integrations, Imports::Wait)?;
@@ -165,6 +169,12 @@ fn description(import: &ImportModel) -> String {
     }
     line("bytes", of(import.bytes_read, import.bytes_total));
     line("error mode", import.error_mode.clone());
+    if let Some(mode) = &import.mode {
+        line("mode", mode.clone());
+    }
+    if import.atomic {
+        line("atomic", "yes: all is seen at its end, or nothing".to_owned());
+    }
     if import.dry_run {
         line("dry run", "yes: nothing is written".to_owned());
     }

@@ -7,6 +7,7 @@ pub(crate) mod import;
 pub(crate) mod imports;
 pub(crate) mod index;
 pub(crate) mod integrations;
+pub(crate) mod manifest;
 pub(crate) mod pull;
 pub(crate) mod query;
 mod rejects_export;

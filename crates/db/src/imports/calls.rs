@@ -2,7 +2,7 @@
 
 use crossbill_core::limits::{IMPORT_QUEUE_MAX, IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
 use crossbill_core::{Error, Result, Timestamp};
-use crossbill_import::{ErrorMode, RecordText, Reject};
+use crossbill_import::{RecordText, Reject};
 use crossbill_store::TaskCounts;
 
 use super::Waiting;
@@ -64,12 +64,14 @@ impl Index {
     }
 
     /// Cancels an import: described as Cancelled from the next call on. No
-    /// effect on one that has ended.
+    /// effect on one that has ended, or has begun to show all at once what it
+    /// imported.
     pub fn cancel_import(&self, id: &str) -> Result<()> {
         self.check_open()?;
         let job = self.imports().get(id)?;
         job.cancel(self.context().env.clock.now())?;
-        if !job.is_running() {
+        // One that is decided goes on.
+        if job.is_final() && !job.is_running() {
             super::clean_up(self, &job);
         }
         self.context().env.webhooks.tell(Waiting { index: self.weak(), job });
@@ -104,35 +106,7 @@ impl Index {
         text: RecordText,
     ) -> Result<(Vec<Reject>, u64)> {
         self.check_open()?;
-        let job = self.imports().get(id)?;
-        let env = &self.context().env;
-        let (committed, plan, record) = {
-            let live = job.live();
-            (live.committed.clone(), live.plan.clone(), live.record.clone())
-        };
-        let overrun_task = record.end.as_ref().and_then(|end| end.overrun_task);
-        let dry_tasks = record.end.as_ref().and_then(|end| end.dry_tasks);
-        let files = match record.options.error_mode {
-            ErrorMode::Abort => record.end.and_then(|end| end.reject).into_iter().collect(),
-            ErrorMode::Continue => match plan {
-                Some(plan) => plan.file_errors.clone(),
-                None => job.load_plan(&env.root)?.map(|plan| plan.file_errors).unwrap_or_default(),
-            },
-        };
-        let tasks = super::rejects::tables(env, self, &job)?;
-        let counted = |task: &u32| {
-            let done = match (&committed, dry_tasks) {
-                (_, Some(tasks)) => *task < tasks,
-                (Some(tasks), None) => tasks.contains(task),
-                (None, None) => true,
-            };
-            done || overrun_task == Some(*task)
-        };
-        let keys = tasks.iter().copied().filter(counted);
-        let mut log = super::rejects::open(env, self, &job, &files, keys)?;
-        if let Some(errors_max) = record.options.errors_max {
-            log.truncate(errors_max.saturating_add(1));
-        }
+        let log = super::rejects::log(self, &*self.imports().get(id)?)?;
         Ok((log.page(offset, limit, text)?, log.total()))
     }
 }
@@ -159,6 +133,7 @@ fn new_record(start: &StartImport, now: Timestamp) -> ImportRecord {
         status: ImportStatus::Pending,
         percent: 0.0,
         paused: false,
+        decided: false,
         webhook: None,
         end: None,
     }

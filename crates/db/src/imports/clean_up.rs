@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crossbill_core::Result;
+use crossbill_core::{ErrorKind, Result};
 use crossbill_import::{TaskSpec, rejects_key};
 use crossbill_store::ImportProgress;
 use crossbill_store::killpoint::reach;
 
 use super::job::Job;
-use super::{loaded, rejects};
+use super::{loaded, manifest, rejects};
 use crate::Index;
 
 /// Removes what an import that has ended left over: parts and reject tables
@@ -52,7 +52,17 @@ fn try_clean_up(index: &Index, job: &Job) -> Result<()> {
             env.root.delete(&rejects_key(index.context().dir.as_str(), &name, task)?)?;
         }
     }
+    for namespace in &namespaces {
+        namespace.drop_staged(&name);
+    }
     crate::sweep::sweep_parts(index, &format!("imp-{name}-"))?;
+    // The last that needs what the namespaces know of it. Where it fails, the
+    // next open is to try again, so they must not forget.
+    if let Err(error) = manifest::ensure(index, job)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error);
+    }
     for namespace in &namespaces {
         namespace.forget_import(&name);
     }

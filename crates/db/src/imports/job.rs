@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbill_core::{Error, Result, Timestamp};
-use crossbill_import::{ImportWatch, Plan, Reject, TaskOutcome, TaskSpec};
+use crossbill_import::{ImportError, ImportWatch, Plan, Reject, TaskOutcome, TaskSpec};
 use crossbill_store::{Documents, Key, Root, TaskCounts, Versioned};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::ledger::add;
+use super::ledger::{add, staged};
 use super::record::{ImportEnd, ImportRecord, PLAN_KIND, RECORD_KIND};
 use super::view::Rate;
 use crate::jobs;
@@ -47,6 +47,8 @@ pub(crate) struct Job {
     pub(super) gate: Mutex<()>,
     live: Mutex<Live>,
     pub(super) watch: ImportWatch,
+    /// Held while its manifest is looked for and written.
+    pub(super) manifest: Mutex<()>,
     /// Tells source reads to stop.
     pub(super) stop: Arc<AtomicBool>,
     pub(super) rate: Mutex<Rate>,
@@ -99,6 +101,7 @@ impl Job {
             }),
             gate: Mutex::new(()),
             watch,
+            manifest: Mutex::new(()),
             stop: Arc::new(AtomicBool::new(false)),
             rate: Mutex::new(Rate::default()),
             running: AtomicBool::new(false),
@@ -127,8 +130,9 @@ impl Job {
     ) -> BTreeSet<u32> {
         let (mut counts, mut committed) = (TaskCounts::default(), BTreeSet::new());
         for namespace in namespaces {
-            for (task, done) in namespace.import_progress(&self.name()).unwrap_or_default().tasks {
-                add(&mut counts, &done);
+            let progress = namespace.import_progress(&self.name()).unwrap_or_default();
+            for (task, done) in progress.tasks {
+                add(&mut counts, &if progress.unpublished { staged(&done) } else { done });
                 committed.insert(task);
             }
         }
@@ -142,11 +146,35 @@ impl Job {
     /// no more are begun.
     pub(super) fn pause(&self) -> Result<()> {
         let mut live = self.live();
+        if live.record.decided && !live.record.status.is_final() {
+            return Ok(());
+        }
         if !live.record.paused {
             live.update(|record| record.paused = true)?;
         }
         self.watch.hold(true);
         Ok(())
+    }
+
+    /// Decides that its staged records are shown. From then on it can be
+    /// neither cancelled nor paused.
+    pub(super) fn decide(&self) -> std::result::Result<(), ImportError> {
+        let mut live = self.live();
+        if live.record.decided {
+            return Ok(());
+        }
+        if self.is_stopped() || live.record.status.is_final() {
+            return Err(ImportError::Cancelled);
+        }
+        if live.record.paused {
+            return Err(ImportError::Paused);
+        }
+        Ok(live.update(|record| record.decided = true)?)
+    }
+
+    /// Whether that is decided.
+    pub(super) fn is_decided(&self) -> bool {
+        self.live().record.decided
     }
 
     /// Lets it go again; whether the caller is to queue it.
@@ -209,8 +237,15 @@ impl Job {
     /// failed before it read anything becomes Cancelled: its caller may not
     /// have known yet.
     pub(crate) fn cancel(&self, now: Timestamp) -> Result<()> {
-        if !self.is_final() {
-            self.interrupt();
+        {
+            let live = self.live();
+            let is_final = live.record.status.is_final();
+            if live.record.decided && !is_final {
+                return Ok(());
+            }
+            if !is_final {
+                self.interrupt();
+            }
         }
         let _no_commit = self.gate.lock();
         let mut live = self.live();

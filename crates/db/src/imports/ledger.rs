@@ -17,6 +17,8 @@ pub(super) struct JobLedger<'a> {
     pub(super) namespaces: HashMap<String, Arc<Namespace>>,
     /// Entries of all committed tasks' reject tables.
     pub(super) errors: AtomicU64,
+    /// Whether nothing is shown before the end.
+    pub(super) is_staged: bool,
 }
 
 impl JobLedger<'_> {
@@ -24,6 +26,19 @@ impl JobLedger<'_> {
         self.namespaces.get(&task.namespace).ok_or_else(|| {
             Error::internal(format!("task {} has a namespace of no plan", task.ordinal))
         })
+    }
+}
+
+impl JobLedger<'_> {
+    fn stage(&self, task: &TaskSpec, outcome: &TaskOutcome) -> Result<()> {
+        let _not_cancelled_meanwhile = self.job.gate.lock();
+        if self.job.is_stopped() || self.job.is_final() {
+            return Err(stopped());
+        }
+        self.namespace(task)?.stage(&task.import, outcome)?;
+        self.errors.fetch_add(outcome.rejects, Ordering::AcqRel);
+        self.job.note(task, outcome, &staged(&outcome.counts));
+        Ok(())
     }
 }
 
@@ -39,6 +54,9 @@ impl Ledger for JobLedger<'_> {
     fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> Result<()> {
         // The long part of it, before the gate: whoever cancels waits for that.
         let stop = || self.job.is_stopped();
+        if self.is_staged {
+            return self.stage(task, outcome);
+        }
         let adoption = self.namespace(task)?.prepare_adoption(&task.import, outcome, &stop)?;
         let _not_cancelled_meanwhile = self.job.gate.lock();
         if self.job.is_stopped() || self.job.is_final() {
@@ -49,6 +67,12 @@ impl Ledger for JobLedger<'_> {
         self.job.note(task, outcome, &counts);
         Ok(())
     }
+}
+
+/// What of a staged task's counts holds already: its rejects. Its records are
+/// under way until they are shown.
+pub(super) fn staged(counts: &TaskCounts) -> TaskCounts {
+    TaskCounts { read: counts.rejected, imported: 0, superseded: 0, ..*counts }
 }
 
 /// Adds `more` to `sum`.

@@ -91,7 +91,8 @@ fn gather(env: &Env, index: &Index, job: &Job, plan: &Plan) -> Result<Loaded> {
     let name = job.name();
     let mut lives: HashMap<String, (String, ImportProgress)> = HashMap::new();
     for namespace in index.all_namespaces() {
-        let Some(progress) = namespace.import_progress(&name) else { continue };
+        let progress = namespace.import_progress(&name);
+        let Some(progress) = progress.filter(|one| !one.unpublished) else { continue };
         if let Some(life) = namespace.life().filter(|life| progress.life.as_ref() == Some(life)) {
             lives.insert(namespace.name().as_str().to_owned(), (life, progress));
         }

@@ -14,6 +14,8 @@ mod finish;
 mod job;
 mod ledger;
 mod loaded;
+mod manifest;
+mod publish;
 mod record;
 mod rejects;
 mod run;
@@ -26,6 +28,9 @@ use crossbill_core::Result;
 
 pub(crate) use clean_up::clean_up;
 pub(crate) use job::Job;
+pub use manifest::{
+    FileState, ImportManifest, ImportManifestPage, ManifestFile, ManifestPart, RejectCount,
+};
 use record::ImportRecord;
 pub(crate) use run::run;
 

@@ -35,6 +35,10 @@ pub(super) struct ImportRecord {
     /// Whether it waits until it is resumed.
     #[serde(default)]
     pub(super) paused: bool,
+    /// Whether it is decided that its staged records are shown: then it can
+    /// only complete.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) decided: bool,
     /// Whether its end is to be told to a webhook, or was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) webhook: Option<WebhookState>,

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use crossbill_core::Result;
-use crossbill_import::{Overrun, Plan, RecordText, Reject, RejectLog, first_reason, rejects_key};
+use crossbill_import::{
+    ErrorMode, Overrun, Plan, RecordText, Reject, RejectLog, first_reason, rejects_key,
+};
 
 use super::job::Job;
 use crate::Index;
@@ -38,6 +40,39 @@ pub(super) fn open(
     let (dir, name) = (index.context().dir.as_str(), job.name());
     let keys: Vec<_> = tasks.map(|task| rejects_key(dir, &name, task)).collect::<Result<_>>()?;
     RejectLog::open(&env.root, files, &keys)
+}
+
+/// All rejects of an import that count.
+pub(super) fn log(index: &Index, job: &Job) -> Result<RejectLog> {
+    let env = &index.context().env;
+    let (committed, plan, record) = {
+        let live = job.live();
+        (live.committed.clone(), live.plan.clone(), live.record.clone())
+    };
+    let overrun_task = record.end.as_ref().and_then(|end| end.overrun_task);
+    let dry_tasks = record.end.as_ref().and_then(|end| end.dry_tasks);
+    let files = match record.options.error_mode {
+        ErrorMode::Abort => record.end.and_then(|end| end.reject).into_iter().collect(),
+        ErrorMode::Continue => match plan {
+            Some(plan) => plan.file_errors.clone(),
+            None => job.load_plan(&env.root)?.map(|plan| plan.file_errors).unwrap_or_default(),
+        },
+    };
+    let tasks = tables(env, index, job)?;
+    let counted = |task: &u32| {
+        let done = match (&committed, dry_tasks) {
+            (_, Some(tasks)) => *task < tasks,
+            (Some(tasks), None) => tasks.contains(task),
+            (None, None) => true,
+        };
+        done || overrun_task == Some(*task)
+    };
+    let keys = tasks.iter().copied().filter(counted);
+    let mut log = open(env, index, job, &files, keys)?;
+    if let Some(errors_max) = record.options.errors_max {
+        log.truncate(errors_max.saturating_add(1));
+    }
+    Ok(log)
 }
 
 /// The first reason in source order, also of tasks that an earlier process

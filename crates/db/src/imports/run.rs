@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbill_core::{Error, ErrorKind, NamespaceName, Result, Seed, VectorType};
 use crossbill_import::{
-    ImportError, LoadedFiles, LocalRunner, Plan, PlanRequest, RunnerParts, execute, plan,
+    ImportError, LoadedFiles, LocalRunner, Plan, PlanRequest, RunnerParts, TaskSpec, execute, plan,
 };
 use parking_lot::Mutex;
 
@@ -17,6 +17,7 @@ use super::clean_up::clean_up;
 use super::finish::finish;
 use super::job::Job;
 use super::ledger::JobLedger;
+use super::publish::publish;
 use super::{Waiting, dry_run, loaded, rejects};
 use crate::Index;
 use crate::env::Env;
@@ -79,12 +80,20 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
         return dry_run::check(env, index, job, &plan);
     }
     let namespaces = namespaces(index, &plan)?;
-    let ledger = JobLedger { job, namespaces, errors: AtomicU64::new(0) };
+    let is_staged = job.live().record.options.is_staged();
+    let ledger = JobLedger { job, namespaces, errors: AtomicU64::new(0), is_staged };
+    if job.is_decided() {
+        // All its tasks are done, and nothing may keep it from its end.
+        job.restore(ledger.namespaces.values());
+        execute(&plan, &runner(env), &ledger, env.import.workers, &job.watch)?;
+        return publish(env, job, &ledger);
+    }
     resume(env, index, job, &ledger)?;
     check_space(env, index, job, &plan)?;
     reserve(job, &ledger, plan.tasks.len() as u32)
         .and_then(|()| execute(&plan, &runner(env), &ledger, env.import.workers, &job.watch))
-        .map_err(|error| with_disk_figures(env, index, job, &plan, error))
+        .map_err(|error| with_disk_figures(env, index, job, &plan, error))?;
+    if is_staged { publish(env, job, &ledger) } else { Ok(()) }
 }
 
 /// What does the tasks.
@@ -219,7 +228,11 @@ fn check_space(env: &Env, index: &Index, job: &Job, plan: &Plan) -> Result<()> {
 }
 
 fn rows_left(job: &Job, plan: &Plan) -> u64 {
-    plan.rows_total.saturating_sub(job.live().counts.read)
+    let live = job.live();
+    let is_done = |task: &&TaskSpec| {
+        live.committed.as_ref().is_some_and(|tasks| tasks.contains(&task.ordinal))
+    };
+    plan.tasks.iter().filter(|task| !is_done(task)).map(TaskSpec::rows).sum()
 }
 
 /// An error of a full disk with what the rest of the import needs and what

@@ -7,9 +7,10 @@
 //! replaces anything before. A deletion takes what is there at its moment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crossbill_core::{Error, Result};
-use crossbill_import::TaskOutcome;
+use crossbill_import::{TaskOutcome, TaskSegment};
 use crossbill_store::{ImportProgress, SegmentEntry, TaskCounts};
 use parking_lot::MutexGuard;
 use rayon::prelude::*;
@@ -18,24 +19,25 @@ use roaring::RoaringBitmap;
 use super::commit::{Change, Committer};
 use super::state::{LiveSegment, State};
 use super::{Namespace, open_segment};
+use crate::imports::ManifestPart;
 
 /// Sequence numbers per task: more segments than any task makes.
 const NUMBERS_PER_TASK: u64 = 1 << 16;
 
 /// Where a new segment and one that is there already hold the same ids.
-struct Overlap {
+pub(super) struct Overlap {
     /// Which new segment.
-    new: usize,
-    part: String,
+    pub(super) new: usize,
+    pub(super) part: String,
     /// Whether the other one comes first in the order of the namespace.
     older: bool,
     /// Whether the other one is of the same import.
-    same_import: bool,
+    pub(super) same_import: bool,
     /// (row of the new one, row of the other); only where the other one comes
     /// later.
     pairs: Vec<(u32, u32)>,
-    new_rows: RoaringBitmap,
-    other_rows: RoaringBitmap,
+    pub(super) new_rows: RoaringBitmap,
+    pub(super) other_rows: RoaringBitmap,
 }
 
 impl Namespace {
@@ -75,6 +77,22 @@ impl Namespace {
         self.state.read().header.imports.get(import).cloned()
     }
 
+    /// The segments that hold records of an import.
+    pub(crate) fn parts_of_import(&self, import: &str) -> Vec<ManifestPart> {
+        let state = self.state.read();
+        let entries = state.live.iter().map(|live| &live.entry);
+        let own = entries.filter(|entry| entry.import.as_deref() == Some(import));
+        let part = |entry: &Arc<SegmentEntry>| ManifestPart {
+            namespace: self.name.as_str().to_owned(),
+            part: entry.part.clone(),
+            task: entry.task,
+            rows: entry.rows,
+            bytes: entry.bytes,
+            checksum: entry.checksum,
+        };
+        own.map(part).collect()
+    }
+
     /// Names this life of the namespace: what was loaded in an earlier one is
     /// not there.
     pub(crate) fn life(&self) -> Option<String> {
@@ -84,6 +102,7 @@ impl Namespace {
     /// Forgets the progress of an import that has ended. Stored with the next
     /// commit; if that never comes, the next open does it again.
     pub(crate) fn forget_import(&self, import: &str) {
+        self.drop_staged(import);
         let no_commit_between = self.committer();
         let known = self.state.write().header.imports.remove(import).is_some();
         drop(no_commit_between);
@@ -116,7 +135,13 @@ impl Namespace {
             let counts = *counts;
             return Ok(Adoption { namespace: self, committer, import, outcome, counts, new: None });
         }
-        let mut added = self.open_segments(import, outcome, progress.base_seq, stop)?;
+        let mut added = Vec::with_capacity(outcome.segments.len());
+        for entry in entries(import, outcome, progress.base_seq)? {
+            if stop() {
+                return Err(stopped());
+            }
+            added.push(open_segment(&self.context, entry)?);
+        }
         let overlaps = {
             let present = self.state.read().live.clone();
             // Not where segments are built: this holds up other commits, and
@@ -133,42 +158,33 @@ impl Namespace {
         let new = Some((added, overlaps));
         Ok(Adoption { namespace: self, committer, import, outcome, counts, new })
     }
+}
 
-    fn open_segments(
-        &self,
-        import: &str,
-        outcome: &TaskOutcome,
-        base_seq: u64,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<LiveSegment>> {
-        let first = base_seq + u64::from(outcome.ordinal) * NUMBERS_PER_TASK;
-        if outcome.segments.len() as u64 > NUMBERS_PER_TASK {
-            return Err(Error::internal(format!(
-                "task {} made {} segments, expected at most {NUMBERS_PER_TASK}",
-                outcome.ordinal,
-                outcome.segments.len()
-            )));
-        }
-        (first..)
-            .zip(&outcome.segments)
-            .map(|(seq, made)| {
-                if stop() {
-                    return Err(stopped());
-                }
-                let entry = SegmentEntry {
-                    part: made.part.clone(),
-                    seq,
-                    rows: made.rows,
-                    bytes: made.bytes,
-                    checksum: made.checksum,
-                    deleted: None,
-                    import: Some(import.to_owned()),
-                    task: Some(outcome.ordinal),
-                };
-                open_segment(&self.context, entry)
-            })
-            .collect()
+/// A task's segments as the manifest names them.
+pub(super) fn entries(
+    import: &str,
+    outcome: &TaskOutcome,
+    base_seq: u64,
+) -> Result<Vec<SegmentEntry>> {
+    let first = base_seq + u64::from(outcome.ordinal) * NUMBERS_PER_TASK;
+    if outcome.segments.len() as u64 > NUMBERS_PER_TASK {
+        return Err(Error::internal(format!(
+            "task {} made {} segments, expected at most {NUMBERS_PER_TASK}",
+            outcome.ordinal,
+            outcome.segments.len()
+        )));
     }
+    let entry = |(seq, made): (u64, &TaskSegment)| SegmentEntry {
+        part: made.part.clone(),
+        seq,
+        rows: made.rows,
+        bytes: made.bytes,
+        checksum: made.checksum,
+        deleted: None,
+        import: Some(import.to_owned()),
+        task: Some(outcome.ordinal),
+    };
+    Ok((first..).zip(&outcome.segments).map(entry).collect())
 }
 
 /// What a commit of an import that was stopped ends with.
@@ -214,7 +230,7 @@ impl Adoption<'_> {
 /// Every pair of a new segment and one that comes before it here (present, or
 /// new and earlier in the task) that share ids. Not all of them once `stop`
 /// says so.
-fn overlaps(
+pub(super) fn overlaps(
     added: &[LiveSegment],
     present: &[LiveSegment],
     import: &str,
@@ -257,7 +273,7 @@ fn replaced_within_import(added: &mut [LiveSegment], overlaps: &[Overlap]) -> u6
     replaced.values().map(RoaringBitmap::len).sum()
 }
 
-fn settle_with_segments(
+pub(super) fn settle_with_segments(
     state: &State,
     added: &mut [LiveSegment],
     overlaps: &[Overlap],
@@ -277,7 +293,7 @@ fn settle_with_segments(
     }
 }
 
-fn settle_with_memtables(state: &State, added: &mut [LiveSegment], change: &mut Change) {
+pub(super) fn settle_with_memtables(state: &State, added: &mut [LiveSegment], change: &mut Change) {
     // The memtable was written to after the import began.
     bury_known(added, state.memtable.ids().map(|(id, _)| id));
     let Some(frozen) = &state.frozen else { return };

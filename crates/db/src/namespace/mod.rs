@@ -18,6 +18,7 @@ mod memtable;
 mod merge;
 mod read;
 mod snapshot;
+mod staged;
 mod state;
 mod tiers;
 mod tombstones;
@@ -175,11 +176,13 @@ impl Namespace {
         self.state.read().applied_lsn
     }
 
-    /// Parts that it refers to, those of a commit under way among them.
+    /// Parts that it refers to, those of a commit under way and those that
+    /// are staged among them.
     pub(crate) fn parts(&self) -> Vec<String> {
         let state = self.state.read();
         let segments = state.live.iter().chain(&state.incoming);
-        segments.map(|segment| segment.entry.part.clone()).collect()
+        let shown = segments.map(|segment| segment.entry.part.clone());
+        shown.chain(state.header.staged.iter().map(|entry| entry.part.clone())).collect()
     }
 
     fn env(&self) -> &Env {

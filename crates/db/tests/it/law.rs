@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbill_core::{Rng, Seed};
-use crossbill_db::{ErrorMode, ImportOptions, ImportStatus, ImportView, Index, RecordText};
+use crossbill_db::{
+    ErrorMode, ImportMode, ImportOptions, ImportStatus, ImportView, Index, RecordText,
+};
 
-use crate::fixtures::{Place, index, line, namespace, plane, start_with, wait, write_parquet};
+use crate::fixtures::{
+    Place, index, line, namespace, plane, record, start_with, wait, write_parquet,
+};
 
 fn check_law(view: &ImportView) {
     let parts = view.records_imported + view.records_superseded + view.records_rejected;
@@ -74,12 +78,19 @@ fn history(seed: u64) {
     if options.error_mode == ErrorMode::Continue && rng.below(3) == 0 {
         options.errors_max = Some(rng.below(120));
     }
+    options.atomic = rng.below(3) == 0;
+    if rng.below(3) == 0 {
+        options.mode = ImportMode::Replace;
+    }
     let mut id = None;
     let mut read = 0;
     for _ in 0..2 + rng.below(3) {
         let database = place.open();
         let index = index(&database, plane());
-        let id = id.get_or_insert_with(|| start_with(&index, &place.uri(), options.clone()));
+        let id = id.get_or_insert_with(|| {
+            index.upsert(&namespace("a"), vec![record("old", &[1.0, 1.0], "")]).unwrap();
+            start_with(&index, &place.uri(), options.clone())
+        });
         let first = index.describe_import(id).unwrap();
         check_law(&first);
         assert!(first.records_read >= read, "a restart forgot: {first:?} after {read}");
@@ -114,7 +125,12 @@ fn history(seed: u64) {
     let (_, entries) = index.import_rejects(&id, 0, 1, RecordText::Shown).unwrap();
     assert!(entries >= view.records_rejected, "every reject is found: {view:?}");
     let total = index.stats().unwrap().total;
-    assert_eq!(total, view.records_imported, "{view:?}");
+    let is_whole = view.status == ImportStatus::Completed;
+    let kept = u64::from(!is_whole || options.mode != ImportMode::Replace);
+    assert_eq!(total, view.records_imported + kept, "{view:?}");
+    if !is_whole && (options.atomic || options.mode == ImportMode::Replace) {
+        assert_eq!((view.records_imported, view.records_superseded), (0, 0), "{view:?}");
+    }
     if view.status == ImportStatus::Completed {
         assert_eq!(view.records_total, Some(view.records_read), "{view:?}");
     }

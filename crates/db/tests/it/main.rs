@@ -11,4 +11,6 @@ mod imports;
 mod indexes;
 mod law;
 mod loaded;
+mod manifest;
+mod modes;
 mod records;

@@ -42,6 +42,7 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
     Plan {
         files: Vec::new(),
         tasks: (0..tasks).map(task).collect(),
+        passed: Vec::new(),
         files_skipped: 0,
         warnings: Vec::new(),
         file_errors: Vec::new(),

@@ -13,8 +13,8 @@ use crate::{ImportSettings, settings::LimitError};
 pub(crate) struct Layout {
     /// Files of one format and their namespaces, in path order.
     pub(crate) files: Vec<(SourceObject, String)>,
-    /// Files that cannot be imported because of where they are.
-    pub(crate) rejects: Vec<Reject>,
+    /// Files that cannot be imported because of where they are, in path order.
+    pub(crate) misplaced: Vec<(SourceObject, Reject)>,
     /// What was passed over.
     pub(crate) warnings: Vec<String>,
     /// Why it is not clear which files are meant.
@@ -53,8 +53,8 @@ pub(crate) fn lay_out(mut objects: Vec<SourceObject>) -> Layout {
             Ok(namespace) => layout.files.push((object, namespace.as_str().to_owned())),
             Err(error) => {
                 let reason = format!("its directory names no namespace: {error}");
-                let path = &object.path;
-                layout.rejects.push(file_reject(path, None, codes::FILE_NAMESPACE, &reason));
+                let reject = file_reject(&object.path, None, codes::FILE_NAMESPACE, &reason);
+                layout.misplaced.push((object, reject));
             }
         }
     }

@@ -8,7 +8,7 @@ mod survey;
 use std::collections::BTreeMap;
 
 use crossbill_core::{Error, IndexShape, Seed};
-use crossbill_store::{SkippedEntry, Source, killpoint};
+use crossbill_store::{SkippedEntry, Source, SourceObject, killpoint};
 use serde::{Deserialize, Serialize};
 
 use crate::decode::Survey;
@@ -81,6 +81,10 @@ pub struct Plan {
     /// Files that were passed over because they were loaded before.
     #[serde(default)]
     pub files_skipped: u64,
+    /// Files that are not read, in path order: those passed over, and those
+    /// of `file_errors`. Their rows are not known.
+    #[serde(default)]
+    pub passed: Vec<PlannedFile>,
     /// What was ignored and why, for people.
     pub warnings: Vec<String>,
     /// Files that cannot be read at all, in order. In abort mode only the
@@ -115,7 +119,7 @@ pub fn plan(
     let listed = objects.len();
     let mut found = lay_out(objects);
     found.warnings.extend(skipped_warning(&skipped));
-    if found.files.is_empty() && found.rejects.is_empty() {
+    if found.files.is_empty() && found.misplaced.is_empty() {
         return Err(nothing_found(request, listed, &found.warnings));
     }
     if let Some(reason) = found.unclear {
@@ -123,31 +127,42 @@ pub fn plan(
     }
     // Before anything is left out: ids of a file that was loaded count too.
     check_prefix(&found, &request.mapping)?;
-    let files_skipped = skip_loaded(&source, request, &mut found);
+    let skipped = skip_loaded(&source, request, &mut found);
     check_limits(&found, settings).map_err(|error| Error::invalid(error.to_string()))?;
     watch.set_phase(Phase::Planning);
     killpoint::reach("import.listed");
     let surveys = survey(&source, &found.files, request, watch)?;
     let mut plan = assemble(request, settings, found, surveys);
-    plan.files_skipped = files_skipped;
-    for planned in &mut plan.files {
+    plan.files_skipped = skipped.len() as u64;
+    plan.passed.extend(skipped);
+    plan.passed.sort_by(|a, b| a.file.path.cmp(&b.file.path));
+    for planned in plan.files.iter_mut().chain(&mut plan.passed) {
         planned.location = source.location(&planned.file.object());
     }
     watch.set_totals(&plan);
     Ok(plan)
 }
 
-/// Leaves out what was loaded before; how many files that are.
-fn skip_loaded(source: &Source, request: &PlanRequest, found: &mut layout::Layout) -> u64 {
+/// Takes out what was loaded before.
+fn skip_loaded(
+    source: &Source,
+    request: &PlanRequest,
+    found: &mut layout::Layout,
+) -> Vec<PlannedFile> {
     if request.loaded.is_empty() {
-        return 0;
+        return Vec::new();
     }
-    let before = found.files.len();
-    found.files.retain(|(object, namespace)| {
+    let known = |(object, namespace): &mut (SourceObject, String)| {
         let location = source.location(object);
-        !request.loaded.contains(namespace, &location, object.version(), object.size)
-    });
-    (before - found.files.len()) as u64
+        request.loaded.contains(namespace, &location, object.version(), object.size)
+    };
+    let skipped = found.files.extract_if(.., known);
+    skipped.map(|(object, namespace)| unread(object.into(), namespace)).collect()
+}
+
+/// A file that is not read.
+fn unread(file: SourceFile, namespace: String) -> PlannedFile {
+    PlannedFile { file, namespace, rows: 0, bytes: 0, location: String::new() }
 }
 
 fn nothing_found(request: &PlanRequest, listed: usize, warnings: &[String]) -> ImportError {
@@ -213,27 +228,27 @@ fn assemble(
         .files
         .into_iter()
         .zip(surveys)
-        .map(|((object, namespace), survey)| {
-            survey.map(|survey| (SourceFile::from(object), namespace, survey))
-        })
-        .chain(found.rejects.into_iter().map(|reject| Err(Box::new(reject))))
+        .map(|((object, namespace), survey)| (SourceFile::from(object), namespace, survey))
+        .chain(found.misplaced.into_iter().map(|(object, reject)| {
+            (SourceFile::from(object), String::new(), Err(Box::new(reject)))
+        }))
         .collect();
-    entries.sort_by(|a, b| path(a).cmp(path(b)));
+    entries.sort_by(|a, b| a.0.path.cmp(&b.0.path));
     if request.error_mode == ErrorMode::Abort
-        && let Some(first) = entries.iter().position(Result::is_err)
+        && let Some(first) = entries.iter().position(|(_, _, survey)| survey.is_err())
     {
         entries.truncate(first + 1);
     }
-    let good = entries.iter().filter_map(|entry| entry.as_ref().ok());
-    let rows = good.flat_map(|(_, _, survey)| &survey.groups).map(|group| group.rows).sum();
-    let broken = entries.iter().filter(|entry| entry.is_err()).count() as u64;
+    let good = entries.iter().filter_map(|(_, _, survey)| survey.as_ref().ok());
+    let rows = good.flat_map(|survey| &survey.groups).map(|group| group.rows).sum();
+    let broken = entries.iter().filter(|(_, _, survey)| survey.is_err()).count() as u64;
     let errors_max = request.errors_max.map(|max| max.saturating_sub(broken));
     let mut cutter = Cutter::new(request, settings, rows, errors_max);
     let mut ignored = Ignored::default();
-    let (mut files, mut file_errors) = (Vec::new(), Vec::new());
-    for entry in entries {
-        match entry {
-            Ok((file, namespace, survey)) => {
+    let (mut files, mut passed, mut file_errors) = (Vec::new(), Vec::new(), Vec::new());
+    for (file, namespace, survey) in entries {
+        match survey {
+            Ok(survey) => {
                 let rows = survey.groups.iter().map(|group| group.rows).sum();
                 let bytes = survey.groups.iter().map(|group| group.bytes).sum();
                 ignored.note(&file.path, &survey.ignored);
@@ -242,7 +257,10 @@ fn assemble(
                 cutter.add(&planned, &survey.groups);
                 files.push(planned);
             }
-            Err(reject) => file_errors.push(*reject),
+            Err(reject) => {
+                passed.push(unread(file, namespace));
+                file_errors.push(*reject);
+            }
         }
     }
     let mut warnings = found.warnings;
@@ -253,17 +271,11 @@ fn assemble(
         tasks: cutter.finish(),
         files,
         files_skipped: 0,
+        passed,
         warnings,
         file_errors,
         error_mode: request.error_mode,
         errors_max: request.errors_max,
-    }
-}
-
-fn path(entry: &Result<(SourceFile, String, Survey), Box<Reject>>) -> &str {
-    match entry {
-        Ok((file, _, _)) => &file.path,
-        Err(reject) => &reject.file,
     }
 }
 

@@ -58,7 +58,7 @@ fn directories_are_namespaces() {
         ("z.parquet", "__default__"),
     ];
     assert_eq!(files, expected);
-    assert!(found.warnings.is_empty() && found.rejects.is_empty());
+    assert!(found.warnings.is_empty() && found.misplaced.is_empty());
 }
 
 #[test]
@@ -131,8 +131,10 @@ fn ids_made_of_rows_need_the_file_in_them() {
 #[test]
 fn a_directory_that_names_no_namespace_is_a_bad_file() {
     let found = laid_out(&["caf\u{e9}/a.parquet"]);
-    assert_eq!(found.rejects[0].code, codes::FILE_NAMESPACE);
-    assert!(found.rejects[0].message.starts_with("caf\u{e9}/a.parquet: its directory names no"));
+    assert_eq!(found.misplaced[0].1.code, codes::FILE_NAMESPACE);
+    assert!(
+        found.misplaced[0].1.message.starts_with("caf\u{e9}/a.parquet: its directory names no")
+    );
 }
 
 #[test]

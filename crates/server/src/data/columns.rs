@@ -2,7 +2,19 @@
 //! words.
 
 use crossbill_db::{ColumnMapping, MetadataMapping};
-use crossbill_wire::{MetadataField, StartImport};
+use crossbill_wire::{ColumnsField, MetadataField, StartImport};
+
+/// A mapping as a start asks for it: `columns` where any is named, and
+/// `idPrefix`.
+pub(crate) fn columns_model(mapping: ColumnMapping) -> (Option<ColumnsField>, Option<String>) {
+    let ColumnMapping { id, values, sparse_values, metadata, id_prefix } = mapping;
+    let metadata = metadata.map(|metadata| match metadata {
+        MetadataMapping::Column(name) => MetadataField::Column(name),
+        MetadataMapping::Fields(names) => MetadataField::Fields(names),
+    });
+    let columns = ColumnsField { id, values, sparse_values, metadata };
+    ((columns != ColumnsField::default()).then_some(columns), id_prefix)
+}
 
 /// Which columns hold what, by `start`.
 pub(crate) fn column_mapping(start: &StartImport) -> ColumnMapping {

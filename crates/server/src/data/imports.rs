@@ -2,7 +2,7 @@
 
 use crossbill_core::limits::IMPORT_PAGE_MAX;
 use crossbill_db::{
-    ErrorMode, ImportOptions, ImportView, IndexInfo, RecordText, Reject, StartImport,
+    ErrorMode, ImportMode, ImportOptions, ImportView, IndexInfo, RecordText, Reject, StartImport,
 };
 use crossbill_wire::{
     FinishedImport, ImportFinished, ImportModel, ImportPage, OnError, PageToken, RejectModel,
@@ -41,6 +41,11 @@ pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Res
         errors_max: request.max_errors(),
         dry_run: request.dry_run.unwrap_or_default(),
         skip_loaded: request.skip_loaded.unwrap_or_default(),
+        mode: match request.mode.as_deref() {
+            Some("replace") => ImportMode::Replace,
+            _ => ImportMode::Upsert,
+        },
+        atomic: request.atomic.unwrap_or_default(),
         mapping: column_mapping(&request),
     };
     Ok(StartImport {
@@ -87,6 +92,9 @@ pub fn import_model(view: ImportView) -> ImportModel {
         warnings: view.warnings,
         dry_run: view.options.dry_run,
         skip_loaded: view.options.skip_loaded,
+        mode: (view.options.mode != ImportMode::Upsert)
+            .then(|| view.options.mode.as_str().to_owned()),
+        atomic: view.options.atomic,
         estimate: view.estimate.map(|estimate| crossbill_wire::ImportEstimate {
             seconds: estimate.seconds,
             disk_bytes: estimate.disk_bytes,
