@@ -40,7 +40,7 @@ class ObjectStore:
                 [str(WEED), "server", f"-dir={volume}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
                 + ["-filer", "-s3", f"-s3.port={s3}"]
                 + [f"-{name}={next(ports)}" for name in named]
-                + ["-master.volumeSizeLimitMB=64", "-volume.max=40"],
+                + ["-master.volumeSizeLimitMB=64", "-volume.max=200"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
