@@ -3,17 +3,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
-use crossbill_core::IndexShape;
 use crossbill_engine::BuildWatch;
 
 use crate::{Plan, TaskSpec};
 
 /// Nanoseconds that a row takes to be read and checked, and to be built into a
 /// segment: of each row, and of each component of its vector. Measured from
-/// local files of 100 and 768 components; only their ratio matters.
-const READING_COST: (f64, f64) = (600.0, 5.5);
-const BUILDING_COST: (f64, f64) = (1000.0, 6.5);
+/// local files of 100 and 768 components on two cores; what an import takes
+/// itself soon counts for more, since sources and machines differ.
+const READING_COST: (f64, f64) = (600.0, 4.0);
+const BUILDING_COST: (f64, f64) = (1000.0, 4.5);
+/// Rows that the times above weigh as much as.
+const EXPECTED_ROWS: f64 = 20_000.0;
 /// Percent that stand for the commits.
 const COMMIT_PERCENT: f64 = 2.0;
 /// Parts of a row that are counted while it is built.
@@ -116,8 +119,31 @@ pub struct ImportWatch {
     rows_committed: AtomicU64,
     bytes_total: AtomicU64,
     bytes_read: AtomicU64,
-    /// Bits of the number.
-    reading_part: AtomicU64,
+    dimension: AtomicU32,
+    reading: Pace,
+    building: Pace,
+}
+
+/// How long rows took.
+#[derive(Debug, Default)]
+struct Pace {
+    rows: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+impl Pace {
+    fn note(&self, rows: u64, time: Duration) {
+        self.rows.fetch_add(rows, Ordering::AcqRel);
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.nanoseconds.fetch_add(nanoseconds, Ordering::AcqRel);
+    }
+
+    /// Nanoseconds that a row takes, where so many were expected.
+    fn of_row(&self, expected: f64) -> f64 {
+        let [rows, nanoseconds] =
+            [&self.rows, &self.nanoseconds].map(|counter| counter.load(Ordering::Acquire) as f64);
+        (EXPECTED_ROWS * expected + nanoseconds) / (EXPECTED_ROWS + rows)
+    }
 }
 
 impl ImportWatch {
@@ -185,7 +211,7 @@ impl ImportWatch {
             rows_committed: read(&self.rows_committed),
             bytes_total: read(&self.bytes_total),
             bytes_read: read(&self.bytes_read),
-            reading_part: f64::from_bits(read(&self.reading_part)),
+            reading_part: self.reading_part(),
         }
     }
 
@@ -193,8 +219,16 @@ impl ImportWatch {
         self.files_total.store(plan.files.len() as u64, Ordering::Release);
         self.rows_total.store(plan.rows_total, Ordering::Release);
         self.bytes_total.store(plan.bytes_total, Ordering::Release);
-        let reading = plan.tasks.first().map_or(0.0, |task| reading_part(&task.shape));
-        self.reading_part.store(reading.to_bits(), Ordering::Release);
+        let dimension = plan.tasks.first().map_or(0, |task| task.shape.dimension);
+        self.dimension.store(dimension, Ordering::Release);
+    }
+
+    /// What reading takes of the time of reading and building.
+    fn reading_part(&self) -> f64 {
+        let dimension = f64::from(self.dimension.load(Ordering::Acquire));
+        let expected = |(row, component): (f64, f64)| row + component * dimension;
+        let reading = self.reading.of_row(expected(READING_COST));
+        reading / (reading + self.building.of_row(expected(BUILDING_COST)))
     }
 
     /// Notes a task that was committed before this process ran it.
@@ -253,6 +287,11 @@ impl<'a> TaskWatch<'a> {
         self.import.add_read(rows, bytes);
     }
 
+    /// Notes how long rows took to be read and checked.
+    pub fn add_reading_time(&self, rows: u64, time: Duration) {
+        self.import.reading.note(rows, time);
+    }
+
     /// Notes rows that were rejected, and so are done with.
     pub fn add_rejected(&self, rows: u64) {
         self.import.rows_rejected.fetch_add(rows, Ordering::AcqRel);
@@ -292,23 +331,16 @@ impl BuildWatch for Building<'_> {
 }
 
 impl Building<'_> {
-    /// Notes that the segment is finished: all its rows are done.
-    pub fn finish(self) {
+    /// Notes that the segment is finished, and how long that took: all its rows
+    /// are done.
+    pub fn finish(self, time: Duration) {
+        self.watch.import.building.note(self.parts / ROW_PARTS, time);
         self.watch.import.add_done(self.parts.saturating_sub(self.done.into_inner()));
     }
 }
 
-/// What reading takes of the time of reading and building rows of this shape.
-fn reading_part(shape: &IndexShape) -> f64 {
-    let of_row = |(row, component): (f64, f64)| row + component * f64::from(shape.dimension);
-    let (reading, building) = (of_row(READING_COST), of_row(BUILDING_COST));
-    reading / (reading + building)
-}
-
 #[cfg(test)]
 mod tests {
-    use crossbill_core::Metric;
-
     use super::*;
 
     #[test]
@@ -325,19 +357,27 @@ mod tests {
             assert!(progress.percent() >= before);
             before = progress.percent();
         }
-        building.finish();
+        building.finish(Duration::ZERO);
         assert_eq!(import.progress().rows_done, 90);
         let other = task.building(10);
         other.done(1.0 / 3.0);
-        other.finish();
+        other.finish(Duration::ZERO);
         assert_eq!(import.progress().rows_done, 100);
         import.cancel();
         assert!(task.building(1).is_stopped());
     }
 
     #[test]
-    fn reading_is_a_part_of_the_work_whatever_the_shape() {
-        let part = |dimension| reading_part(&IndexShape::dense(dimension, Metric::Cosine));
-        assert!([1, 100, 768, 1536, 20_000].iter().all(|&one| (0.3..0.5).contains(&part(one))));
+    fn what_an_import_takes_itself_soon_says_how_reading_weighs() {
+        for dimension in [0, 1, 100, 768, 20_000] {
+            let (import, stop) = (ImportWatch::default(), AtomicU32::new(NO_STOP));
+            import.dimension.store(dimension, Ordering::Release);
+            assert!((0.3..0.5).contains(&import.reading_part()), "{dimension}");
+            let task = TaskWatch::new(&import, 0, &stop);
+            task.add_reading_time(1_000_000, Duration::from_secs(400));
+            assert!(import.reading_part() > 0.7);
+            task.building(1_000_000).finish(Duration::from_secs(1200));
+            assert!((0.23..0.27).contains(&import.reading_part()), "{dimension}");
+        }
     }
 }

@@ -150,7 +150,7 @@ fn what_was_committed_before_is_not_run_again() {
     let runner = Runner(|task: &TaskSpec, watch: &TaskWatch<'_>| {
         assert!([2, 4].contains(&task.ordinal));
         watch.add_read(10, 100);
-        watch.building(10).finish();
+        watch.building(10).finish(std::time::Duration::ZERO);
         watch.add_file();
         Ok(outcome(task))
     });

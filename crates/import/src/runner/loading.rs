@@ -37,6 +37,8 @@ pub(super) struct Loading<'a> {
     dry: Option<(SeenIds, u64)>,
     /// Whether it has had one error more than it may.
     is_overrun: bool,
+    /// When the time now counted began.
+    lap_from: Duration,
 }
 
 impl<'a> Loading<'a> {
@@ -59,6 +61,7 @@ impl<'a> Loading<'a> {
                 .dry_run
                 .then(|| (SeenIds::new(), ids_within(parts.settings.builder_bytes() as u64))),
             is_overrun: false,
+            lap_from: parts.root.clock().monotonic(),
         })
     }
 
@@ -92,6 +95,12 @@ impl<'a> Loading<'a> {
         if self.watch.is_cancelled() { Err(TaskError::Cancelled) } else { Ok(()) }
     }
 
+    /// The time since this was asked last, or the task began.
+    fn lap(&mut self) -> Duration {
+        let now = self.parts.root.clock().monotonic();
+        now.saturating_sub(std::mem::replace(&mut self.lap_from, now))
+    }
+
     fn store(&mut self, batch: RowBatch) -> Result<(), TaskError> {
         let (rows, bytes) = (batch.rows as u64, batch.packed_bytes);
         let (valid, rejects) =
@@ -105,7 +114,10 @@ impl<'a> Loading<'a> {
         self.counts.bytes += bytes;
         self.watch.add_read(rows, bytes);
         self.reject(rejects)?;
-        self.push(&valid)
+        self.push(&valid)?;
+        let time = self.lap();
+        self.watch.add_reading_time(rows, time);
+        Ok(())
     }
 
     fn reject(&mut self, rejects: Vec<Reject>) -> Result<(), TaskError> {
@@ -140,7 +152,7 @@ impl<'a> Loading<'a> {
             let new = records.ids.iter().filter(|id| seen.note(id_hash(id), room)).count() as u64;
             self.counts.imported += new;
             self.counts.superseded += records.len() as u64 - new;
-            self.watch.building(records.len() as u64).finish();
+            self.watch.building(records.len() as u64).finish(Duration::ZERO);
             return Ok(());
         }
         let rows_max = self.parts.settings.segment_rows as usize;
@@ -171,6 +183,8 @@ impl<'a> Loading<'a> {
         self.check_cancelled()?;
         // What is left of the memory may hold the vectors.
         let left = self.parts.settings.builder_bytes().saturating_sub(builder.memory_bytes());
+        let time = self.lap();
+        self.watch.add_reading_time(0, time);
         killpoint::reach("import.build_started");
         let building = self.watch.building(u64::from(builder.rows()));
         let built = builder.finish(&self.parts.pool, left as u64, &building);
@@ -183,7 +197,7 @@ impl<'a> Loading<'a> {
         self.publish(file, &part)?;
         self.counts.imported += u64::from(live_rows);
         self.counts.superseded += u64::from(rows - live_rows);
-        building.finish();
+        building.finish(self.lap());
         self.segments.push(TaskSegment { part, rows, live_rows, bytes, checksum });
         Ok(())
     }
