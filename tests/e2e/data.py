@@ -162,6 +162,19 @@ def write_generated(folder: Path, seed: int, rows: int, dimension: int, files: i
     return written
 
 
+def write_small(folder: Path, dimension: int) -> tuple[Records, Records, list[tuple]]:
+    """Three files of a namespace named by one letter: records, others of which 100 replace records
+    of the first file, and ten that must be rejected."""
+    seed = ord(folder.name)
+    first, second = make(seed, 600, dimension), make(seed + 100, 400, dimension)
+    second.ids = [f"r{row:07d}" for row in range(500, 900)]
+    write(folder / "1.parquet", first, rows_per_group=200)
+    write(folder / "2.parquet", second, rows_per_group=200)
+    bad = [(f"bad{row}", [1.0] * (dimension + 1), None) for row in range(10)]
+    write(folder / "3.parquet", rows_table(*zip(*bad)))
+    return first, second, bad
+
+
 def exact_scores(metric: str, query: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Scores as the API defines them: cosine similarity, dot product, squared distance."""
     query, values = query.astype(np.float64), values.astype(np.float64)

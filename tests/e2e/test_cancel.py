@@ -58,13 +58,7 @@ class Source:
     def __init__(self, folder):
         self.folder, self.rows, self.ends = folder, [], []
         for name in ("a", "b"):
-            first = data.make(ord(name), 600, DIMENSION)
-            second = data.make(ord(name) + 100, 400, DIMENSION)
-            second.ids = [f"r{row:07d}" for row in range(500, 900)]  # 100 of them replace others
-            data.write(folder / name / "1.parquet", first, rows_per_group=200)
-            data.write(folder / name / "2.parquet", second, rows_per_group=200)
-            bad = [(f"bad{row}", [1.0] * (DIMENSION + 1), None) for row in range(10)]
-            data.write(folder / name / "3.parquet", data.rows_table(*zip(*bad)))
+            first, second, bad = data.write_small(folder / name, DIMENSION)
             for records in (first, second):
                 self.add(name, list(records.digests().items()), 200)
             self.add(name, [(id_, None) for id_, _, _ in bad], 200)

@@ -57,13 +57,7 @@ def scene(tmp_path_factory, source):
     """The source, what each namespace must hold in the end, and a directory with an empty index."""
     folder, expected = source / "kill-seeds", {}
     for name in ("a", "b"):
-        first = data.make(ord(name), 600, DIMENSION)
-        second = data.make(ord(name) + 100, 400, DIMENSION)
-        second.ids = [f"r{row:07d}" for row in range(500, 900)]  # 100 of them replace others
-        data.write(folder / name / "1.parquet", first, rows_per_group=200)
-        data.write(folder / name / "2.parquet", second, rows_per_group=200)
-        bad = [(f"bad{row}", [1.0] * (DIMENSION + 1), None) for row in range(10)]
-        data.write(folder / name / "3.parquet", data.rows_table(*zip(*bad)))
+        first, second, _ = data.write_small(folder / name, DIMENSION)
         expected[name] = first.digests() | second.digests()
     # One row group is one task, large enough for cells to be trained.
     big = data.make(7, 21_000, DIMENSION)
