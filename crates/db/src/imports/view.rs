@@ -52,13 +52,11 @@ impl Rate {
 impl Job {
     /// The import as described.
     pub(crate) fn view(&self, clock: &dyn Clock) -> ImportView {
-        let (record, counts, plan) = {
-            let live = self.live();
-            (live.record.clone(), live.counts, live.plan.clone())
-        };
-        match &record.end {
-            Some(end) if record.status.is_final() => self.ended(&record, end),
-            _ => self.unfinished(&record, counts, plan.as_deref(), clock),
+        let live = self.live();
+        match &live.record.end {
+            Some(end) if live.record.status.is_final() => self.ended(&live.record, end),
+            // Still locked: what is described of it counts for its end.
+            _ => self.unfinished(&live.record, live.counts, live.plan.as_deref(), clock),
         }
     }
 

@@ -40,12 +40,12 @@ fn an_import_fails_with_both_figures_and_leaves_nothing_else() {
         // The next one finds room, and makes up for what is missing.
         let view = import(&index, &place.uri(), ErrorMode::Continue);
         assert_eq!((view.status, view.records_imported), (ImportStatus::Completed, 2000), "{op:?}");
+        // Merges may still be writing; once they are over nothing is left.
         drop((index, database));
+        let scratch = std::fs::read_dir(place.data().join("scratch")).unwrap().count();
+        assert_eq!(scratch, 0, "{op:?}: files that nobody deleted");
         let database = place.open();
         assert_eq!(all_ids(&database.index("a").unwrap(), "").len(), 2000, "{op:?}");
-        let parts = place.data().join("indexes");
-        let scratch = std::fs::read_dir(place.data().join("scratch")).unwrap().count();
-        assert!(parts.exists() && scratch <= 1, "{op:?}: {scratch} files besides a merge's");
     }
 }
 

@@ -9,7 +9,9 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crossbill_core::limits::MERGE_RATE_BYTES;
 use crossbill_core::{
@@ -37,7 +39,12 @@ struct Midway {
     index: Arc<Index>,
     model: Model,
     generator: Generator,
+    /// Told once it is done; dropped where it failed.
+    done: Sender<()>,
 }
+
+/// How long a write is waited for that was begun midway.
+const MIDWAY_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct History {
     dir: TempDir,
@@ -175,6 +182,7 @@ impl History {
         write.apply_to(&mut model);
         // The first write of a namespace makes it, which is a commit.
         let exists = index.describe_namespace(&NamespaceName::default_namespace()).is_ok();
+        let (done, is_done) = channel();
         *self.midway.lock().unwrap() = Some(Midway {
             after: self.generator.below(40),
             in_commits: write.needs_no_commit() && exists,
@@ -182,9 +190,13 @@ impl History {
             index: Arc::clone(index),
             model: model.clone(),
             generator: self.generator.clone(),
+            done,
         });
         index.flush(&NamespaceName::default_namespace()).unwrap();
         if self.midway.lock().unwrap().take().is_none() {
+            // It may have come before an operation of another thread, such as
+            // the last ones of an import that is described as completed.
+            is_done.recv_timeout(MIDWAY_MAX).expect("the write midway succeeds");
             self.model = model;
             self.midways += 1;
             self.check();
@@ -310,6 +322,8 @@ fn do_midway(waiting: &Mutex<Option<Midway>>, op: FaultOp, key: &str) {
     let work = move || {
         midway.write.apply(&midway.index).unwrap();
         check(&midway.index, &midway.model, &mut midway.generator);
+        drop(midway.index);
+        let _ = midway.done.send(());
     };
     // Another thread, because this one may be driving the store's tasks.
     let done = std::thread::Builder::new().name(name).spawn(work).unwrap().join();
