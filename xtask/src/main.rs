@@ -1,10 +1,11 @@
 //! Repository chores that need more than cargo: `cargo xtask tidy` checks the
-//! rules of ARCHITECTURE.md and CONTRIBUTING.md that no lint knows. It reads
-//! the tree and changes nothing.
+//! rules of ARCHITECTURE.md and CONTRIBUTING.md that no lint knows and changes
+//! nothing; `cargo xtask proto` makes the gRPC messages anew.
 
 mod codes;
 mod edges;
 mod files;
+mod proto;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +14,8 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let findings = match command.as_deref() {
         Some("tidy") => tidy(&root()),
-        _ => Err("usage: cargo xtask tidy".to_owned()),
+        Some("proto") => proto::write(&root()),
+        _ => Err("usage: cargo xtask tidy | proto".to_owned()),
     };
     report(findings)
 }
@@ -28,6 +30,7 @@ fn tidy(root: &Path) -> Result<Vec<String>, String> {
     let mut findings = edges::check(root)?;
     findings.extend(files::check(root)?);
     findings.extend(codes::check(root)?);
+    findings.extend(proto::check(root)?);
     Ok(findings)
 }
 

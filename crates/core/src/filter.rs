@@ -82,8 +82,13 @@ impl Filter {
     pub fn from_json(json: &str) -> Result<Self, FilterError> {
         let value: Value = serde_json::from_str(json)
             .map_err(|error| FilterError(format!("not valid JSON: {error}")))?;
+        Self::from_value(&value)
+    }
+
+    /// Reads the API's form where it did not come as text.
+    pub fn from_value(value: &Value) -> Result<Self, FilterError> {
         let mut clauses = 0;
-        object(&value, 0, &mut clauses)
+        object(value, 0, &mut clauses)
     }
 
     /// Whether this is the empty filter `{}`.

@@ -18,6 +18,10 @@ pub const METADATA_BYTES_MAX: usize = 40 * 1024;
 pub const UPSERT_RECORDS_MAX: usize = 1000;
 /// Bytes of one upsert request (default; the operator may raise it).
 pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of one answer over gRPC (ours): the official clients read as much.
+pub const GRPC_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes of a file with a TLS certificate chain or key (ours).
+pub const TLS_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Ids of one fetch or delete request.
 pub const IDS_PER_REQUEST_MAX: usize = 1000;
 /// Results of one query.

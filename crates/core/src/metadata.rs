@@ -69,6 +69,13 @@ impl MetadataError {
     }
 }
 
+impl MetadataError {
+    /// For a value that no field may have.
+    pub fn of_value(field: String, value: &Value) -> Self {
+        MetadataError::Value { field, found: json_kind(value) }
+    }
+}
+
 impl From<MetadataError> for crate::Error {
     fn from(error: MetadataError) -> Self {
         crate::Error::invalid(error.to_string())
@@ -96,6 +103,47 @@ impl Metadata {
         Self::from_stored_json(json)
     }
 
+    /// Checks fields that did not come as JSON. What counts for the limit is
+    /// the length of their JSON all the same.
+    pub fn from_fields<V>(
+        fields: impl IntoIterator<Item = (String, V)>,
+        read: impl Fn(&str, V) -> Result<MetadataValue, MetadataError>,
+    ) -> Result<Self, MetadataError> {
+        let checked = |(field, value)| {
+            let field = check_key(field)?;
+            let value = read(&field, value)?;
+            if matches!(value, MetadataValue::Number(number) if !number.is_finite()) {
+                return Err(MetadataError::Value { field, found: "a number that is not finite" });
+            }
+            Ok((field, value))
+        };
+        let metadata = Self(fields.into_iter().map(checked).collect::<Result<_, _>>()?);
+        // Writing it is only worth it where it may be too long.
+        if metadata.json_bytes_at_most() > METADATA_BYTES_MAX {
+            let found = metadata.to_json().len();
+            if found > METADATA_BYTES_MAX {
+                return Err(MetadataError::TooLarge { found });
+            }
+        }
+        Ok(metadata)
+    }
+
+    /// No less than the length of the JSON text: a byte of text takes six at
+    /// most (as a control character), a number or what stands around a value
+    /// 32.
+    fn json_bytes_at_most(&self) -> usize {
+        let text = |text: &String| 32 + 6 * text.len();
+        let fields = self.0.iter().map(|(field, value)| {
+            text(field)
+                + match value {
+                    MetadataValue::String(value) => text(value),
+                    MetadataValue::Number(_) | MetadataValue::Bool(_) => 32,
+                    MetadataValue::Strings(items) => 32 + items.iter().map(text).sum::<usize>(),
+                }
+        });
+        fields.sum::<usize>() + 2
+    }
+
     /// Reads what [`Metadata::to_json`] wrote. Its length is not checked: the
     /// canonical text may be longer than the text that was let in (`1e15`
     /// becomes `1000000000000000`).
@@ -114,8 +162,7 @@ impl Metadata {
     }
 
     fn entry(field: String, value: Value) -> Result<(String, MetadataValue), MetadataError> {
-        let wrong =
-            |value: &Value| MetadataError::Value { field: field.clone(), found: json_kind(value) };
+        let wrong = |value: &Value| MetadataError::of_value(field.clone(), value);
         let read = match value {
             Value::String(text) => MetadataValue::String(text),
             Value::Bool(truth) => MetadataValue::Bool(truth),
@@ -223,7 +270,37 @@ mod tests {
         assert_eq!(old.merged(new).unwrap().to_json(), r#"{"a":1,"b":"x"}"#);
     }
 
+    #[test]
+    fn fields_are_checked_as_json_is() {
+        let fields = |name: &str, value: MetadataValue| {
+            let read = Metadata::from_fields([(name.to_owned(), value)], |_, value| Ok(value));
+            read.map_err(|error| error.to_string())
+        };
+        assert!(fields("a", MetadataValue::Number(1.0)).is_ok());
+        assert!(fields("$a", MetadataValue::Bool(true)).unwrap_err().contains("starts with '$'"));
+        assert!(fields("", MetadataValue::Bool(true)).unwrap_err().contains("is empty"));
+        let error = fields("a", MetadataValue::Number(f64::NAN)).unwrap_err();
+        assert!(error.contains("\"a\" is a number that is not finite"), "{error}");
+        // `{"a":""}` is 8 bytes.
+        let fits = "x".repeat(METADATA_BYTES_MAX - 8);
+        assert!(fields("a", MetadataValue::String(fits.clone())).is_ok());
+        let error = fields("a", MetadataValue::String(fits + "x")).unwrap_err();
+        assert!(error.contains("has 40961 bytes as JSON"), "{error}");
+    }
+
     proptest! {
+        #[test]
+        fn the_length_is_never_taken_for_less(
+            text in ".{0,9}", number in any::<f64>().prop_filter("finite", |n| n.is_finite()),
+        ) {
+            let metadata = Metadata(BTreeMap::from([
+                (text.clone(), MetadataValue::Number(number)),
+                (format!("{text}s"), MetadataValue::Strings(vec![text.clone(), text.clone()])),
+                (format!("{text}t"), MetadataValue::String(text)),
+            ]));
+            prop_assert!(metadata.to_json().len() <= metadata.json_bytes_at_most());
+        }
+
         #[test]
         fn any_number_survives(number in any::<f64>().prop_filter("finite", |n| n.is_finite())) {
             let metadata = Metadata(BTreeMap::from([("n".into(), MetadataValue::Number(number))]));

@@ -298,6 +298,11 @@ impl SparseVector {
         &self.values
     }
 
+    /// Indices and values, taken out.
+    pub fn into_parts(self) -> (Vec<u32>, Vec<f32>) {
+        (self.indices, self.values)
+    }
+
     /// The dot product with `other`.
     pub fn dot(&self, other: &SparseVector) -> f32 {
         let (mut a, mut b, mut sum) = (0, 0, 0.0);

@@ -41,7 +41,8 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn over(found: &str, bytes_max: usize) -> ApiError {
+/// The refusal of a body over its limit.
+pub(crate) fn over(found: &str, bytes_max: usize) -> ApiError {
     ApiError::too_large(format!("request body has {found} bytes, expected at most {bytes_max}"))
 }
 

@@ -4,12 +4,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use crossbill_core::{Error, Filter, Metadata, NamespaceName};
 use crossbill_db::{Index, Lsn};
-use crossbill_wire::{ApiVersion, PageToken, Status};
+use crossbill_wire::{ApiVersion, Status};
 use percent_encoding::percent_decode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dispatch::{Shared, presented_key};
 use crate::error::ApiError;
+use crate::verbs::PageRequest;
 
 /// Which listener a request came in on.
 #[derive(Debug, Clone)]
@@ -43,17 +45,21 @@ pub(crate) struct Call {
     pub(crate) local: SocketAddr,
     pub(crate) peer: IpAddr,
     pub(crate) body: Bytes,
-}
-
-/// A page of a listing, as the request asks for it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct PageRequest {
-    pub(crate) prefix: String,
-    pub(crate) limit: usize,
-    pub(crate) after: Option<String>,
+    /// Set once nobody waits for the answer any more.
+    pub(crate) unwanted: Arc<AtomicBool>,
 }
 
 impl Call {
+    /// An error where the caller has gone or its time is over: what has not
+    /// begun then is not begun. The last look is before the database is
+    /// called; from there on a call runs to its end.
+    pub(crate) fn check_wanted(&self) -> Result<(), ApiError> {
+        match self.unwanted.load(Ordering::Acquire) {
+            true => Err(ApiError::with_status(Status::CANCELLED, "nobody waits for the answer")),
+            false => Ok(()),
+        }
+    }
+
     /// The index whose listener was asked.
     pub(crate) fn index(&self) -> Result<Arc<Index>, ApiError> {
         match &self.site {
@@ -119,7 +125,9 @@ impl Call {
         if self.body.is_empty() {
             return Err(ApiError::with_status(status, "request body is empty, expected JSON"));
         }
-        read(&self.body).map_err(|error| {
+        let body = read(&self.body);
+        self.check_wanted()?;
+        body.map_err(|error| {
             let message = match (control, error.is_data()) {
                 (true, _) => {
                     format!("Failed to deserialize the JSON body into the target type: {error}")
@@ -148,26 +156,11 @@ impl Call {
         })
     }
 
-    /// The page asked for by `limit`, `prefix` and `paginationToken`. A token
-    /// stands in for what is left out beside it.
-    pub(crate) fn page(&self, limit_max: usize, default: usize) -> Result<PageRequest, ApiError> {
-        let token = self.query("paginationToken").map(PageToken::decode).transpose()?;
-        let limit: Option<usize> = self.query_number("limit")?;
-        let limit = limit.or(token.as_ref().map(|token| token.limit)).unwrap_or(default);
-        check_limit(limit, limit_max)?;
-        let prefix = self.query("prefix");
-        match token {
-            None => Ok(PageRequest { prefix: prefix.unwrap_or("").to_owned(), limit, after: None }),
-            Some(token) => {
-                if prefix.is_some_and(|prefix| prefix != token.prefix) {
-                    return Err(ApiError::invalid(format!(
-                        "paginationToken was given for prefix {:?}, expected the same prefix",
-                        token.prefix
-                    )));
-                }
-                Ok(PageRequest { prefix: token.prefix, limit, after: Some(token.after) })
-            }
-        }
+    /// The page asked for by `limit`, `prefix` and `paginationToken`, within
+    /// the bounds of a page: most, and by default.
+    pub(crate) fn page(&self, limits: (usize, usize)) -> Result<PageRequest, ApiError> {
+        let limit = self.query_number("limit")?;
+        PageRequest::new(self.query("paginationToken"), limit, self.query("prefix"), limits)
     }
 
     /// Who asks, as far as telling a retry needs it: address and key, hashed

@@ -10,6 +10,8 @@ use crossbill_core::{Clock, IdSource, RandomIds, SystemClock, VectorStorage, lim
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::tls::Tls;
+
 /// Why a text cannot be an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an API key must be 1 to 512 visible ASCII characters without spaces")]
@@ -64,6 +66,11 @@ pub struct ServerConfig {
     pub vector_storage: VectorStorage,
     /// Bytes of a request's body, packed and unpacked.
     pub request_bytes_max: usize,
+    /// Bytes of an answer over gRPC. The official clients read so much.
+    pub grpc_answer_bytes_max: usize,
+    /// The certificate and key that every listener speaks TLS with; without
+    /// them they speak plainly.
+    pub tls: Option<Tls>,
     /// Bytes of request bodies held at once; requests over it wait.
     pub request_memory_bytes: usize,
     /// Requests that work at once; more wait.
@@ -92,6 +99,8 @@ impl ServerConfig {
             insecure: false,
             vector_storage: VectorStorage::F32,
             request_bytes_max: limits::REQUEST_BYTES_MAX,
+            grpc_answer_bytes_max: limits::GRPC_ANSWER_BYTES_MAX,
+            tls: None,
             request_memory_bytes: 256 * 1024 * 1024,
             concurrent_requests_max: 256,
             request_timeout: Duration::from_secs(30),

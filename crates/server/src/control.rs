@@ -29,8 +29,9 @@ pub(crate) fn ready(call: &Call) -> Answer {
 /// The answer about an index, with the host under which this caller finds it.
 fn model(call: &Call, info: &IndexInfo) -> IndexModel {
     let requested = call.header("host").or(call.authority.as_deref());
-    let public = call.shared.config.public_address.as_deref();
-    let host = index_host(public, requested, call.local, info.port);
+    let config = &call.shared.config;
+    let public = config.public_address.as_deref();
+    let host = index_host(public, requested, call.local, info.port, config.tls.is_some());
     let stored = info
         .spec_json
         .as_deref()
@@ -147,7 +148,7 @@ pub(crate) fn list_collections(_: &Call) -> Answer {
 
 /// `GET /backups`, `GET /restore-jobs`: always the one page of nothing.
 pub(crate) fn empty_page(call: &Call) -> Answer {
-    call.page(LIST_PAGE_MAX, 10)?;
+    call.page((LIST_PAGE_MAX, 10))?;
     Reply::json(200, &json!({"data": []}))
 }
 

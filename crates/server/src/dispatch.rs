@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -19,9 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::body::{Packing, announced, collect, discard, inflate, packing};
 use crate::call::{Answer, Call, Reply, Site, query_pairs};
 use crate::error::ApiError;
+use crate::grpc::{self, message};
 use crate::host::is_loopback;
 use crate::ports::Ports;
-use crate::routes::{Access, Plane, ROUTES, Route, elsewhere};
+use crate::routes::{Access, Plane, Protocol, ROUTES, Route, elsewhere};
 use crate::{ApiKey, ServerConfig};
 
 /// What every request may use.
@@ -66,6 +68,12 @@ impl Shared {
             work,
             body_memory,
         }
+    }
+
+    /// Waits until a body of so many bytes may be held.
+    pub(crate) async fn body_memory(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        let bytes = bytes.clamp(1, self.config.request_bytes_max.max(1));
+        self.permits(&self.body_memory, kib(bytes)).await
     }
 
     /// Waits for `permits`, for half of a request's time at most.
@@ -113,27 +121,37 @@ fn plane(site: &Site) -> Plane {
 async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Request) -> Response {
     let started = shared.config.clock.monotonic();
     let id = shared.config.ids.next_id().to_string();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let plane = plane(&site);
-    let work = answer(shared.clone(), site, found, request);
-    let answer = match tokio::time::timeout(shared.config.request_timeout, work).await {
+    let (parts, body) = request.into_parts();
+    let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+    let (plane, protocol) = (plane(&site), grpc::spoken(&parts));
+    // A caller may wait for less than it is given, not for more.
+    let patience = grpc::timeout(&parts.headers).ok().flatten().unwrap_or(Duration::MAX);
+    let patience = patience.min(shared.config.request_timeout);
+    let work = answer(shared.clone(), site, found, protocol, parts, body);
+    let answer = match tokio::time::timeout(patience, work).await {
         Ok(answer) => answer,
         Err(_) => Err(ApiError::with_status(
             Status::DEADLINE_EXCEEDED,
-            format!(
-                "the request took longer than {} seconds",
-                shared.config.request_timeout.as_secs_f32()
-            ),
+            format!("the request took longer than {} seconds", patience.as_secs_f32()),
         )),
     };
     let took = shared.config.clock.monotonic().saturating_sub(started);
     log(&method, &path, &id, u64::try_from(took.as_micros()).unwrap_or(u64::MAX), &answer);
-    render(plane, &id, answer)
+    match protocol {
+        Protocol::Rest => render(plane, &id, answer),
+        Protocol::Grpc => grpc::render(&id, answer),
+    }
 }
 
-async fn answer(shared: Arc<Shared>, site: Site, found: Found, request: Request) -> Answer {
-    let (mut parts, body) = request.into_parts();
-    let admitted = match admit(&shared, plane(&site), found, &parts) {
+async fn answer(
+    shared: Arc<Shared>,
+    site: Site,
+    found: Found,
+    protocol: Protocol,
+    mut parts: request::Parts,
+    body: Body,
+) -> Answer {
+    let admitted = match admit(&shared, plane(&site), found, protocol, &parts) {
         Ok((route, packing)) => {
             call(shared.clone(), site, &mut parts).await.map(|call| (route, packing, call))
         }
@@ -149,25 +167,57 @@ async fn answer(shared: Arc<Shared>, site: Site, found: Found, request: Request)
     if route.access == Access::Open {
         return (route.run)(&call);
     }
-    let bytes_max = shared.config.request_bytes_max;
-    let (memory, packed) = match parts.method == Method::POST || parts.method == Method::PATCH {
-        true => {
-            let announced = announced(&parts.headers);
-            let reserved = kib(announced.unwrap_or(bytes_max).clamp(1, bytes_max.max(1)));
-            let memory = shared.permits(&shared.body_memory, reserved).await?;
-            (Some(memory), collect(body, announced, bytes_max).await?)
-        }
-        false => (None, bytes::Bytes::new()),
-    };
+    let received = receive(&shared, protocol, packing, &parts, body).await?;
     let permit = shared.permits(&shared.work, 1).await?;
+    let _wanted = Wanted(call.unwanted.clone());
+    let bytes_max = shared.config.request_bytes_max;
     // The permits go along: when the deadline passes the function still runs,
     // and what it holds is still counted.
     on_blocking_thread(route.path, move || {
-        let _held = (permit, memory);
-        let body = inflate(packing, packed, bytes_max)?;
+        let _held = (permit, received.memory);
+        call.check_wanted()?;
+        let body = inflate(received.packing, received.bytes, bytes_max)?;
         (route.run)(&Call { body, ..call })
     })
     .await
+}
+
+/// While this is held somebody waits for the answer: the deadline or the end
+/// of the connection drops it.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// A request's body as sent, with the memory that it takes.
+pub(crate) struct Received {
+    pub(crate) bytes: bytes::Bytes,
+    pub(crate) packing: Packing,
+    pub(crate) memory: Option<OwnedSemaphorePermit>,
+}
+
+/// Reads the body, where the request has one.
+async fn receive(
+    shared: &Shared,
+    protocol: Protocol,
+    packing: Packing,
+    parts: &request::Parts,
+    body: Body,
+) -> Result<Received, ApiError> {
+    if protocol == Protocol::Grpc {
+        return message::receive(shared, packing, body).await;
+    }
+    if parts.method != Method::POST && parts.method != Method::PATCH {
+        return Ok(Received { bytes: bytes::Bytes::new(), packing, memory: None });
+    }
+    let bytes_max = shared.config.request_bytes_max;
+    let announced = announced(&parts.headers);
+    let memory = shared.body_memory(announced.unwrap_or(bytes_max)).await?;
+    let bytes = collect(body, announced, bytes_max).await?;
+    Ok(Received { bytes, packing, memory: Some(memory) })
 }
 
 /// Whether the request may go on, from its head alone; the key comes first,
@@ -176,23 +226,38 @@ fn admit(
     shared: &Shared,
     plane: Plane,
     found: Found,
+    protocol: Protocol,
     parts: &request::Parts,
 ) -> Result<(&'static Route, Packing), ApiError> {
     let access = match found {
-        Found::Route(route) => route.access,
-        Found::NoRoute | Found::WrongMethod => Access::Key,
+        Found::Route(route) if route.protocol == protocol => route.access,
+        Found::Route(_) | Found::NoRoute | Found::WrongMethod => Access::Key,
     };
     if access == Access::Key {
         check_key(&shared.config.api_keys, &parts.headers)?;
         check_local(&shared.config, parts)?;
     }
-    match found {
-        Found::Route(route) => Ok((route, packing(&parts.headers)?)),
-        Found::WrongMethod => Err(ApiError::with_status(
+    match (protocol, found) {
+        (Protocol::Rest, Found::Route(route)) if route.protocol == protocol => {
+            Ok((route, packing(&parts.headers)?))
+        }
+        (Protocol::Rest, Found::Route(_)) => Err(ApiError::with_status(
+            Status::UNSUPPORTED_MEDIA_TYPE,
+            format!("{} is a gRPC method: send application/grpc over HTTP/2", parts.uri.path()),
+        )),
+        (Protocol::Rest, Found::WrongMethod) => Err(ApiError::with_status(
             Status::METHOD_NOT_ALLOWED,
             format!("{} does not take {}", parts.uri.path(), parts.method),
         )),
-        Found::NoRoute => Err(no_route(plane, parts)),
+        (Protocol::Rest, Found::NoRoute) => Err(no_route(plane, parts)),
+        (Protocol::Grpc, Found::Route(route)) if route.protocol == protocol => {
+            grpc::timeout(&parts.headers)?;
+            Ok((route, message::packing(&parts.headers)?))
+        }
+        // A method that is unknown has a status of its own over gRPC.
+        (Protocol::Grpc, _) => {
+            Err(ApiError::with_status(Status::NO_METHOD, no_route(plane, parts).message))
+        }
     }
 }
 
@@ -257,6 +322,7 @@ async fn call(
         peer: ends.peer,
         headers: parts.headers.clone(),
         body: bytes::Bytes::new(),
+        unwanted: Arc::default(),
     })
 }
 
@@ -322,7 +388,7 @@ fn render(plane: Plane, id: &str, answer: Answer) -> Response {
     let (reply, retry) = match answer {
         Ok(reply) => (reply, false),
         Err(error) => {
-            let retry = matches!(error.status.http, 429 | 503);
+            let retry = error.status.is_temporary();
             (Reply { status: error.status.http, body: error.body(plane), lsn: None }, retry)
         }
     };

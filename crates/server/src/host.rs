@@ -7,24 +7,27 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 ///
 /// The operator's `public` address wins; then the host that the client itself
 /// used (`requested`: the `Host` header or the authority); then the address
-/// that the connection came in on. Plain HTTP needs the `http://`, for the
-/// clients put `https://` before a host without a scheme.
+/// that the connection came in on. The scheme is that of the listeners: plain
+/// HTTP needs the `http://`, for the clients put `https://` before a host
+/// without one.
 pub(crate) fn index_host(
     public: Option<&str>,
     requested: Option<&str>,
     local: SocketAddr,
     port: u16,
+    tls: bool,
 ) -> String {
+    let scheme = if tls { "https" } else { "http" };
     if let Some(public) = public {
         let public = public.trim_end_matches('/');
         return match public.contains("://") {
             true => format!("{public}:{port}"),
-            false => format!("http://{public}:{port}"),
+            false => format!("{scheme}://{public}:{port}"),
         };
     }
     match requested.and_then(host_alone) {
-        Some(host) => format!("http://{host}:{port}"),
-        None => format!("http://{}", SocketAddr::new(reachable(local.ip()), port)),
+        Some(host) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{}", SocketAddr::new(reachable(local.ip()), port)),
     }
 }
 
@@ -74,7 +77,7 @@ mod tests {
     #[test]
     fn the_client_gets_back_the_host_it_used() {
         let local: SocketAddr = "0.0.0.0:5080".parse().unwrap();
-        let host = |public, requested| index_host(public, requested, local, 5081);
+        let host = |public, requested| index_host(public, requested, local, 5081, false);
         for (public, requested, expected) in [
             (None, Some("127.0.0.1:5080"), "http://127.0.0.1:5081"),
             (None, Some("vectors.local"), "http://vectors.local:5081"),
@@ -89,6 +92,10 @@ mod tests {
             assert_eq!(host(public, requested), expected, "{public:?} {requested:?}");
         }
         let v6: SocketAddr = "[fe80::1]:5080".parse().unwrap();
-        assert_eq!(index_host(None, None, v6, 5081), "http://[fe80::1]:5081");
+        assert_eq!(index_host(None, None, v6, 5081, false), "http://[fe80::1]:5081");
+        assert_eq!(index_host(None, None, v6, 5081, true), "https://[fe80::1]:5081");
+        assert_eq!(index_host(None, Some("db:1"), v6, 5081, true), "https://db:5081");
+        assert_eq!(index_host(Some("db"), None, v6, 5081, true), "https://db:5081");
+        assert_eq!(index_host(Some("http://db"), None, v6, 5081, true), "http://db:5081");
     }
 }

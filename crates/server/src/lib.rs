@@ -1,4 +1,4 @@
-//! The REST adapters over the database: listeners, authentication, limits,
+//! The REST and gRPC adapters over the database: listeners, authentication, limits,
 //! and one function per route that parses, calls once and renders.
 //!
 //! Nothing here decides what a record means; that is `db`'s. Nothing below
@@ -16,12 +16,15 @@ mod control;
 mod data;
 mod dispatch;
 mod error;
+mod grpc;
 mod host;
 mod integrations;
 mod listen;
 mod ports;
 mod routes;
 mod serve;
+mod tls;
+mod verbs;
 
 pub use config::{ApiKey, KeyError, ServerConfig};
 pub use data::exports::export_model;
@@ -29,5 +32,6 @@ pub use data::imports::{import_finished, import_model, import_start, reject_mode
 pub use data::manifest::manifest_model;
 pub use data::query::scored_vector;
 pub use integrations::{integration_model, integration_of, source_test_model};
-pub use routes::{Access, Plane, ROUTES, Route};
+pub use routes::{Access, Plane, Protocol, ROUTES, Route};
 pub use serve::{Bound, ServeError, serve};
+pub use tls::{Tls, TlsError};

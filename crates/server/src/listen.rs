@@ -1,5 +1,6 @@
-//! Listeners and connections: HTTP/1.1 and HTTP/2 with prior knowledge on the
-//! same port, time limits on a connection that does not move, and an orderly
+//! Listeners and connections: HTTP/1.1 and HTTP/2 on the same port, over TLS
+//! where there is a certificate (HTTP/2 by ALPN) and plainly where there is none
+//! (HTTP/2 with prior knowledge), time limits on a connection that does not move, and an orderly
 //! end. Knows nothing of routes.
 
 use std::io;
@@ -16,13 +17,15 @@ use axum::http::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 use crate::ServerConfig;
 use crate::dispatch::Ends;
+use crate::tls::Tls;
 
 /// Connections of one listener; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 8192;
@@ -35,6 +38,11 @@ const HTTP2_HEADER_BYTES_MAX: u32 = 1024 * 1024;
 /// Bytes of an HTTP/1.1 request's head. (A path and query over 65,534 bytes
 /// are refused by the HTTP library, with 414.)
 const HTTP1_HEAD_BYTES_MAX: usize = 1024 * 1024;
+/// The first byte of a TLS connection.
+const TLS_HANDSHAKE: u8 = 22;
+/// What a client hears that speaks plainly where TLS is spoken.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
+    Connection: close\r\n\r\nthis port speaks TLS: use https://\n";
 
 /// A listener that is open.
 pub(crate) struct Listening {
@@ -86,8 +94,18 @@ pub(crate) fn listen(
     let (stop, stopped) = watch::channel(false);
     let (closing, closed) = oneshot::channel();
     let limits = Timeouts { header: config.header_timeout, idle: config.idle_timeout };
-    let task = tokio::spawn(accept(listener, router, limits, stopped, closing));
+    let tls = config.tls.as_ref().map(Tls::acceptor);
+    let serving = Serving { router, tls, timeouts: limits };
+    let task = tokio::spawn(accept(listener, serving, stopped, closing));
     Listening { address, stop, closed, task }
+}
+
+/// What every connection of a listener needs.
+#[derive(Clone)]
+struct Serving {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    timeouts: Timeouts,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,8 +116,7 @@ struct Timeouts {
 
 async fn accept(
     listener: std::net::TcpListener,
-    router: Router,
-    timeouts: Timeouts,
+    serving: Serving,
     mut stopped: watch::Receiver<bool>,
     closing: oneshot::Sender<()>,
 ) {
@@ -118,9 +135,9 @@ async fn accept(
         };
         match accepted {
             Ok((stream, permit)) => {
-                let (router, stopped) = (router.clone(), stopped.clone());
+                let (serving, stopped) = (serving.clone(), stopped.clone());
                 connections.spawn(async move {
-                    serve_connection(stream, router, timeouts, stopped).await;
+                    serving.connection(stream, stopped).await;
                     drop(permit);
                 });
             }
@@ -145,19 +162,52 @@ async fn accept_one(
     Ok((stream, permit))
 }
 
+impl Serving {
+    /// Serves a connection to its end.
+    async fn connection(self, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
+        let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
+        let ends = Ends { local, peer: peer.ip() };
+        // Answers are written whole; waiting for more to send only delays them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its send delay");
+        }
+        let Self { router, tls, timeouts } = self;
+        let Some(tls) = tls else {
+            return serve_connection(stream, ends, router, timeouts, stopped).await;
+        };
+        let secured = tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+            secured = tokio::time::timeout(timeouts.header, handshake(tls, stream)) => secured,
+        };
+        match secured {
+            Ok(Ok(stream)) => serve_connection(stream, ends, router, timeouts, stopped).await,
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "a connection is not secured"),
+            Err(_) => tracing::debug!(%peer, "a connection took too long to be secured"),
+        }
+    }
+}
+
+async fn handshake(
+    tls: TlsAcceptor,
+    mut stream: TcpStream,
+) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
+        stream.write_all(NOT_TLS).await?;
+        stream.shutdown().await?;
+        return Err(io::Error::other("the client does not speak TLS"));
+    }
+    tls.accept(stream).await
+}
+
 async fn serve_connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ends: Ends,
     router: Router,
     timeouts: Timeouts,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
-    // Answers are written whole; waiting for more to send only delays them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps its send delay");
-    }
     let activity = Arc::new(Activity::default());
-    let ends = Ends { local, peer: peer.ip() };
     let service = Counted { router, ends, activity: activity.clone() };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -175,7 +225,7 @@ async fn serve_connection(
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(error, %peer, "a connection broke");
+                    tracing::debug!(error, peer = %ends.peer, "a connection broke");
                 }
                 return;
             }
@@ -185,7 +235,13 @@ async fn serve_connection(
             }
             _ = tick.tick() => {
                 if patience.ends(&activity, timeouts) {
-                    return;
+                    // A client that keeps HTTP/2 connections is told, so that
+                    // what it sends at this moment goes elsewhere.
+                    if stopping || !activity.http2.load(Ordering::Acquire) {
+                        return;
+                    }
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
                 }
             }
         }
@@ -276,12 +332,12 @@ impl tower::Service<Request<hyper::body::Incoming>> for Counted {
 }
 
 /// The socket, with its movement noted.
-struct Watched {
-    stream: TcpStream,
+struct Watched<S> {
+    stream: S,
     activity: Arc<Activity>,
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -296,7 +352,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -328,7 +384,7 @@ impl AsyncWrite for Watched {
     }
 }
 
-impl Watched {
+impl<S> Watched<S> {
     fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(1..)) = polled {
             self.activity.wrote.store(true, Ordering::Release);

@@ -5,6 +5,7 @@
 use axum::http::Method;
 
 use crate::call::{Answer, Call};
+use crate::grpc::methods;
 use crate::{control, data, integrations};
 
 /// Which listeners a route is on, and so in which shape it fails.
@@ -27,6 +28,15 @@ pub enum Access {
     Key,
 }
 
+/// In what a route is asked and answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// JSON over HTTP of any version.
+    Rest,
+    /// Protobuf messages over HTTP/2.
+    Grpc,
+}
+
 /// One route.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -34,6 +44,8 @@ pub struct Route {
     pub plane: Plane,
     /// Who may call it.
     pub access: Access,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// Its method.
     pub method: Method,
     /// Its path, with parameters in braces.
@@ -48,15 +60,23 @@ const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
 const fn open(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
-    Route { plane: Plane::Both, access: Access::Open, method, path, run }
+    let protocol = Protocol::Rest;
+    Route { plane: Plane::Both, access: Access::Open, protocol, method, path, run }
 }
 
 const fn control(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
-    Route { plane: Plane::Control, access: Access::Key, method, path, run }
+    let protocol = Protocol::Rest;
+    Route { plane: Plane::Control, access: Access::Key, protocol, method, path, run }
 }
 
 const fn data(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
-    Route { plane: Plane::Data, access: Access::Key, method, path, run }
+    let protocol = Protocol::Rest;
+    Route { plane: Plane::Data, access: Access::Key, protocol, method, path, run }
+}
+
+const fn grpc(path: &'static str, run: fn(&Call) -> Answer) -> Route {
+    let protocol = Protocol::Grpc;
+    Route { plane: Plane::Data, access: Access::Key, protocol, method: POST, path, run }
 }
 
 /// All routes.
@@ -137,6 +157,19 @@ pub static ROUTES: &[Route] = &[
     data(POST, "/records/namespaces/{namespace}/upsert", data::records::upsert),
     data(POST, "/records/namespaces/{namespace}/search", data::records::search),
     data(POST, "/namespaces/{namespace}/documents/{call}", data::records::no_documents),
+    // The same over gRPC.
+    grpc("/VectorService/Upsert", methods::upsert),
+    grpc("/VectorService/Query", methods::query),
+    grpc("/VectorService/Fetch", methods::fetch),
+    grpc("/VectorService/FetchByMetadata", methods::fetch_by_metadata),
+    grpc("/VectorService/Update", methods::update),
+    grpc("/VectorService/Delete", methods::delete),
+    grpc("/VectorService/List", methods::list),
+    grpc("/VectorService/DescribeIndexStats", methods::stats),
+    grpc("/VectorService/ListNamespaces", methods::list_namespaces),
+    grpc("/VectorService/CreateNamespace", methods::create_namespace),
+    grpc("/VectorService/DescribeNamespace", methods::describe_namespace),
+    grpc("/VectorService/DeleteNamespace", methods::delete_namespace),
 ];
 
 impl Plane {

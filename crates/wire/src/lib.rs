@@ -1,4 +1,4 @@
-//! The REST API's shapes: bodies as clients send and read them, and their
+//! The API's shapes: bodies as clients send and read them, and their
 //! conversions to and from `core`'s words. Conversions only: no I/O, no
 //! routing, no database.
 //!
@@ -11,6 +11,7 @@ mod columns;
 mod error;
 mod exports;
 mod floats;
+pub mod grpc;
 mod imports;
 mod index;
 mod integrations;
@@ -54,6 +55,6 @@ pub use status::Status;
 pub use vectors::{
     DeleteRequest, FetchByMetadataRequest, FetchResponse, ListItem, ListResponse, NamespaceSummary,
     SparseValues, StatsRequest, StatsResponse, UpdateRequest, UpdateResponse, UpsertRequest,
-    UpsertResponse, Usage, Vector,
+    UpsertResponse, Usage, Vector, check_new_parts,
 };
 pub use version::ApiVersion;

@@ -19,6 +19,12 @@ const fn status(http: u16, grpc: i32, name: &'static str) -> Status {
 }
 
 impl Status {
+    /// The HTTP status of a gRPC answer and of most others.
+    pub const OK: u16 = 200;
+    /// Whoever asked does not wait any more, and so never sees it.
+    pub const CANCELLED: Status = status(499, 1, "CANCELLED");
+    /// A method of a gRPC service that is not there.
+    pub const NO_METHOD: Status = status(404, 12, "UNIMPLEMENTED");
     /// The method is not one of the route's.
     pub const METHOD_NOT_ALLOWED: Status = status(405, 12, "METHOD_NOT_ALLOWED");
     /// A body in a form that is not read.
@@ -27,6 +33,11 @@ impl Status {
     pub const UNPROCESSABLE: Status = status(422, 3, "UNPROCESSABLE_ENTITY");
     /// The request took too long.
     pub const DEADLINE_EXCEEDED: Status = status(504, 4, "DEADLINE_EXCEEDED");
+
+    /// Whether the same request may do in a moment.
+    pub fn is_temporary(self) -> bool {
+        matches!(self.http, 429 | 503)
+    }
 
     /// The row of `kind`.
     ///

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crossbill_core::limits::{IDS_PER_REQUEST_MAX, UPSERT_RECORDS_MAX};
 use crossbill_core::{
-    Error, IndexShape, Metadata, Record, Result, SparseVector, VectorType, check_dense,
-    check_record_id,
+    Error, IndexShape, Metadata, MetadataError, Record, Result, SparseVector, VectorType,
+    check_dense, check_record_id,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -61,15 +61,52 @@ pub struct Vector {
 impl Vector {
     /// The record, checked against what the index fixes about its records.
     pub fn into_record(self, shape: &IndexShape) -> Result<Record> {
-        check_record_id(&self.id)?;
-        let sparse = self.sparse_values.map(SparseValues::into_vector).transpose()?;
-        check_parts(shape, &self.values, sparse.as_ref())?;
-        let metadata = self
-            .metadata
-            .map(|raw| Metadata::from_json(raw.get()))
-            .transpose()
-            .map_err(|error| Error::invalid(error.to_string()))?;
-        Ok(Record { id: self.id, values: self.values, sparse, metadata })
+        let metadata = || self.metadata.map(|raw| Metadata::from_json(raw.get())).transpose();
+        record(shape, self.id, self.values, self.sparse_values, metadata)
+    }
+}
+
+/// A record of its parts, checked against what the index fixes about its
+/// records.
+pub(crate) fn record(
+    shape: &IndexShape,
+    id: String,
+    values: Vec<f32>,
+    sparse: Option<SparseValues>,
+    metadata: impl FnOnce() -> std::result::Result<Option<Metadata>, MetadataError>,
+) -> Result<Record> {
+    check_record_id(&id)?;
+    let sparse = sparse.map(SparseValues::into_vector).transpose()?;
+    check_parts(shape, &values, sparse.as_ref())?;
+    Ok(Record { id, values, sparse, metadata: metadata()? })
+}
+
+/// The records of an upsert in the order sent, read one by one; an error says
+/// of which it is.
+pub(crate) fn records<V>(
+    vectors: Vec<V>,
+    id: impl Fn(&V) -> &str,
+    read: impl Fn(V) -> Result<Record>,
+) -> Result<Vec<Record>> {
+    check_count(vectors.len())?;
+    let mut records = Vec::with_capacity(vectors.len());
+    for (position, vector) in vectors.into_iter().enumerate() {
+        let id = shortened(id(&vector));
+        let record = read(vector).map_err(|error| {
+            Error::new(error.kind(), format!("vectors[{position}] (id {id:?}): {error}"))
+        })?;
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// Checks how many records an upsert has.
+pub(crate) fn check_count(count: usize) -> Result<()> {
+    match (1..=UPSERT_RECORDS_MAX).contains(&count) {
+        true => Ok(()),
+        false => Err(Error::invalid(format!(
+            "the request has {count} vectors, expected 1 to {UPSERT_RECORDS_MAX}"
+        ))),
     }
 }
 
@@ -118,21 +155,7 @@ impl UpsertRequest {
     /// The records in the order sent; of two with the same id the later wins
     /// when they are stored in this order.
     pub fn into_records(self, shape: &IndexShape) -> Result<Vec<Record>> {
-        let count = self.vectors.len();
-        if count == 0 || count > UPSERT_RECORDS_MAX {
-            return Err(Error::invalid(format!(
-                "the request has {count} vectors, expected 1 to {UPSERT_RECORDS_MAX}"
-            )));
-        }
-        let mut records = Vec::with_capacity(count);
-        for (position, vector) in self.vectors.into_iter().enumerate() {
-            let id = shortened(&vector.id);
-            let record = vector.into_record(shape).map_err(|error| {
-                Error::new(error.kind(), format!("vectors[{position}] (id {id:?}): {error}"))
-            })?;
-            records.push(record);
-        }
-        Ok(records)
+        records(self.vectors, |vector| &vector.id, |vector| vector.into_record(shape))
     }
 }
 
@@ -230,20 +253,22 @@ pub struct UpdateRequest {
     pub dry_run: Option<bool>,
 }
 
-impl UpdateRequest {
-    /// Checks the new parts of a record: each is optional, but what is given
-    /// must be what the index takes. Gives the sparse part back, checked.
-    pub fn check_parts(&self, shape: &IndexShape) -> Result<Option<SparseVector>> {
-        let sparse = self.sparse_values.clone().map(SparseValues::into_vector).transpose()?;
-        if !self.values.is_empty() {
-            if shape.vector_type == VectorType::Sparse {
-                check_parts(shape, &self.values, sparse.as_ref())?;
-            }
-            check_dense(shape, &self.values)?;
+/// Checks the new parts of a record: each is optional, but what is given must
+/// be what the index takes. Gives the sparse part back, checked.
+pub fn check_new_parts(
+    shape: &IndexShape,
+    values: &[f32],
+    sparse: Option<SparseValues>,
+) -> Result<Option<SparseVector>> {
+    let sparse = sparse.map(SparseValues::into_vector).transpose()?;
+    if !values.is_empty() {
+        if shape.vector_type == VectorType::Sparse {
+            check_parts(shape, values, sparse.as_ref())?;
         }
-        check_sparse_allowed(shape, sparse.as_ref())?;
-        Ok(sparse)
+        check_dense(shape, values)?;
     }
+    check_sparse_allowed(shape, sparse.as_ref())?;
+    Ok(sparse)
 }
 
 /// Answer of an update.

@@ -26,6 +26,7 @@ Examples:
   crossbill serve
   crossbill serve --data /var/lib/crossbill --allow-import-dir /srv/embeddings
   crossbill serve --listen 0.0.0.0:5080 --api-key-file /etc/crossbill/keys
+  crossbill serve --tls-cert chain.pem --tls-key key.pem --public-address db.example.com
   CROSSBILL_MEMORY_LIMIT=2GiB crossbill serve --config /etc/crossbill.toml")]
 pub(crate) struct ServeArgs {
     /// Address and port of the control plane; indexes get ports of the same address
@@ -100,6 +101,13 @@ pub(crate) struct ServeArgs {
     /// Host name or address that clients reach indexes by; default: the one they asked
     #[arg(long, env = "CROSSBILL_PUBLIC_ADDRESS", value_name = "HOST", hide_env_values = true)]
     pub(crate) public_address: Option<String>,
+    /// PEM file with the TLS certificate of the server and those that vouch for it: then every
+    /// port speaks https and gRPC over TLS, and none plain HTTP
+    #[arg(long, env = "CROSSBILL_TLS_CERT", value_name = "FILE", hide_env_values = true)]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the private key of --tls-cert
+    #[arg(long, env = "CROSSBILL_TLS_KEY", value_name = "FILE", hide_env_values = true)]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Size that a request's body may have
     #[arg(
         long,
@@ -109,6 +117,15 @@ pub(crate) struct ServeArgs {
         default_value = "2MiB"
     )]
     pub(crate) request_bytes_max: ByteSize,
+    /// Size that an answer over gRPC may have; the official clients read so much
+    #[arg(
+        long,
+        env = "CROSSBILL_GRPC_ANSWER_BYTES_MAX",
+        value_name = "SIZE",
+        hide_env_values = true,
+        default_value = "128MiB"
+    )]
+    pub(crate) grpc_answer_bytes_max: ByteSize,
     /// Serve other machines without any key
     #[arg(long, env = "CROSSBILL_INSECURE", value_name = "BOOL", hide_env_values = true,
         default_value = "false", default_missing_value = "true", num_args = 0..=1,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crossbill_db::{Database, Secret, Webhook, WebhookOptions};
-use crossbill_server::{ApiKey, Bound, ServeError, ServerConfig};
+use crossbill_server::{ApiKey, Bound, ServeError, ServerConfig, Tls};
 
 use crate::args::ServeArgs;
 use crate::error::{CliError, Exit, Result};
@@ -106,8 +106,24 @@ fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     let share = usize::try_from(options::memory_bytes(&args.engine)? / 8).unwrap_or(usize::MAX);
     config.request_memory_bytes =
         config.request_memory_bytes.min(share).max(config.request_bytes_max);
+    let answer = usize::try_from(args.grpc_answer_bytes_max.0).unwrap_or(usize::MAX);
+    config.grpc_answer_bytes_max = answer;
+    config.tls = tls(args)?;
     config.api_keys = api_keys(args)?;
     Ok(config)
+}
+
+fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => match Tls::from_files(certificate, key) {
+            Ok(tls) => Ok(Some(tls)),
+            Err(error) => Err(CliError::usage(format!("TLS: {error}"))),
+        },
+        (None, None) => Ok(None),
+        _ => Err(CliError::usage(
+            "found only one of --tls-cert and --tls-key, expected both or neither",
+        )),
+    }
 }
 
 fn api_keys(args: &ServeArgs) -> Result<Vec<ApiKey>> {
@@ -144,7 +160,8 @@ fn key_file(path: &Path) -> Result<Vec<String>> {
 
 /// What is said once every listener accepts connections.
 fn banner(args: &ServeArgs, bound: &Bound, with_key: bool) -> String {
-    let url = format!("http://{}", bound.control);
+    let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", bound.control);
     let data = fs::canonicalize(&args.data).unwrap_or_else(|_| args.data.clone());
     let key = match (with_key, bound.control.ip().is_loopback()) {
         (true, _) => "required".to_owned(),
@@ -175,7 +192,7 @@ fn banner(args: &ServeArgs, bound: &Bound, with_key: bool) -> String {
         format!("  engine        {memory} of memory, {} threads", options::threads(&args.engine)),
     ];
     for (name, address) in &bound.indexes {
-        lines.push(format!("  index         {name} at http://{address}"));
+        lines.push(format!("  index         {name} at {scheme}://{address}"));
     }
     let api_key = if with_key { "YOUR-KEY" } else { "local" };
     lines.extend([

@@ -42,7 +42,7 @@ pub fn export_model(view: ExportView) -> ExportModel {
 /// `GET /bulk/exports`, newest first.
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
-    let page = call.page(EXPORT_PAGE_MAX, EXPORT_PAGE_MAX)?;
+    let page = call.page((EXPORT_PAGE_MAX, EXPORT_PAGE_MAX))?;
     let before = page.after.map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
     let (views, more) = index.list_exports(before, page.limit)?;
     let last = views.last().filter(|_| more).map(|view| view.id.clone());

@@ -126,7 +126,7 @@ pub fn import_finished(index: &IndexInfo, view: ImportView) -> Vec<u8> {
 /// `GET /bulk/imports`, newest first.
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
-    let page = call.page(IMPORT_PAGE_MAX, IMPORT_PAGE_MAX)?;
+    let page = call.page((IMPORT_PAGE_MAX, IMPORT_PAGE_MAX))?;
     let before = page.after.map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
     let (views, more) = index.list_imports(before, page.limit)?;
     let last = views.last().filter(|_| more).map(|view| view.id.clone());

@@ -7,10 +7,9 @@ use crossbill_wire::{
     QueryRequest, SearchHit, SearchHits, SearchRequest, SearchResponse, SearchUsage,
 };
 
-use super::finite;
-use super::query::checked;
-use crate::call::{Answer, Call, Reply, namespace};
+use crate::call::{Answer, Call, Reply, filter, namespace};
 use crate::error::ApiError;
+use crate::verbs::query::{checked, finite};
 
 /// Fields that one search may name.
 const FIELDS_MAX: usize = 100;
@@ -45,11 +44,11 @@ pub(crate) fn search(call: &Call) -> Answer {
         vector,
         sparse_vector,
         id: request.query.id,
-        filter: request.query.filter,
         include_metadata: Some(true),
         ..QueryRequest::default()
     };
-    let query = checked(&mut as_query, &index.info().shape)?;
+    let filter = filter(request.query.filter.as_deref())?;
+    let query = checked(&mut as_query, filter, &index.info().shape)?;
     let answer = index.query(&namespace, &query)?;
     let fields = request.fields.as_deref();
     let hits = answer

@@ -1,0 +1,221 @@
+//! Records by id, by filter and by listing: fetch, update, delete, list,
+//! stats.
+
+use crossbill_core::limits::{
+    FETCH_BY_METADATA_PAGE_DEFAULT, FETCH_BY_METADATA_PAGE_MAX, LIST_PAGE_MAX, NAMESPACE_CHARS_MAX,
+};
+use crossbill_core::{Filter, Metadata};
+use crossbill_db::{Index, IndexStats, Lsn, Selector, StoredRecord, Update};
+use crossbill_wire::{DeleteRequest, FetchResponse, PageToken, SparseValues, check_new_parts};
+
+use super::{PageRequest, required};
+use crate::call::namespace;
+use crate::error::ApiError;
+
+/// Records with these ids. Unknown ids are left out.
+pub(crate) fn fetch(
+    index: &Index,
+    written: &str,
+    ids: &[String],
+) -> Result<(Vec<StoredRecord>, Lsn), ApiError> {
+    let namespace = namespace(Some(written))?;
+    FetchResponse::check_ids(ids)?;
+    let lsn = index.lsn();
+    Ok((index.fetch(&namespace, ids)?, lsn))
+}
+
+/// What a fetch by metadata asks for.
+pub(crate) struct ByMetadata<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) token: Option<&'a str>,
+}
+
+/// A page of the records that match, in id order, and the token of the next.
+pub(crate) fn fetch_by_metadata(
+    index: &Index,
+    asked: ByMetadata<'_>,
+) -> Result<(Vec<StoredRecord>, Option<PageToken>, Lsn), ApiError> {
+    let namespace = namespace(Some(asked.namespace))?;
+    let filter = required(asked.filter, "Empty filter provided for fetch by metadata request")?;
+    let token = asked.token.filter(|token| !token.is_empty());
+    let limits = (FETCH_BY_METADATA_PAGE_MAX, FETCH_BY_METADATA_PAGE_DEFAULT);
+    let page = PageRequest::new(token, asked.limit, None, limits)?;
+    let lsn = index.lsn();
+    let after = page.after.as_deref();
+    let (records, next) = index.fetch_by_metadata(&namespace, &filter, page.limit, after)?;
+    let next = next.map(|after| PageToken { prefix: String::new(), limit: page.limit, after });
+    Ok((records, next, lsn))
+}
+
+/// What an update asks for.
+#[derive(Default)]
+pub(crate) struct Change {
+    pub(crate) namespace: String,
+    /// The empty id is how absence reads over gRPC.
+    pub(crate) id: Option<String>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) sparse: Option<SparseValues>,
+    pub(crate) set_metadata: Option<Metadata>,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) dry_run: bool,
+}
+
+/// Changes one record by id, or the metadata of all that match a filter: then
+/// says how many.
+pub(crate) fn update(index: &Index, mut asked: Change) -> Result<(Option<i32>, Lsn), ApiError> {
+    let id = asked.id.take().filter(|id| !id.is_empty());
+    match (id, asked.filter.take()) {
+        (Some(id), None) => Ok((None, update_one(index, asked, id)?)),
+        (None, Some(filter)) => update_matching(index, asked, filter),
+        (Some(_), Some(_)) => {
+            Err(ApiError::invalid("both id and filter were given, expected one of them"))
+        }
+        (None, None) => {
+            Err(ApiError::invalid("neither id nor filter was given, expected one of them"))
+        }
+    }
+}
+
+fn update_one(index: &Index, asked: Change, id: String) -> Result<Lsn, ApiError> {
+    let namespace = namespace(Some(&asked.namespace))?;
+    crossbill_core::check_record_id(&id).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let sparse = check_new_parts(&index.info().shape, &asked.values, asked.sparse)?;
+    let values = Some(asked.values).filter(|values| !values.is_empty());
+    if values.is_none() && sparse.is_none() && asked.set_metadata.is_none() {
+        return Err(ApiError::invalid(
+            "there is nothing to update, expected values, sparseValues or setMetadata",
+        ));
+    }
+    let set_metadata = asked.set_metadata;
+    Ok(index.update(&namespace, Update { id, values, sparse, set_metadata })?)
+}
+
+fn update_matching(
+    index: &Index,
+    asked: Change,
+    filter: Filter,
+) -> Result<(Option<i32>, Lsn), ApiError> {
+    if !asked.values.is_empty() || asked.sparse.is_some() {
+        return Err(ApiError::invalid(
+            "Update by metadata request does not support updating vector values.",
+        ));
+    }
+    let namespace = namespace(Some(&asked.namespace))?;
+    let filter = required(Some(filter), "Update with empty metadata filter is not allowed")?;
+    let set_metadata = match asked.set_metadata {
+        Some(fields) => fields,
+        None if asked.dry_run => Metadata::default(),
+        None => return Err(ApiError::invalid("setMetadata is missing, expected an object")),
+    };
+    let matched = index.update_by_filter(&namespace, &filter, set_metadata, asked.dry_run)?;
+    Ok((Some(i32::try_from(matched).unwrap_or(i32::MAX)), index.lsn()))
+}
+
+/// What a delete asks for.
+#[derive(Default)]
+pub(crate) struct Deletion {
+    pub(crate) ids: Option<Vec<String>>,
+    pub(crate) all: bool,
+    pub(crate) filter: Option<Filter>,
+}
+
+/// Deletes records.
+pub(crate) fn delete(index: &Index, written: &str, asked: Deletion) -> Result<Lsn, ApiError> {
+    let namespace = namespace(Some(written))?;
+    Ok(index.delete(&namespace, selector(asked)?)?)
+}
+
+/// Exactly one of the three ways to say which records. An empty list of ids
+/// beside another way counts as none.
+fn selector(asked: Deletion) -> Result<Selector, ApiError> {
+    let has_ids = asked.ids.as_ref().is_some_and(|ids| !ids.is_empty());
+    if asked.all {
+        return match (has_ids, asked.filter) {
+            (true, _) => Err(ApiError::invalid("No explicit IDs allowed when delete_all=true")),
+            (false, Some(_)) => Err(ApiError::invalid("No filter allowed when delete_all=true")),
+            (false, None) => Ok(Selector::All),
+        };
+    }
+    match (asked.ids, asked.filter) {
+        (Some(_), Some(_)) if has_ids => {
+            Err(ApiError::invalid("both ids and filter were given, expected one of them"))
+        }
+        (_, Some(filter)) => {
+            let empty = "Delete with empty metadata filter is not allowed";
+            Ok(Selector::Filter(required(Some(filter), empty)?))
+        }
+        (Some(ids), None) => {
+            DeleteRequest::check_ids(&ids)?;
+            Ok(Selector::Ids(ids))
+        }
+        (None, None) => Err(ApiError::invalid(
+            "neither ids, deleteAll nor filter was given, expected one of them",
+        )),
+    }
+}
+
+/// A page of ids in order, and the token of the next.
+pub(crate) fn list(
+    index: &Index,
+    written: &str,
+    page: PageRequest,
+) -> Result<(Vec<String>, Option<PageToken>, Lsn), ApiError> {
+    let namespace = namespace(Some(written))?;
+    let characters = page.prefix.chars().count();
+    if characters > NAMESPACE_CHARS_MAX {
+        return Err(ApiError::invalid(format!(
+            "prefix has {characters} characters, expected at most {NAMESPACE_CHARS_MAX}"
+        )));
+    }
+    let lsn = index.lsn();
+    let (ids, more) =
+        index.list_ids(&namespace, &page.prefix, page.after.as_deref(), page.limit)?;
+    let last = ids.last().filter(|_| more).cloned();
+    Ok((ids, last.map(|last| page.next(last)), lsn))
+}
+
+/// The bounds of a page of ids or namespaces: most, and by default.
+pub(crate) const LIST_LIMITS: (usize, usize) = (LIST_PAGE_MAX, LIST_PAGE_MAX);
+
+/// Counts of all namespaces.
+pub(crate) fn stats(index: &Index, filter: Option<Filter>) -> Result<IndexStats, ApiError> {
+    if filter.is_some_and(|filter| !filter.is_empty()) {
+        return Err(ApiError::invalid(
+            "describe_index_stats does not take a filter on a serverless index",
+        ));
+    }
+    Ok(index.stats()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(ids: Option<&[&str]>, all: bool, filter: Option<&str>) -> Result<Selector, String> {
+        let ids = ids.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
+        let filter = filter.map(|json| Filter::from_json(json).unwrap());
+        selector(Deletion { ids, all, filter }).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn a_delete_names_its_records_in_exactly_one_way() {
+        let some = Some(r#"{"a":1}"#);
+        assert!(matches!(chosen(Some(&["a"]), false, None), Ok(Selector::Ids(_))));
+        assert!(matches!(chosen(Some(&[]), true, None), Ok(Selector::All)));
+        assert!(matches!(chosen(None, false, some), Ok(Selector::Filter(_))));
+        for (ids, all, filter, expected) in [
+            (None, false, None, "neither ids"),
+            (Some(&[][..]), false, None, "0 ids, expected 1 to 1000"),
+            (Some(&["a", ""][..]), false, None, "ids[1]: id is empty"),
+            (Some(&["a"][..]), true, None, "No explicit IDs allowed"),
+            (None, true, some, "No filter allowed"),
+            (Some(&["a"][..]), false, some, "both ids and filter"),
+            (None, false, Some("{}"), "Delete with empty metadata filter is not allowed"),
+        ] {
+            let error = chosen(ids, all, filter).unwrap_err();
+            assert!(error.contains(expected), "{ids:?} {all} {filter:?}: {error}");
+        }
+    }
+}
