@@ -1,10 +1,12 @@
 //! Every route × {no key, a wrong key, the right key}, generated from the
 //! route table, so that a new route cannot be forgotten. Must fail closed.
 
-use crossbill_server::{Access, Plane, ROUTES, ServeError, ServerConfig, serve};
+use crossbill_server::{Access, Plane, Protocol, ROUTES, Route, ServeError, ServerConfig, serve};
 use reqwest::Method;
 use serde_json::json;
+use tonic::Code;
 
+use crate::grpc_client::Client;
 use crate::harness::{KEY, Server, open_database};
 
 /// A path of the route that matches, for parameters that name nothing.
@@ -49,11 +51,14 @@ async fn every_route_asks_for_the_key() {
                 (vec![("Api-Key", KEY)], true),
                 (vec![("Authorization", "Bearer the-right-key")], true),
             ] {
+                tried += 1;
+                if route.protocol == Protocol::Grpc {
+                    check_method(data, route, &headers, right).await;
+                }
                 let got = server
                     .send(route.method.clone(), &url, &headers, Some(b"not json".to_vec()))
                     .await;
                 let label = format!("{} {url} {headers:?}", route.method);
-                tried += 1;
                 if route.access == Access::Open || right {
                     assert_ne!(got.status, 401, "{label}");
                     continue;
@@ -67,6 +72,40 @@ async fn every_route_asks_for_the_key() {
         }
     }
     assert!(tried > 8 * 50, "{tried}");
+}
+
+/// A gRPC method, asked as it wants to be.
+async fn check_method(host: &str, route: &Route, headers: &[(&str, &str)], right: bool) {
+    let mut client = Client::to(host, None).await;
+    for (name, value) in headers {
+        let name = if *name == "Api-Key" { "api-key" } else { "authorization" };
+        client.metadata.push((name, (*value).to_owned()));
+    }
+    let answer = client.full::<(), ()>(route.path, ()).await;
+    let code = answer.map_or_else(|status| status.code(), |_| Code::Ok);
+    assert_eq!(code != Code::Unauthenticated, right, "{} {headers:?}: {code:?}", route.path);
+}
+
+#[tokio::test]
+async fn an_unknown_method_asks_for_the_key_too() {
+    let server = Server::start_with_key().await;
+    let control = format!("http://{}", server.control);
+    let mut client = Client::to(&control, None).await;
+    for (key, expected) in [("wrong", Code::Unauthenticated), (KEY, Code::Unimplemented)] {
+        client.metadata = vec![("api-key", key.to_owned())];
+        let status = client.full::<(), ()>("/VectorService/Nothing", ()).await.unwrap_err();
+        assert_eq!(status.code(), expected, "{}", status.message());
+    }
+}
+
+#[tokio::test]
+async fn without_a_key_grpc_is_for_this_machine_too() {
+    let server = Server::start().await;
+    let host = server.dense("a", 2, "cosine").await;
+    let mut client = Client::to(&host, None).await;
+    client.metadata = vec![("origin", "https://page.example".to_owned())];
+    let status = client.full::<(), ()>("/VectorService/Query", ()).await.unwrap_err();
+    assert_eq!(status.code(), Code::PermissionDenied);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The REST API against a real server: every route's good path, every kind of
+//! The API, REST and gRPC, against a real server: every route's good path, every kind of
 //! bad input, and the limits of connections.
 //!
 //! Method: each test starts a server of its own on a loopback address of its
@@ -10,6 +10,9 @@
 mod auth;
 mod bad_input;
 mod connections;
+mod grpc;
+mod grpc_client;
+mod grpc_limits;
 mod harness;
 mod imports;
 mod indexes;
