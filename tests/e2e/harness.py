@@ -58,12 +58,18 @@ def wait_for(
 class Server:
     """One `crossbill serve`. It can be stopped, killed and started again on the same data."""
 
-    def __init__(self, data: Path, *flags: str, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        data: Path,
+        *flags: str,
+        environment: dict[str, str] | None = None,
+        scheme: str = "http",
+    ):
         self.data = data
         self.flags = list(flags)
         self.environment = environment or {}
         self.ports = free_ports()
-        self.url = f"http://127.0.0.1:{self.ports}"
+        self.url = f"{scheme}://127.0.0.1:{self.ports}"
         self.log = data.parent / f"{data.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
