@@ -9,6 +9,7 @@ client is told to trust as any program is: SSL_CERT_FILE.
 from __future__ import annotations
 
 import subprocess
+import urllib.error
 
 import pytest
 from pinecone import Pinecone, ServerlessSpec
@@ -17,7 +18,7 @@ from pinecone.errors import PineconeTimeoutError
 from pinecone.grpc import GrpcIndex
 
 from conftest import client, create
-from harness import Server, free_ports, request
+from harness import Server, free_ports, request, run
 
 
 def grpc_of(server, name, key="local", **options) -> GrpcIndex:
@@ -187,14 +188,14 @@ def test_tls_for_rest_and_grpc(tmp_path, monkeypatch):
         assert grpc.upsert(vectors=[("a", [1.0] * 4, {"n": 1})]).upserted_count == 1
         assert rest.fetch(ids=["a"]).vectors["a"].metadata == {"n": 1}
         assert grpc.query(vector=[1.0] * 4, top_k=1).matches[0].id == "a"
-        # Both ways of the client's own that lead to gRPC find it there.
+        listed = run("index", "list", "--server", server.url, "--json")
+        assert listed.returncode == 0 and "secure" in listed.stdout, listed.stderr
+        # By its name alone the client finds the index over gRPC, too.
         assert pc.index("secure", grpc=True).describe_index_stats().total_vector_count == 1
 
 
 @pytest.mark.once
 def test_half_a_pair_for_tls_is_refused(tmp_path):
-    from harness import run
-
     port = str(free_ports())
     ended = run("serve", "--listen", f"127.0.0.1:{port}", "--tls-cert", "x", "--data", str(tmp_path))
     assert ended.returncode == 2 and "--tls-key" in ended.stderr
@@ -203,8 +204,6 @@ def test_half_a_pair_for_tls_is_refused(tmp_path):
 @pytest.mark.once
 def test_a_grpc_method_asked_over_rest_says_so(both):
     rest, _ = both()
-    import urllib.error
-
     with pytest.raises(urllib.error.HTTPError) as refused:
         request(f"{rest.host}/VectorService/Query", {})
     assert refused.value.code == 415

@@ -105,6 +105,35 @@ async fn a_deadline_is_kept() {
 }
 
 #[tokio::test]
+async fn a_write_that_waited_too_long_is_not_done() {
+    let server = Server::start_with(|config| {
+        config.request_bytes_max = 4096;
+        config.request_memory_bytes = 4096;
+    })
+    .await;
+    let host = server.dense("a", 2, "cosine").await;
+    let path = "/VectorService/Upsert";
+    // One request takes all the memory that there is, and does not end.
+    let begun = framed(0, &[0; 4096])[..100].to_vec();
+    let held = host.clone();
+    let holding = tokio::spawn(async move { raw(&held, path, &[GRPC], endless(begun)).await });
+    let vectors = vec![vector("a".to_owned(), vec![1.0, 2.0])];
+    let write = UpsertRequest { vectors, namespace: String::new() };
+    let write = framed(0, &write.encode_to_vec());
+    let short = [GRPC, ("grpc-timeout", "50m")];
+    let stats = "/VectorService/DescribeIndexStats";
+    while raw(&host, stats, &short, whole(framed(0, &[]))).await.0 != Some(4) {}
+    let (status, message, _) = raw(&host, path, &short, whole(write)).await;
+    assert_eq!(status, Some(4), "{message}");
+    holding.abort();
+    let mut client = Client::to(&host, None).await;
+    let request = crossbill_wire::grpc::DescribeIndexStatsRequest::default();
+    let answer: crossbill_wire::grpc::DescribeIndexStatsResponse =
+        client.call("DescribeIndexStats", request).await.unwrap();
+    assert_eq!(answer.total_vector_count, 0);
+}
+
+#[tokio::test]
 async fn what_is_no_message_is_refused() {
     let server = Server::start().await;
     let host = server.dense("a", 2, "cosine").await;
