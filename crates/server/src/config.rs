@@ -67,7 +67,7 @@ pub struct ServerConfig {
     /// Bytes of a request's body, packed and unpacked.
     pub request_bytes_max: usize,
     /// Bytes of an answer over gRPC. The official clients read so much.
-    pub grpc_answer_bytes_max: usize,
+    pub answer_bytes_max: usize,
     /// The certificate and key that every listener speaks TLS with; without
     /// them they speak plainly.
     pub tls: Option<Tls>,
@@ -99,7 +99,7 @@ impl ServerConfig {
             insecure: false,
             vector_storage: VectorStorage::F32,
             request_bytes_max: limits::REQUEST_BYTES_MAX,
-            grpc_answer_bytes_max: limits::GRPC_ANSWER_BYTES_MAX,
+            answer_bytes_max: limits::GRPC_ANSWER_BYTES_MAX,
             tls: None,
             request_memory_bytes: 256 * 1024 * 1024,
             concurrent_requests_max: 256,

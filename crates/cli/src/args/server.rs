@@ -120,12 +120,12 @@ pub(crate) struct ServeArgs {
     /// Size that an answer over gRPC may have; the official clients read so much
     #[arg(
         long,
-        env = "CROSSBILL_GRPC_ANSWER_BYTES_MAX",
+        env = "CROSSBILL_ANSWER_BYTES_MAX",
         value_name = "SIZE",
         hide_env_values = true,
         default_value = "128MiB"
     )]
-    pub(crate) grpc_answer_bytes_max: ByteSize,
+    pub(crate) answer_bytes_max: ByteSize,
     /// Serve other machines without any key
     #[arg(long, env = "CROSSBILL_INSECURE", value_name = "BOOL", hide_env_values = true,
         default_value = "false", default_missing_value = "true", num_args = 0..=1,

@@ -106,8 +106,8 @@ fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     let share = usize::try_from(options::memory_bytes(&args.engine)? / 8).unwrap_or(usize::MAX);
     config.request_memory_bytes =
         config.request_memory_bytes.min(share).max(config.request_bytes_max);
-    let answer = usize::try_from(args.grpc_answer_bytes_max.0).unwrap_or(usize::MAX);
-    config.grpc_answer_bytes_max = answer;
+    let answer = usize::try_from(args.answer_bytes_max.0).unwrap_or(usize::MAX);
+    config.answer_bytes_max = answer;
     config.tls = tls(args)?;
     config.api_keys = api_keys(args)?;
     Ok(config)

@@ -115,7 +115,7 @@ impl Reply {
     /// `message`, with what stands before it.
     pub(crate) fn message(call: &Call, message: &impl Message) -> Answer {
         let length = message.encoded_len();
-        let bytes_max = call.shared.config.grpc_answer_bytes_max;
+        let bytes_max = call.shared.config.answer_bytes_max;
         let short = u32::try_from(length).ok().filter(|_| length <= bytes_max);
         let Some(short) = short else {
             return Err(ApiError::too_large(format!(

@@ -68,7 +68,7 @@ async fn messages_are_bounded_and_may_be_packed() {
 
 #[tokio::test]
 async fn answers_are_bounded() {
-    let server = Server::start_with(|config| config.grpc_answer_bytes_max = 1000).await;
+    let server = Server::start_with(|config| config.answer_bytes_max = 1000).await;
     let host = server.dense("a", 2, "euclidean").await;
     let mut client = Client::to(&host, None).await;
     let vectors = (0..100).map(|n| vector(format!("id-{n}"), vec![n as f32, 1.0])).collect();
