@@ -9,7 +9,9 @@
 //! Knows no wire types and no HTTP.
 
 mod background;
+mod backups;
 mod catalog;
+mod catalog_state;
 mod database;
 mod env;
 mod exports;
@@ -20,6 +22,7 @@ mod jobs;
 mod namespace;
 mod ops;
 mod pace;
+mod parts;
 mod priority;
 mod record_file;
 mod reserve;
@@ -34,6 +37,10 @@ pub use crossbill_import::{
 pub use crossbill_store::{
     DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
     Webhook,
+};
+pub use backups::{
+    BackupFilter, BackupInfo, BackupSchedule, Frequency, IndexSource, NewBackup, NewSchedule,
+    RestoreJob, RestoreOptions, ScheduleChange,
 };
 pub use database::{Database, DatabaseOptions};
 pub use imports::{
