@@ -182,8 +182,7 @@ impl Database {
     ) -> std::result::Result<T, Refused> {
         let mut state = self.catalog.lock();
         let mut catalog = state.catalog.clone();
-        let result =
-            change(&mut catalog).map_err(|error| Refused { error, is_certain: true })?;
+        let result = change(&mut catalog).map_err(|error| Refused { error, is_certain: true })?;
         state.commit(catalog).map_err(|error| Refused { error, is_certain: false })?;
         then(&result);
         Ok(result)

@@ -30,6 +30,10 @@ mod sweep;
 mod types;
 mod webhooks;
 
+pub use backups::{
+    BackupFilter, BackupInfo, BackupSchedule, Frequency, IndexSource, NewBackup, NewSchedule,
+    RestoreJob, RestoreOptions, ScheduleChange,
+};
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{
     ColumnMapping, ErrorMode, ImportSettings, MetadataMapping, RecordText, Reject,
@@ -37,10 +41,6 @@ pub use crossbill_import::{
 pub use crossbill_store::{
     DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
     Webhook,
-};
-pub use backups::{
-    BackupFilter, BackupInfo, BackupSchedule, Frequency, IndexSource, NewBackup, NewSchedule,
-    RestoreJob, RestoreOptions, ScheduleChange,
 };
 pub use database::{Database, DatabaseOptions};
 pub use imports::{

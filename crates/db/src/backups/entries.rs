@@ -248,8 +248,7 @@ impl BackupCatalog {
     ) -> Result<BackupSchedule> {
         let mut schedule = self.schedule(id)?.clone();
         schedule.frequency = change.frequency.unwrap_or(schedule.frequency);
-        schedule.expire_after_days =
-            change.expire_after_days.unwrap_or(schedule.expire_after_days);
+        schedule.expire_after_days = change.expire_after_days.unwrap_or(schedule.expire_after_days);
         check_schedule(&schedule.name, schedule.expire_after_days)?;
         if let Some(count) = change.keep_last {
             schedule.keep_last = Some(count).filter(|count| *count > 0);

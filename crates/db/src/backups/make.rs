@@ -53,9 +53,7 @@ impl Database {
     pub(super) fn make_backup(&self, index: &Index, purpose: Purpose) -> Result<BackupInfo> {
         let id = new_id(&*self.env.ids);
         let info = index.info();
-        self.look(|catalog| {
-            catalog.backups.check_room(&info.uid, purpose.collection.as_ref())
-        })?;
+        self.look(|catalog| catalog.backups.check_room(&info.uid, purpose.collection.as_ref()))?;
         let created_at = self.env.clock.now();
         let taken = take(index, &id).and_then(|taken| {
             content_of(&self.env.root, &id)?.commit(0, &taken.content)?;
@@ -175,8 +173,7 @@ fn take(index: &Index, id: &str) -> Result<Taken> {
     let taken = at_once(&namespaces, |namespace| namespace.back_up(id))?;
     let taken: Vec<BackedUp> = taken.into_iter().flatten().collect();
     let records = taken.iter().map(|namespace| namespace.records).sum();
-    let namespaces: Vec<Manifest> =
-        taken.into_iter().map(|namespace| namespace.manifest).collect();
+    let namespaces: Vec<Manifest> = taken.into_iter().map(|namespace| namespace.manifest).collect();
     let content = BackupContent { namespaces };
     let segments = content.namespaces.iter().flat_map(|manifest| &manifest.segments);
     let bytes = segments.map(|entry| entry.bytes).sum();

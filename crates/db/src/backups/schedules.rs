@@ -27,11 +27,7 @@ pub(crate) type Failures = BTreeMap<String, Timestamp>;
 impl Database {
     /// Makes a schedule of backups of an index, enabled; its first run is one
     /// period from now. `Conflict` where an enabled one is there.
-    pub fn create_backup_schedule(
-        &self,
-        index: &str,
-        new: NewSchedule,
-    ) -> Result<BackupSchedule> {
+    pub fn create_backup_schedule(&self, index: &str, new: NewSchedule) -> Result<BackupSchedule> {
         let id = new_id(&*self.env.ids);
         let now = self.env.clock.now();
         self.change(|catalog| {

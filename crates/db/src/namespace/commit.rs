@@ -249,8 +249,7 @@ impl Namespace {
                 continue;
             }
             crossbill_store::killpoint::reach("sweep.before_delete");
-            let deleted =
-                parts::key_of(uid, &part).and_then(|key| Ok(env.root.delete(&key)?));
+            let deleted = parts::key_of(uid, &part).and_then(|key| Ok(env.root.delete(&key)?));
             if let Err(error) = deleted {
                 tracing::warn!(part, %error, "a part was not deleted; the next start does it");
             }

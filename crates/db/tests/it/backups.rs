@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbill_core::{Clock as _, ErrorKind, IndexName, IndexShape, ManualClock, Metric, Timestamp};
+use crossbill_core::{
+    Clock as _, ErrorKind, IndexName, IndexShape, ManualClock, Metric, Timestamp,
+};
 use crossbill_db::{
     BackupFilter, BackupInfo, Database, DatabaseOptions, ErrorMode, Frequency, Index, IndexSource,
     NewBackup, NewSchedule, RestoreOptions, ScheduleChange, Selector, Update,
@@ -102,7 +104,12 @@ fn a_backup_has_all_that_was_acknowledged_and_nothing_later() {
     // Each goes its own way from here.
     b.update(
         &namespace(""),
-        Update { id: "x00002".into(), values: Some(vec![9.0, 9.0]), sparse: None, set_metadata: None },
+        Update {
+            id: "x00002".into(),
+            values: Some(vec![9.0, 9.0]),
+            sparse: None,
+            set_metadata: None,
+        },
     )
     .unwrap();
     b.delete(&namespace(""), Selector::Ids(vec!["x00003".into()])).unwrap();
@@ -399,8 +406,7 @@ impl Scheduled {
     }
 
     fn history(&self, database: &Database) -> Vec<BackupInfo> {
-        let filter =
-            BackupFilter { schedule: Some(self.id.clone()), ..BackupFilter::default() };
+        let filter = BackupFilter { schedule: Some(self.id.clone()), ..BackupFilter::default() };
         database.list_backups(&filter, None, 100).unwrap().0
     }
 }
