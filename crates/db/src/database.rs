@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crossbill_core::{Clock, Error, IdSource, Result};
 use crossbill_import::ImportSettings;
-use crossbill_store::killpoint::reach;
 use crossbill_store::{FaultPlan, Key, Root, RootOptions, SourcePolicy};
 use parking_lot::{Mutex, RwLock};
 
@@ -148,7 +147,6 @@ impl Database {
         let known: HashSet<&str> = known.iter().map(|info| info.uid.as_str()).collect();
         for uid in env.root.list_dirs(&key("indexes")?)? {
             if !known.contains(uid.as_str()) {
-                reach("sweep.before_delete");
                 delete_index_files(&env.root, &env.parts, &uid)?;
             }
         }
@@ -339,7 +337,6 @@ impl Database {
             self.env.clock.sleep(STOP_STEP);
             waited += STOP_STEP;
         }
-        reach("sweep.before_delete");
         let env = &self.env;
         env.parts.remove_owner(&index.context().uid);
         if let Err(error) = delete_index_files(&env.root, &env.parts, &index.context().uid) {

@@ -208,16 +208,19 @@ impl Inner {
 pub(crate) fn delete_index_files(root: &Root, parts: &SharedParts, uid: &str) -> Result<()> {
     let dir = index_dir(uid)?;
     if !parts.keeps_any(uid) {
+        reach("sweep.before_delete");
         return Ok(root.delete_prefix(&dir)?);
     }
     for name in root.list_dirs(&dir)? {
         if name != "parts" {
+            reach("sweep.before_delete");
             root.delete_prefix(&dir.join(&name))?;
         }
     }
     for (key, _) in root.list(&dir.join("parts"))? {
         let part = key.name().strip_suffix(".seg").unwrap_or(key.name());
         if !parts.is_kept(uid, part) {
+            reach("sweep.before_delete");
             root.delete(&key)?;
         }
     }

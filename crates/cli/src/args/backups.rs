@@ -17,7 +17,7 @@ Examples:
         #[command(flatten)]
         index: IndexArg,
         /// A name for people
-        #[arg(long, value_name = "TEXT")]
+        #[arg(id = "backup_name", long = "name", value_name = "TEXT")]
         name: Option<String>,
         /// What it is for
         #[arg(long, value_name = "TEXT")]
@@ -111,6 +111,7 @@ Example:
 #[derive(Args)]
 pub(crate) struct ScheduleArgs {
     /// A name; its backups' names begin with it
+    #[arg(id = "schedule_name", value_name = "NAME")]
     pub(crate) name: String,
     /// The index.
     #[command(flatten)]
