@@ -6,11 +6,12 @@ use crossbill_db::{
     BackupFilter, BackupInfo, BackupSchedule, Database, Frequency, IndexInfo, IndexSource,
     NewBackup, NewIndex, NewSchedule, RestoreJob, RestoreOptions, ScheduleChange,
 };
-use crossbill_wire::{
+use crossbill_wire::backups::{
     BackupModel, ChangeSchedule, CollectionList, CollectionModel, CreateBackup, CreateCollection,
-    CreateIndexFromBackup, CreateSchedule, DataPage, IndexFacts, IndexFromBackup, IndexModel,
-    IndexPlan, PageToken, PlanSource, RestoreJobModel, ScheduleModel, TIME_BASED,
+    CreateIndexFromBackup, CreateSchedule, DataPage, IndexFromBackup, PlanSource, RestoreJobModel,
+    ScheduleModel, TIME_BASED,
 };
+use crossbill_wire::{IndexFacts, IndexModel, IndexPlan, PageToken};
 
 use crate::call::{Answer, Call, PageRequest, Reply};
 use crate::control::{open_port, stored_spec};

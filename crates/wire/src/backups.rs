@@ -123,6 +123,15 @@ impl CreateIndexFromBackup {
     }
 }
 
+/// What a new index begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlanSource {
+    /// The collection of this name.
+    Collection(String),
+    /// The backup with this id.
+    Backup(String),
+}
+
 /// Answer of a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexFromBackup {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ApiVersion;
+use crate::backups::PlanSource;
 use crate::schema::{Schema, SchemaField, checked_dimension, checked_metric};
 use crate::spec::{Deployment, Placement, ReadCapacity, Spec, StoredSpec};
 
@@ -77,15 +78,6 @@ pub struct IndexPlan {
     pub source: Option<PlanSource>,
     /// Whether the request says how full vectors are kept.
     pub names_storage: bool,
-}
-
-/// What a new index begins with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlanSource {
-    /// The collection of this name.
-    Collection(String),
-    /// The backup with this id.
-    Backup(String),
 }
 
 impl CreateIndex {

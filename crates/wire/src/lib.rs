@@ -7,7 +7,7 @@
 //! and never write `null`, because the official clients decode strictly;
 //! unknown fields are ignored on the way in.
 
-mod backups;
+pub mod backups;
 mod columns;
 mod error;
 mod exports;
@@ -27,11 +27,6 @@ mod upsert;
 mod vectors;
 mod version;
 
-pub use backups::{
-    BackupModel, ChangeSchedule, CollectionList, CollectionModel, CreateBackup, CreateCollection,
-    CreateIndexFromBackup, CreateSchedule, DataPage, IndexFromBackup, RestoreJobModel, RestorePlan,
-    Retention, ScheduleModel, ScheduleSpec, TIME_BASED,
-};
 pub use columns::{ColumnsField, MetadataField};
 pub use error::{ErrorBody, ErrorDetail};
 pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
@@ -43,7 +38,6 @@ pub use imports::{
 };
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,
-    PlanSource,
 };
 pub use integrations::{
     CreateIntegration, IntegrationList, IntegrationModel, SourceFile, SourceTest, TestSource,

@@ -6,7 +6,7 @@ use crossbill_db::{BackupFilter, NewBackup};
 use crossbill_server::{
     backup_model, new_schedule, restore_job_model, restore_options, schedule_model,
 };
-use crossbill_wire::{
+use crossbill_wire::backups::{
     BackupModel, CreateBackup, CreateIndexFromBackup, CreateSchedule, DataPage, IndexFromBackup,
     RestoreJobModel, ScheduleModel,
 };

@@ -1,7 +1,7 @@
 //! `crossbill backups`: make, list, describe, delete and restore backups, and
 //! have them made regularly.
 
-use crossbill_wire::{
+use crossbill_wire::backups::{
     BackupModel, CreateBackup, CreateIndexFromBackup, CreateSchedule, Retention, ScheduleModel,
     ScheduleSpec, TIME_BASED,
 };
