@@ -87,6 +87,7 @@ impl Store {
             export_dirs: Vec::new(),
             export_uris: Vec::new(),
             exports_at_once: 1,
+            run_schedules: false,
             webhook: None,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use crossbill_core::{Metric, VectorStorage};
 
+mod backups;
 mod columns;
 mod export;
 mod imports;
@@ -17,6 +18,7 @@ mod quotas;
 mod server;
 mod stores;
 
+pub(crate) use backups::{BackupsCommand, ScheduleArgs};
 pub(crate) use columns::ColumnArgs;
 pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use imports::ImportsCommand;
@@ -73,6 +75,9 @@ pub(crate) enum Command {
     /// List, describe or cancel exports
     #[command(subcommand)]
     Exports(ExportsCommand),
+    /// Make, list, describe, delete or restore backups of indexes, or have them made regularly
+    #[command(subcommand)]
+    Backups(BackupsCommand),
     /// List, create, describe, delete or test storage integrations: the object stores that
     /// imports read from
     #[command(subcommand)]
@@ -389,6 +394,7 @@ impl Command {
             Command::Import(args) => Some(&args.connect),
             Command::Export(args) => Some(&args.connect),
             Command::Exports(command) => Some(command.connect()),
+            Command::Backups(command) => Some(command.connect()),
             Command::Imports(command) => Some(command.connect()),
             Command::Pull(args) => Some(&args.connect),
             Command::Query(args) => Some(&args.connect),

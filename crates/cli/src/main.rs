@@ -53,6 +53,7 @@ fn run(parsed: Parsed) -> error::Result<Exit> {
         Command::Imports(command) => commands::imports::run(command, &integrations),
         Command::Export(args) => commands::export::run(&args, &integrations),
         Command::Exports(command) => commands::export::manage(command, &integrations),
+        Command::Backups(command) => commands::backups::run(command, &integrations),
         Command::Pull(args) => commands::pull::run(&args, &integrations),
         Command::Integrations(command) => commands::integrations::run(command, &integrations),
         Command::Query(args) => commands::query::run(&args, &integrations),

@@ -69,6 +69,7 @@ pub(crate) fn database(
         export_dirs: Vec::new(),
         export_uris: Vec::new(),
         exports_at_once: 1,
+        run_schedules: true,
         webhook: None,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+const UTC: jiff::tz::Offset = jiff::tz::Offset::UTC;
+const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
+
 /// Milliseconds since the Unix epoch, UTC. Displays as RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -18,6 +21,30 @@ impl fmt::Display for Timestamp {
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(at) => write!(f, "{at:.3}"),
             Err(_) => write!(f, "{}ms", self.0),
+        }
+    }
+}
+
+impl Timestamp {
+    /// The same time of day so many days later, in UTC.
+    #[must_use]
+    pub fn plus_days(self, days: u32) -> Self {
+        Self(self.0.saturating_add(i64::from(days).saturating_mul(MILLIS_PER_DAY)))
+    }
+
+    /// The same time of the same day so many months later, in UTC; the month's
+    /// last day where it has no such day.
+    #[must_use]
+    pub fn plus_months(self, months: u32) -> Self {
+        let later = jiff::Timestamp::from_millisecond(self.0)
+            .ok()
+            .map(|at| UTC.to_datetime(at))
+            .and_then(|at| at.checked_add(jiff::Span::new().try_months(months).ok()?).ok())
+            .and_then(|at| UTC.to_timestamp(at).ok());
+        match later {
+            Some(at) => Self(at.as_millisecond()),
+            // Beyond what a calendar can say.
+            None => self.plus_days(months.saturating_mul(30)),
         }
     }
 }
@@ -122,6 +149,17 @@ mod tests {
         let at = Timestamp(1_795_000_000_123);
         assert_eq!(at.to_string().parse::<Timestamp>(), Ok(at));
         assert!(at.to_string().ends_with(".123Z"), "{at}");
+    }
+
+    #[test]
+    fn months_end_where_they_end() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let start = at("2027-01-31T08:30:00Z");
+        assert_eq!(start.plus_months(1), at("2027-02-28T08:30:00Z"));
+        assert_eq!(start.plus_months(2), at("2027-03-31T08:30:00Z"));
+        assert_eq!(start.plus_months(13), at("2028-02-29T08:30:00Z"));
+        assert_eq!(start.plus_days(29), at("2027-03-01T08:30:00Z"));
+        assert!(Timestamp(i64::MAX).plus_months(u32::MAX) >= start);
     }
 
     #[test]

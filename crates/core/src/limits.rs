@@ -122,6 +122,27 @@ pub const PULL_PART_BYTES: u64 = 64 * 1024 * 1024;
 pub const PULL_NOTES_MAX: usize = 20;
 /// Bytes of a pull's checkpoint (ours).
 pub const PULL_CHECKPOINT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Backups and collections that a server keeps (ours).
+pub const BACKUPS_MAX: usize = 10_000;
+/// Backups and collections of one index (ours).
+pub const BACKUPS_PER_INDEX_MAX: usize = 1000;
+/// Characters of the name of a backup or of a schedule (ours).
+pub const BACKUP_NAME_CHARS_MAX: usize = 200;
+/// Characters of the description of a backup (ours).
+pub const BACKUP_DESCRIPTION_CHARS_MAX: usize = 1000;
+/// Backups, restore jobs or schedules of one page.
+pub const BACKUP_PAGE_MAX: usize = 100;
+/// The same where the request does not say.
+pub const BACKUP_PAGE_DEFAULT: usize = 10;
+/// Restore jobs that a server remembers, the newest (ours).
+pub const RESTORE_JOBS_MAX: usize = 1000;
+/// Schedules of backups of one index, disabled ones among them (ours).
+pub const SCHEDULES_PER_INDEX_MAX: usize = 10;
+/// Days after which a schedule's backups expire at most (ours).
+pub const SCHEDULE_EXPIRE_DAYS_MAX: u32 = 3650;
+/// Namespaces that a backup or a restore works on at once (ours): each waits for
+/// the disk.
+pub const BACKUP_NAMESPACES_AT_ONCE: usize = 8;
 /// Bytes of a Parquet footer (ours).
 pub const PARQUET_FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Entries of a list in a Parquet footer, columns for example (ours).

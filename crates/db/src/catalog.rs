@@ -1,12 +1,13 @@
 //! Which indexes there are: one document, changed by compare-and-swap. Rules
 //! of names, ports and tags; no I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crossbill_core::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
 use crossbill_core::{Error, IndexName, IndexShape, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::backups::BackupCatalog;
 use crate::types::{IndexChange, IndexInfo, NewIndex};
 
 /// The kind under which the catalog is stored.
@@ -17,6 +18,9 @@ pub(crate) const CATALOG_KIND: &str = "catalog";
 pub(crate) struct Catalog {
     /// In name order.
     pub(crate) indexes: BTreeMap<IndexName, CatalogEntry>,
+    /// Backups, and what belongs to them.
+    #[serde(default, skip_serializing_if = "BackupCatalog::is_empty")]
+    pub(crate) backups: BackupCatalog,
 }
 
 /// One index.
@@ -34,6 +38,9 @@ pub(crate) struct CatalogEntry {
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spec_json: Option<String>,
+    /// Other indexes in whose directories parts of this one may lie.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    origins: BTreeSet<String>,
 }
 
 impl CatalogEntry {
@@ -69,9 +76,7 @@ impl Catalog {
         created_at: Timestamp,
         first_port: u16,
     ) -> Result<()> {
-        if self.indexes.contains_key(&new.name) {
-            return Err(Error::conflict(format!("Resource already exists: index {}", new.name)));
-        }
+        self.check_free(&new.name)?;
         let taken = |port: &u16| self.indexes.values().any(|entry| entry.port == *port);
         let port = (first_port..=u16::MAX).find(|port| !taken(port)).ok_or_else(|| {
             Error::exhausted(format!("every port from {first_port} to 65535 belongs to an index"))
@@ -87,9 +92,30 @@ impl Catalog {
             region: new.region,
             created_at,
             spec_json: new.spec_json,
+            origins: BTreeSet::new(),
         };
         self.indexes.insert(new.name, entry);
         Ok(())
+    }
+
+    /// `Conflict` where an index has that name.
+    pub(crate) fn check_free(&self, name: &IndexName) -> Result<()> {
+        match self.indexes.contains_key(name) {
+            true => Err(Error::conflict(format!("Resource already exists: index {name}"))),
+            false => Ok(()),
+        }
+    }
+
+    /// Notes in whose directories parts of an index may lie.
+    pub(crate) fn set_origins(&mut self, name: &IndexName, origins: BTreeSet<String>) {
+        if let Some(entry) = self.indexes.get_mut(name) {
+            entry.origins = origins;
+        }
+    }
+
+    /// In whose directories parts of an index may lie beside its own.
+    pub(crate) fn origins(&self, name: &IndexName) -> BTreeSet<String> {
+        self.indexes.get(name).map(|entry| entry.origins.clone()).unwrap_or_default()
     }
 
     /// The index called `name`.
@@ -117,8 +143,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Takes an index out.
-    pub(crate) fn delete(&mut self, name: &str) -> Result<IndexInfo> {
+    /// Takes an index out, and its schedules; its backups stay.
+    pub(crate) fn delete(&mut self, name: &str, now: Timestamp) -> Result<IndexInfo> {
         let info = self.get(name)?;
         if info.deletion_protection {
             return Err(Error::forbidden(format!(
@@ -126,6 +152,7 @@ impl Catalog {
             )));
         }
         self.indexes.remove(&info.name);
+        self.backups.index_deleted(&info.uid, now);
         Ok(info)
     }
 }
@@ -181,7 +208,7 @@ mod tests {
             catalog.create(new_index(name), name.into(), Timestamp(1), 5081).unwrap();
         }
         assert_eq!(catalog.get("b").unwrap().port, 5082);
-        catalog.delete("a").unwrap();
+        catalog.delete("a", Timestamp(2)).unwrap();
         catalog.create(new_index("d"), "d".into(), Timestamp(1), 5081).unwrap();
         assert_eq!(catalog.get("d").unwrap().port, 5081);
         assert_eq!(catalog.get("c").unwrap().port, 5083);
@@ -213,7 +240,7 @@ mod tests {
         };
         catalog.configure("a", change).unwrap();
         assert_eq!(catalog.get("a").unwrap().tags, tags(&[("x", "1"), ("z", "3")]));
-        assert_eq!(catalog.delete("a").unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(catalog.delete("a", Timestamp(2)).unwrap_err().kind(), ErrorKind::Forbidden);
         let bad = IndexChange { tags: tags(&[("a b", "1")]), ..IndexChange::default() };
         assert_eq!(catalog.configure("a", bad).unwrap_err().kind(), ErrorKind::Invalid);
     }

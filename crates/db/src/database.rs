@@ -1,23 +1,23 @@
 //! The database: one data directory, its indexes, its background work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbill_core::{Clock, Error, IdSource, Result};
 use crossbill_import::ImportSettings;
-use crossbill_store::killpoint::reach;
-use crossbill_store::{
-    CommitError, Documents, FaultPlan, Key, Root, RootOptions, SourcePolicy, Versioned,
-};
+use crossbill_store::{FaultPlan, Key, Root, RootOptions, SourcePolicy};
 use parking_lot::{Mutex, RwLock};
 
 use crate::background::Workers;
-use crate::catalog::{CATALOG_KIND, Catalog, not_found};
+use crate::backups::{Failures, keep_schedules, open_backups};
+use crate::catalog::{Catalog, not_found};
+use crate::catalog_state::{CatalogState, Refused};
 use crate::env::Env;
 use crate::exports;
 use crate::imports::{Waiting, clean_up, run};
+use crate::parts::delete_index_files;
 use crate::priority::{Background, step_back};
 use crate::sweep::sweep_parts;
 use crate::webhooks::WebhookOptions;
@@ -55,6 +55,8 @@ pub struct DatabaseOptions {
     pub export_uris: Vec<String>,
     /// Exports that run at once; others wait. 0: all wait, as for imports.
     pub exports_at_once: usize,
+    /// Whether schedules of backups run: not for a process that only asks.
+    pub run_schedules: bool,
     /// Whom to tell of imports that have ended.
     pub webhook: Option<WebhookOptions>,
     /// The clock.
@@ -67,29 +69,23 @@ pub struct DatabaseOptions {
     pub first_port: u16,
 }
 
-/// Versions of the catalog kept.
-const CATALOGS_KEPT: usize = 4;
 /// How long the deletion of an index waits for its import to stop.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(10);
 const STOP_STEP: Duration = Duration::from_millis(20);
-
-struct CatalogState {
-    documents: Documents<Catalog>,
-    version: u64,
-    catalog: Catalog,
-}
 
 type Listener = Box<dyn Fn(&IndexEvent) + Send + Sync>;
 
 /// An open database.
 pub struct Database {
     pub(crate) env: Arc<Env>,
-    first_port: u16,
+    pub(crate) first_port: u16,
     /// Held through each change, so that changes come one after another.
     catalog: Mutex<CatalogState>,
     indexes: RwLock<BTreeMap<String, Arc<Index>>>,
     listeners: RwLock<Vec<Listener>>,
     workers: Workers,
+    /// Held while schedules run.
+    pub(crate) schedule_failures: Mutex<Failures>,
 }
 
 impl Database {
@@ -102,44 +98,92 @@ impl Database {
             ids: Arc::clone(&options.ids),
             clock: Arc::clone(&options.clock),
         })?;
-        let documents = Documents::new(&root, key("catalog")?, CATALOG_KIND);
-        let (version, catalog) = match documents.load()? {
-            Some(Versioned { version, value }) => (version, value),
-            None => (0, Catalog::default()),
-        };
+        let catalog = CatalogState::load(&root)?;
         let env = Arc::new(Env::new(root, &options)?);
         let database = Arc::new(Database {
             env: Arc::clone(&env),
             first_port: options.first_port,
-            catalog: Mutex::new(CatalogState { documents, version, catalog }),
+            catalog: Mutex::new(catalog),
             indexes: RwLock::new(BTreeMap::new()),
             listeners: RwLock::new(Vec::new()),
             workers: Workers::new(),
+            schedule_failures: Mutex::new(Failures::new()),
         });
-        database.sweep_indexes()?;
-        for info in database.list_indexes() {
-            let index = Index::open(&env, info.clone())?;
-            settle(&index)?;
-            database.indexes.write().insert(info.name.as_str().to_owned(), index);
-        }
+        database.open_indexes()?;
         database.start_workers(&options)?;
+        if options.run_schedules {
+            database.start_schedules()?;
+        }
         database.resume_imports();
         database.resume_exports();
         database.resume_merges();
         Ok(database)
     }
 
-    /// Removes the directories of indexes whose deletion was cut off.
-    fn sweep_indexes(&self) -> Result<()> {
-        let indexes = key("indexes")?;
-        let known: Vec<String> = self.list_indexes().into_iter().map(|info| info.uid).collect();
-        for uid in self.env.root.list_dirs(&indexes)? {
-            if !known.contains(&uid) {
-                reach("sweep.before_delete");
-                self.env.root.delete_prefix(&indexes.join(&uid))?;
+    /// Opens all indexes. Only when it is known who refers to which part is
+    /// anything deleted.
+    fn open_indexes(&self) -> Result<()> {
+        let env = &self.env;
+        open_backups(env, &self.look(|catalog| catalog.backups.clone()))?;
+        let infos = self.list_indexes();
+        for info in &infos {
+            let index = Index::open(env, info.clone())?;
+            if index.has_broken() {
+                // Nobody knows which parts of others it needs.
+                let origins = self.look(|catalog| catalog.origins(&info.name));
+                origins.iter().for_each(|uid| env.parts.block(uid));
+            }
+            self.insert_index(index);
+        }
+        self.sweep_indexes(&infos)?;
+        let indexes: Vec<Arc<Index>> = self.indexes.read().values().cloned().collect();
+        indexes.iter().try_for_each(settle)
+    }
+
+    /// Removes the directories of indexes whose deletion was cut off, but for
+    /// parts that are still referred to.
+    fn sweep_indexes(&self, known: &[IndexInfo]) -> Result<()> {
+        let env = &self.env;
+        let known: HashSet<&str> = known.iter().map(|info| info.uid.as_str()).collect();
+        for uid in env.root.list_dirs(&key("indexes")?)? {
+            if !known.contains(uid.as_str()) {
+                delete_index_files(&env.root, &env.parts, &uid)?;
             }
         }
         Ok(())
+    }
+
+    /// Makes an index known by its name.
+    pub(crate) fn insert_index(&self, index: Arc<Index>) {
+        self.indexes.write().insert(index.info().name.as_str().to_owned(), index);
+    }
+
+    /// What `look` finds in the catalog.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Catalog) -> T) -> T {
+        look(&self.catalog.lock().catalog)
+    }
+
+    /// Changes the catalog, durably.
+    pub(crate) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Catalog) -> Result<T>,
+    ) -> std::result::Result<T, Refused> {
+        self.change_and(change, |_| ())
+    }
+
+    /// Changes the catalog, durably, and calls `then` before anybody else can
+    /// change it.
+    pub(crate) fn change_and<T>(
+        &self,
+        change: impl FnOnce(&mut Catalog) -> Result<T>,
+        then: impl FnOnce(&T),
+    ) -> std::result::Result<T, Refused> {
+        let mut state = self.catalog.lock();
+        let mut catalog = state.catalog.clone();
+        let result = change(&mut catalog).map_err(|error| Refused { error, is_certain: true })?;
+        state.commit(catalog).map_err(|error| Refused { error, is_certain: false })?;
+        then(&result);
+        Ok(result)
     }
 
     fn start_workers(&self, options: &DatabaseOptions) -> Result<()> {
@@ -182,6 +226,13 @@ impl Database {
         let work = move |waiting: exports::Waiting| exports::run(&own, &waiting);
         let at_once = options.exports_at_once;
         self.workers.start("crossbill-export", at_once, &env.exports, step_back, work)
+    }
+
+    fn start_schedules(self: &Arc<Self>) -> Result<()> {
+        let (database, queue) = (Arc::downgrade(self), Arc::clone(&self.env.schedules));
+        let work = move |()| keep_schedules(&database, &queue);
+        self.env.schedules.push(());
+        self.workers.start("crossbill-backup", 1, &self.env.schedules, || {}, work)
     }
 
     /// Looks again at what an earlier process left to merge.
@@ -265,7 +316,7 @@ impl Database {
     pub fn delete_index(&self, name: &str) -> Result<()> {
         let mut state = self.catalog.lock();
         let mut catalog = state.catalog.clone();
-        let info = catalog.delete(name)?;
+        let info = catalog.delete(name, self.env.clock.now())?;
         state.commit(catalog)?;
         let index = self.indexes.write().remove(name);
         drop(state);
@@ -286,10 +337,12 @@ impl Database {
             self.env.clock.sleep(STOP_STEP);
             waited += STOP_STEP;
         }
-        reach("sweep.before_delete");
-        if let Err(error) = self.env.root.delete_prefix(&index.context().dir) {
+        let env = &self.env;
+        env.parts.remove_owner(&index.context().uid);
+        if let Err(error) = delete_index_files(&env.root, &env.parts, &index.context().uid) {
             tracing::warn!(index = name, %error, "a deleted index's files stay for now");
         }
+        env.parts.release_all(&env.root, &index.context().uid);
         Ok(())
     }
 
@@ -311,7 +364,7 @@ impl Database {
         self.listeners.write().push(listener);
     }
 
-    fn tell(&self, event: &IndexEvent) {
+    pub(crate) fn tell(&self, event: &IndexEvent) {
         self.listeners.read().iter().for_each(|listener| listener(event));
     }
 
@@ -325,6 +378,7 @@ impl Database {
         self.env.flushes.close();
         self.env.reserve.wakes().close();
         self.env.webhooks.wakes().close();
+        self.env.schedules.close();
         let indexes: Vec<Arc<Index>> = self.indexes.read().values().cloned().collect();
         for index in &indexes {
             index.imports().all().iter().for_each(|job| job.interrupt());
@@ -337,35 +391,6 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         self.shutdown();
-    }
-}
-
-impl CatalogState {
-    fn commit(&mut self, catalog: Catalog) -> Result<()> {
-        reach("catalog.commit_before");
-        let version = match self.documents.commit(self.version, &catalog) {
-            Ok(version) => version,
-            Err(error) => self.settle(&catalog, error)?,
-        };
-        reach("catalog.commit_after");
-        (self.version, self.catalog) = (version, catalog);
-        if let Err(error) = self.documents.prune(CATALOGS_KEPT) {
-            tracing::warn!(%error, "old catalogs were not pruned");
-        }
-        Ok(())
-    }
-
-    /// After an error: looks whether the commit took effect all the same, and
-    /// follows what is stored where it did not.
-    fn settle(&mut self, catalog: &Catalog, error: CommitError) -> Result<u64> {
-        match self.documents.load() {
-            Ok(Some(stored)) if stored.value == *catalog => Ok(stored.version),
-            Ok(Some(stored)) => {
-                self.version = stored.version;
-                Err(error.into())
-            }
-            _ => Err(error.into()),
-        }
     }
 }
 

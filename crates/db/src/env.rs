@@ -16,6 +16,7 @@ use crate::exports;
 use crate::imports::Waiting;
 use crate::namespace::Namespace;
 use crate::pace::Pace;
+use crate::parts::SharedParts;
 use crate::priority::step_back;
 use crate::reserve::Reserve;
 use crate::webhooks::Webhooks;
@@ -54,6 +55,10 @@ pub(crate) struct Env {
     pub(crate) imports: Arc<Queue<Waiting>>,
     /// Exports that wait for their turn.
     pub(crate) exports: Arc<Queue<exports::Waiting>>,
+    /// Parts that backups and restored indexes refer to.
+    pub(crate) parts: SharedParts,
+    /// Wakes what makes backups by their schedules.
+    pub(crate) schedules: Arc<Queue<()>>,
     /// Tells of imports that have ended.
     pub(crate) webhooks: Webhooks,
     /// Keeps processors free for queries.
@@ -103,6 +108,8 @@ impl Env {
             merges: Arc::new(Queue::new()),
             imports: Arc::new(Queue::new()),
             exports: Arc::new(Queue::new()),
+            parts: SharedParts::default(),
+            schedules: Arc::new(Queue::new()),
             webhooks: Webhooks::new(options.webhook.clone()),
             reserve: Arc::new(Reserve::new()),
             policy: Arc::new(policy),

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbill_core::{Error, Filter, Metadata, NamespaceName, Record, Result};
-use crossbill_store::Key;
 use parking_lot::RwLock;
 use rayon::prelude::*;
 
@@ -17,6 +16,7 @@ use crate::imports::{self, Imports};
 use crate::namespace::{IndexContext, Namespace, WriteOp, directory_name};
 use crate::ops::Op;
 use crate::pace::Stop;
+use crate::parts;
 use crate::types::{
     IndexInfo, IndexStats, Lsn, NamespaceInfo, NamespacePage, Query, QueryAnswer, Selector,
     StoredRecord, Update,
@@ -38,11 +38,11 @@ pub struct Index {
 impl Index {
     /// Opens what is stored of an index (nothing, for a new one).
     pub(crate) fn open(env: &Arc<Env>, info: IndexInfo) -> Result<Arc<Self>> {
-        let dir = Key::new("indexes").map_err(|error| Error::internal(error.to_string()))?;
         let context = Arc::new(IndexContext {
             env: Arc::clone(env),
             shape: info.shape,
-            dir: dir.join(&info.uid),
+            uid: info.uid.clone(),
+            dir: parts::index_dir(&info.uid)?,
             lsn: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         });
@@ -69,7 +69,7 @@ impl Index {
         let imports = imports::open(&context, &info)?;
         let exports = exports::open(&context, &info)?;
         imports.restore(&namespaces);
-        Ok(Arc::new_cyclic(|this| Self {
+        let index = Arc::new_cyclic(|this| Self {
             info: RwLock::new(info),
             context,
             namespaces: RwLock::new(namespaces),
@@ -77,7 +77,19 @@ impl Index {
             imports,
             exports,
             this: Weak::clone(this),
-        }))
+        });
+        index.tell_of_parts();
+        Ok(index)
+    }
+
+    /// Tells which parts of other indexes it refers to, and that it may refer
+    /// to its own.
+    fn tell_of_parts(&self) {
+        let IndexContext { env, uid, .. } = &*self.context;
+        let parts = self.all_namespaces();
+        let parts = parts.iter().flat_map(|namespace| namespace.parts());
+        env.parts.hold(uid, parts.filter(|part| parts::is_foreign(part)));
+        env.parts.add_owner(uid, self.weak());
     }
 
     /// The index as described.

@@ -9,7 +9,9 @@
 //! Knows no wire types and no HTTP.
 
 mod background;
+mod backups;
 mod catalog;
+mod catalog_state;
 mod database;
 mod env;
 mod exports;
@@ -20,6 +22,7 @@ mod jobs;
 mod namespace;
 mod ops;
 mod pace;
+mod parts;
 mod priority;
 mod record_file;
 mod reserve;
@@ -27,6 +30,10 @@ mod sweep;
 mod types;
 mod webhooks;
 
+pub use backups::{
+    BackupFilter, BackupInfo, BackupSchedule, Frequency, IndexSource, NewBackup, NewSchedule,
+    RestoreJob, RestoreOptions, ScheduleChange,
+};
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{
     ColumnMapping, ErrorMode, ImportSettings, MetadataMapping, RecordText, Reject,

@@ -1,14 +1,14 @@
 //! The control plane's routes: indexes, and the calls that this server knows
 //! but does not do, each of which says so.
 
-use crossbill_core::limits::LIST_PAGE_MAX;
 use crossbill_core::{Error, IndexName};
-use crossbill_db::{IndexChange, IndexInfo, NewIndex};
+use crossbill_db::{IndexChange, IndexInfo};
 use crossbill_wire::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, Placement, Status, StoredSpec,
 };
 use serde_json::json;
 
+use crate::backups::make_index;
 use crate::call::{Answer, Call, Reply};
 use crate::error::ApiError;
 use crate::host::index_host;
@@ -32,11 +32,7 @@ fn model(call: &Call, info: &IndexInfo) -> IndexModel {
     let config = &call.shared.config;
     let public = config.public_address.as_deref();
     let host = index_host(public, requested, call.local, info.port, config.tls.is_some());
-    let stored = info
-        .spec_json
-        .as_deref()
-        .and_then(|json| serde_json::from_str(json).ok())
-        .unwrap_or_else(|| plain_spec(info));
+    let stored = stored_spec(info.spec_json.as_deref(), &info.cloud, &info.region);
     IndexModel::of(IndexFacts {
         name: &info.name,
         shape: &info.shape,
@@ -47,13 +43,17 @@ fn model(call: &Call, info: &IndexInfo) -> IndexModel {
     })
 }
 
-/// For an index that was made without the API.
-fn plain_spec(info: &IndexInfo) -> StoredSpec {
-    let placement = match info.cloud.is_empty() || info.region.is_empty() {
-        true => Placement::managed(),
-        false => Placement::Managed { cloud: info.cloud.clone(), region: info.region.clone() },
-    };
-    StoredSpec { placement, sparse_field: false, metadata_fields: Default::default() }
+/// What the catalog kept of a create request; made up for an index that was
+/// made without the API.
+pub(crate) fn stored_spec(spec_json: Option<&str>, cloud: &str, region: &str) -> StoredSpec {
+    let stored = spec_json.and_then(|json| serde_json::from_str(json).ok());
+    stored.unwrap_or_else(|| {
+        let placement = match cloud.is_empty() || region.is_empty() {
+            true => Placement::managed(),
+            false => Placement::Managed { cloud: cloud.to_owned(), region: region.to_owned() },
+        };
+        StoredSpec { placement, sparse_field: false, metadata_fields: Default::default() }
+    })
 }
 
 /// `GET /indexes`.
@@ -67,30 +67,25 @@ pub(crate) fn list_indexes(call: &Call) -> Answer {
 pub(crate) fn create_index(call: &Call) -> Answer {
     let request: CreateIndex = call.json()?;
     let plan = request.into_plan(call.version(), call.shared.config.vector_storage)?;
-    let name = match plan.name {
-        Some(name) => name,
+    let name = match &plan.name {
+        Some(name) => name.clone(),
         None => {
             let id = call.shared.config.ids.next_id().to_string();
             IndexName::new(&format!("index-{}", &id[..12])).map_err(Error::from)?
         }
     };
-    let (cloud, region) = plan.stored.placement.cloud_and_region();
-    let spec_json = serde_json::to_string(&plan.stored)
-        .map_err(|error| ApiError::internal(format!("a spec cannot be written: {error}")))?;
-    let info = call.shared.db.create_index(NewIndex {
-        name,
-        shape: plan.shape,
-        tags: plan.tags,
-        deletion_protection: plan.deletion_protection,
-        cloud,
-        region,
-        spec_json: Some(spec_json),
-    })?;
-    if let Err(error) = call.shared.ports.open(&call.shared, &info) {
-        undo_create(call, &info);
+    let info = make_index(&call.shared.db, plan, name)?;
+    open_port(call, &info)?;
+    Reply::json(201, &model(call, &info))
+}
+
+/// Lets a new index listen.
+pub(crate) fn open_port(call: &Call, info: &IndexInfo) -> Result<(), ApiError> {
+    if let Err(error) = call.shared.ports.open(&call.shared, info) {
+        undo_create(call, info);
         return Err(error.into());
     }
-    Reply::json(201, &model(call, &info))
+    Ok(())
 }
 
 /// An index that cannot be reached is no index: takes it back.
@@ -141,33 +136,6 @@ pub(crate) fn create_for_model(call: &Call) -> Answer {
     }
 }
 
-/// `GET /collections`.
-pub(crate) fn list_collections(_: &Call) -> Answer {
-    Reply::json(200, &json!({"collections": []}))
-}
-
-/// `GET /backups`, `GET /restore-jobs`: always the one page of nothing.
-pub(crate) fn empty_page(call: &Call) -> Answer {
-    call.page((LIST_PAGE_MAX, 10))?;
-    Reply::json(200, &json!({"data": []}))
-}
-
-/// `GET /indexes/{name}/backups`.
-pub(crate) fn list_index_backups(call: &Call) -> Answer {
-    call.shared.db.describe_index(call.param("name"))?;
-    empty_page(call)
-}
-
-/// Making a collection.
-pub(crate) fn no_collections(_: &Call) -> Answer {
-    Err(ApiError::unsupported("this server does not make collections"))
-}
-
-/// Making a backup or a schedule of backups.
-pub(crate) fn no_backups(_: &Call) -> Answer {
-    Err(ApiError::unsupported("this server does not make backups yet"))
-}
-
 /// Embedding, reranking and what is built on them.
 pub(crate) fn no_models(_: &Call) -> Answer {
     Err(ApiError::unsupported(
@@ -178,19 +146,4 @@ pub(crate) fn no_models(_: &Call) -> Answer {
 /// Assistants.
 pub(crate) fn no_assistants(_: &Call) -> Answer {
     Err(ApiError::unsupported("this server does not have assistants"))
-}
-
-/// Describing or deleting a collection.
-pub(crate) fn unknown_collection(call: &Call) -> Answer {
-    Err(ApiError::not_found(format!("Collection {} not found.", call.param("name"))))
-}
-
-/// Describing, deleting or restoring a backup.
-pub(crate) fn unknown_backup(call: &Call) -> Answer {
-    Err(ApiError::not_found(format!("Backup {} not found.", call.param("id"))))
-}
-
-/// Describing a restore job.
-pub(crate) fn unknown_restore_job(call: &Call) -> Answer {
-    Err(ApiError::not_found(format!("Restore job {} not found.", call.param("id"))))
 }

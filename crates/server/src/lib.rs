@@ -9,6 +9,7 @@
 //! reads the body within its bounds and runs the row's function on a
 //! blocking thread, and renders its reply or its error in the plane's shape.
 
+mod backups;
 mod body;
 mod call;
 mod config;
@@ -26,6 +27,9 @@ mod serve;
 mod tls;
 mod verbs;
 
+pub use backups::{
+    backup_model, make_index, new_schedule, restore_job_model, restore_options, schedule_model,
+};
 pub use config::{ApiKey, KeyError, ServerConfig};
 pub use data::exports::export_model;
 pub use data::imports::{import_finished, import_model, import_start, reject_model};

@@ -6,7 +6,7 @@ use axum::http::Method;
 
 use crate::call::{Answer, Call};
 use crate::grpc::methods;
-use crate::{control, data, integrations};
+use crate::{backups, control, data, integrations};
 
 /// Which listeners a route is on, and so in which shape it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,25 +98,26 @@ pub static ROUTES: &[Route] = &[
     control(GET, "/integrations/{id}", integrations::describe),
     control(DELETE, "/integrations/{id}", integrations::delete),
     control(POST, "/sources/test", integrations::test),
+    // Copies of indexes.
+    control(GET, "/collections", backups::list_collections),
+    control(POST, "/collections", backups::create_collection),
+    control(GET, "/collections/{name}", backups::describe_collection),
+    control(DELETE, "/collections/{name}", backups::delete_collection),
+    control(GET, "/indexes/{name}/backups", backups::list_of_index),
+    control(POST, "/indexes/{name}/backups", backups::create),
+    control(GET, "/backups", backups::list),
+    control(GET, "/backups/{id}", backups::describe),
+    control(DELETE, "/backups/{id}", backups::delete),
+    control(POST, "/backups/{id}/create-index", backups::restore),
+    control(GET, "/restore-jobs", backups::list_restore_jobs),
+    control(GET, "/restore-jobs/{id}", backups::describe_restore_job),
+    control(GET, "/indexes/{name}/backup-schedules", backups::list_schedules),
+    control(POST, "/indexes/{name}/backup-schedules", backups::create_schedule),
+    control(GET, "/backup-schedules/{id}", backups::describe_schedule),
+    control(PATCH, "/backup-schedules/{id}", backups::change_schedule),
+    control(DELETE, "/backup-schedules/{id}", backups::delete_schedule),
+    control(GET, "/backup-schedules/{id}/history", backups::schedule_history),
     // What this server does not have.
-    control(GET, "/collections", control::list_collections),
-    control(POST, "/collections", control::no_collections),
-    control(GET, "/collections/{name}", control::unknown_collection),
-    control(DELETE, "/collections/{name}", control::unknown_collection),
-    control(GET, "/indexes/{name}/backups", control::list_index_backups),
-    control(POST, "/indexes/{name}/backups", control::no_backups),
-    control(GET, "/backups", control::empty_page),
-    control(GET, "/backups/{id}", control::unknown_backup),
-    control(DELETE, "/backups/{id}", control::unknown_backup),
-    control(POST, "/backups/{id}/create-index", control::unknown_backup),
-    control(GET, "/restore-jobs", control::empty_page),
-    control(GET, "/restore-jobs/{id}", control::unknown_restore_job),
-    control(GET, "/indexes/{name}/backup-schedules", control::no_backups),
-    control(POST, "/indexes/{name}/backup-schedules", control::no_backups),
-    control(GET, "/backup-schedules/{id}", control::no_backups),
-    control(PATCH, "/backup-schedules/{id}", control::no_backups),
-    control(DELETE, "/backup-schedules/{id}", control::no_backups),
-    control(GET, "/backup-schedules/{id}/history", control::no_backups),
     control(POST, "/embed", control::no_models),
     control(POST, "/rerank", control::no_models),
     control(GET, "/models", control::no_models),

@@ -36,6 +36,11 @@ pub const KILL_POINTS: &[&str] = &[
     "catalog.commit_before",
     "catalog.commit_after",
     "sweep.before_delete",
+    "backup.held",
+    "backup.content_written",
+    "backup.deleted",
+    "restore.manifests_written",
+    "restore.committed",
 ];
 
 /// Says that the process is at the place named `name`.

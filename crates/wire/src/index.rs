@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ApiVersion;
+use crate::backups::PlanSource;
 use crate::schema::{Schema, SchemaField, checked_dimension, checked_metric};
-use crate::spec::{Deployment, Placement, ReadCapacity, Spec, StoredSpec, no_source};
+use crate::spec::{Deployment, Placement, ReadCapacity, Spec, StoredSpec};
 
 /// `POST /indexes`, either dialect.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -48,10 +49,10 @@ pub struct CreateIndex {
     /// At most 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
-    /// Refused.
+    /// The collection whose records it begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_collection: Option<String>,
-    /// Refused.
+    /// The backup whose records it begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_backup_id: Option<String>,
     /// Refused: nothing is encrypted with the caller's keys here, and an index
@@ -73,30 +74,23 @@ pub struct IndexPlan {
     pub deletion_protection: bool,
     /// What the catalog keeps.
     pub stored: StoredSpec,
+    /// What it begins with; nothing where absent.
+    pub source: Option<PlanSource>,
+    /// Whether the request says how full vectors are kept.
+    pub names_storage: bool,
 }
 
 impl CreateIndex {
     /// Checks the request in whichever dialect it speaks. A dense index that
     /// does not say how its vectors are kept keeps them as `storage`.
     pub fn into_plan(self, version: ApiVersion<'_>, storage: VectorStorage) -> Result<IndexPlan> {
-        for (field, value) in [
-            ("source_collection", &self.source_collection),
-            ("source_backup_id", &self.source_backup_id),
-        ] {
-            if let Some(name) = value {
-                return Err(no_source(field, name));
-            }
-        }
+        let source = self.source()?;
         if self.cmek_id.is_some() {
             return Err(Error::unsupported("this server does not encrypt with keys of its users"));
         }
         self.check_pods(version)?;
         let name = self.name.as_deref().map(IndexName::new).transpose()?;
-        let tags = self.tags.clone().unwrap_or_default();
-        check_tags(&tags)?;
-        if tags.values().any(String::is_empty) {
-            return Err(Error::invalid("a tag has an empty value, expected 1 character or more"));
-        }
+        let tags = checked_tags(self.tags.clone().unwrap_or_default())?;
         let deletion_protection = match &self.deletion_protection {
             Some(word) => checked_protection(word)?,
             None => false,
@@ -116,7 +110,30 @@ impl CreateIndex {
                 )));
             }
         };
-        Ok(IndexPlan { name, shape, tags, deletion_protection, stored })
+        let names_storage = asked.is_some();
+        Ok(IndexPlan { name, shape, tags, deletion_protection, stored, source, names_storage })
+    }
+
+    /// The one source that the request names, wherever it does.
+    fn source(&self) -> Result<Option<PlanSource>> {
+        let spec = self.spec.as_ref();
+        let serverless = spec.and_then(|spec| spec.serverless.as_ref());
+        let pod = spec.and_then(|spec| spec.pod.as_ref());
+        let collections = [
+            self.source_collection.as_ref(),
+            serverless.and_then(|spec| spec.source_collection.as_ref()),
+            pod.and_then(|spec| spec.source_collection.as_ref()),
+        ];
+        let collections = collections.into_iter().flatten().cloned().map(PlanSource::Collection);
+        let backup = self.source_backup_id.iter().cloned().map(PlanSource::Backup);
+        let mut named: Vec<PlanSource> = collections.chain(backup).collect();
+        named.dedup();
+        match named.len() {
+            0 | 1 => Ok(named.pop()),
+            found => Err(Error::invalid(format!(
+                "found {found} sources, expected at most one collection or backup"
+            ))),
+        }
     }
 
     fn check_pods(&self, version: ApiVersion<'_>) -> Result<()> {
@@ -197,6 +214,15 @@ impl CreateIndex {
     }
 }
 
+/// Checks the tags that an index is made with.
+pub(crate) fn checked_tags(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    check_tags(&tags)?;
+    match tags.values().any(String::is_empty) {
+        true => Err(Error::invalid("a tag has an empty value, expected 1 character or more")),
+        false => Ok(tags),
+    }
+}
+
 /// Checks tags as a request gives them; an empty value stands for removal.
 fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
     if tags.len() > TAGS_MAX {
@@ -232,7 +258,7 @@ fn checked_storage(word: &str) -> Result<VectorStorage> {
     })
 }
 
-fn checked_protection(word: &str) -> Result<bool> {
+pub(crate) fn checked_protection(word: &str) -> Result<bool> {
     match word {
         "enabled" => Ok(true),
         "disabled" => Ok(false),

@@ -7,6 +7,7 @@
 //! and never write `null`, because the official clients decode strictly;
 //! unknown fields are ignored on the way in.
 
+pub mod backups;
 mod columns;
 mod error;
 mod exports;

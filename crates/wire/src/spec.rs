@@ -52,7 +52,7 @@ pub struct ServerlessSpec {
     /// On demand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_capacity: Option<ReadCapacity>,
-    /// Refused: there are no collections.
+    /// The collection whose records it begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_collection: Option<String>,
     /// Filterable metadata fields.
@@ -77,7 +77,7 @@ pub struct PodSpec {
     /// Copies times parts; no effect.
     #[serde(default = "one")]
     pub pods: u32,
-    /// Refused: there are no collections.
+    /// The collection whose records it begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_collection: Option<String>,
 }
@@ -245,14 +245,6 @@ impl Placement {
 impl Spec {
     /// The placement, and the metadata fields that came with it.
     pub(crate) fn into_placement(self) -> Result<(Placement, BTreeMap<String, SchemaField>)> {
-        let collection = self
-            .serverless
-            .as_ref()
-            .and_then(|spec| spec.source_collection.as_ref())
-            .or_else(|| self.pod.as_ref().and_then(|spec| spec.source_collection.as_ref()));
-        if let Some(name) = collection {
-            return Err(no_source("source_collection", name));
-        }
         let fields = |schema: Option<crate::Schema>| schema.unwrap_or_default().fields;
         match (self.serverless, self.pod, self.byoc) {
             (Some(spec), None, None) => {
@@ -271,13 +263,6 @@ impl Spec {
             )),
         }
     }
-}
-
-/// The refusal of a collection or backup as the source of a new index.
-pub(crate) fn no_source(field: &str, name: &str) -> Error {
-    Error::invalid(format!(
-        "{field} is {name:?}: creating an index from a collection or backup is not yet supported"
-    ))
 }
 
 impl Deployment {

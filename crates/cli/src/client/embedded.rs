@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
-use crossbill_db::{Database, Index, IndexInfo, NewIndex, Query, QueryBy, RecordText};
+use crossbill_db::{Database, Index, IndexInfo, Query, QueryBy, RecordText};
 use crossbill_server::{
-    export_model, import_model, import_start, integration_model, integration_of, manifest_model,
-    reject_model, scored_vector, source_test_model,
+    export_model, import_model, import_start, integration_model, integration_of, make_index,
+    manifest_model, reject_model, scored_vector, source_test_model,
 };
 use crossbill_wire as wire;
 use crossbill_wire::{
@@ -30,7 +30,7 @@ const FIRST_PORT: u16 = 5081;
 
 /// An open database; closed when dropped.
 pub(crate) struct Embedded {
-    db: Arc<Database>,
+    pub(super) db: Arc<Database>,
     data: PathBuf,
     vector_storage: VectorStorage,
 }
@@ -57,6 +57,8 @@ impl Embedded {
             options.exports_at_once = 0;
             options.merges_at_once = 0;
         }
+        // A server's clock runs them; here a command is over before they are due.
+        options.run_schedules = false;
         options.export_dirs = vec![PathBuf::from("/")];
         let db = Database::open(options).map_err(|error| {
             let shown = format!("cannot open {}: {error}", data.display());
@@ -78,17 +80,8 @@ impl Client for Embedded {
     fn create_index(&self, request: CreateIndex) -> Result<IndexModel> {
         let plan = request.into_plan(ApiVersion::DEFAULT, self.vector_storage)?;
         let unnamed = || CliError::usage("found no name for the index, expected one");
-        let (cloud, region) = plan.stored.placement.cloud_and_region();
-        let stored = serde_json::to_string(&plan.stored);
-        let info = self.db.create_index(NewIndex {
-            name: plan.name.ok_or_else(unnamed)?,
-            shape: plan.shape,
-            tags: plan.tags,
-            deletion_protection: plan.deletion_protection,
-            cloud,
-            region,
-            spec_json: Some(stored.expect("a spec of text and numbers is always JSON")),
-        })?;
+        let name = plan.name.clone().ok_or_else(unnamed)?;
+        let info = make_index(&self.db, plan, name)?;
         Ok(index_model(&info))
     }
 

@@ -2,6 +2,7 @@
 //! by a running server or by the engine inside this process. Answers have the
 //! shapes of the REST API, so that `--json` shows the same either way.
 
+mod backups;
 mod embedded;
 pub(crate) mod http;
 mod remote;
@@ -16,6 +17,7 @@ use crate::args::ConnectArgs;
 use crate::error::Result;
 use crate::settings::IntegrationTable;
 
+pub(crate) use backups::Backups;
 pub(crate) use embedded::Embedded;
 pub(crate) use remote::Remote;
 
@@ -23,7 +25,7 @@ pub(crate) use remote::Remote;
 const WHOLE_REJECTS_MAX: usize = 1000;
 
 /// What the commands need of a database.
-pub(crate) trait Client {
+pub(crate) trait Client: Backups {
     /// Makes an index.
     fn create_index(&self, request: CreateIndex) -> Result<IndexModel>;
     /// All indexes by name.

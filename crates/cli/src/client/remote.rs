@@ -41,7 +41,7 @@ pub(crate) struct Remote {
 }
 
 /// A request without a body.
-const NO_BODY: Option<&()> = None;
+pub(super) const NO_BODY: Option<&()> = None;
 
 impl Remote {
     /// A client of the server named by `args`; does not call it yet.
@@ -68,13 +68,18 @@ impl Remote {
         })
     }
 
-    fn control<T: DeserializeOwned>(
+    pub(super) fn control<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &[&str],
+        query: &[(&str, String)],
         body: Option<&impl Serialize>,
     ) -> Result<T> {
-        self.call(method, http::with_path(&self.server, path), body)
+        let mut url = http::with_path(&self.server, path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.call(method, url, body)
     }
 
     fn data<T: DeserializeOwned>(
@@ -141,20 +146,21 @@ impl Remote {
 
 impl Client for Remote {
     fn create_index(&self, request: CreateIndex) -> Result<IndexModel> {
-        self.control(Method::POST, &["indexes"], Some(&request))
+        self.control(Method::POST, &["indexes"], &[], Some(&request))
     }
 
     fn list_indexes(&self) -> Result<Vec<IndexModel>> {
-        let list: IndexList = self.control(Method::GET, &["indexes"], NO_BODY)?;
+        let list: IndexList = self.control(Method::GET, &["indexes"], &[], NO_BODY)?;
         Ok(list.indexes)
     }
 
     fn describe_index(&self, name: &str) -> Result<IndexModel> {
-        self.control(Method::GET, &["indexes", name], NO_BODY)
+        self.control(Method::GET, &["indexes", name], &[], NO_BODY)
     }
 
     fn delete_index(&self, name: &str) -> Result<()> {
-        let _: serde::de::IgnoredAny = self.control(Method::DELETE, &["indexes", name], NO_BODY)?;
+        let _: serde::de::IgnoredAny =
+            self.control(Method::DELETE, &["indexes", name], &[], NO_BODY)?;
         Ok(())
     }
 
@@ -275,26 +281,26 @@ impl Client for Remote {
     }
 
     fn create_integration(&self, request: &CreateIntegration) -> Result<IntegrationModel> {
-        self.control(Method::POST, &["integrations"], Some(request))
+        self.control(Method::POST, &["integrations"], &[], Some(request))
     }
 
     fn list_integrations(&self) -> Result<Vec<IntegrationModel>> {
-        let list: IntegrationList = self.control(Method::GET, &["integrations"], NO_BODY)?;
+        let list: IntegrationList = self.control(Method::GET, &["integrations"], &[], NO_BODY)?;
         Ok(list.integrations)
     }
 
     fn describe_integration(&self, id: &str) -> Result<IntegrationModel> {
-        self.control(Method::GET, &["integrations", id], NO_BODY)
+        self.control(Method::GET, &["integrations", id], &[], NO_BODY)
     }
 
     fn delete_integration(&self, id: &str) -> Result<()> {
         let path = ["integrations", id];
-        let _: serde::de::IgnoredAny = self.control(Method::DELETE, &path, NO_BODY)?;
+        let _: serde::de::IgnoredAny = self.control(Method::DELETE, &path, &[], NO_BODY)?;
         Ok(())
     }
 
     fn test_source(&self, ask: &TestSource) -> Result<SourceTest> {
-        self.control(Method::POST, &["sources", "test"], Some(ask))
+        self.control(Method::POST, &["sources", "test"], &[], Some(ask))
     }
 
     fn import_manifest(

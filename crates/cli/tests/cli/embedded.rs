@@ -49,6 +49,39 @@ fn create_import_query_stats_delete() {
 }
 
 #[test]
+fn backups_are_made_restored_and_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let source = good_source(dir.path());
+    let create = ["--create", "--dimension", "2"];
+    let import = ["import", source.to_str().unwrap(), "--index", "books"];
+    on(&data, &[&import[..], &create].concat()).exits(0);
+    let args = ["backups", "create", "--index", "books", "--name", "first", "--json"];
+    let made = on(&data, &args).exits(0).json();
+    let id = made["backup_id"].as_str().unwrap();
+    let list = on(&data, &["backups", "list", "--index", "books"]).exits(0).stdout;
+    assert!(list.contains(id) && list.contains("first"), "{list}");
+    on(&data, &["index", "delete", "books"]).exits(0);
+    let restored = on(&data, &["backups", "restore", id, "--to", "again"]).exits(0).stdout;
+    assert_eq!(restored, "restored index again\n");
+    let stats = on(&data, &["stats", "--index", "again"]).exits(0).stdout;
+    assert!(stats.contains("(all)            4"), "{stats}");
+    on(&data, &["backups", "restore", id, "--to", "again"]).exits(1);
+    let every = ["--every", "week", "--keep-days", "30", "--keep-last", "4", "--json"];
+    let schedule = ["backups", "schedule", "weekly", "--index", "again"];
+    let schedule = on(&data, &[&schedule[..], &every].concat()).exits(0).json();
+    assert_eq!(schedule["data"][0]["frequency"], "weekly");
+    let shown = on(&data, &["backups", "schedules", "--index", "again"]).exits(0).stdout;
+    assert!(shown.contains("weekly") && shown.contains("30"), "{shown}");
+    let own = schedule["data"][0]["schedule_id"].as_str().unwrap();
+    on(&data, &["backups", "unschedule", own]).exits(0);
+    on(&data, &["backups", "delete", id]).exits(0);
+    on(&data, &["backups", "describe", id]).exits(1);
+    let none = on(&data, &["backups", "list", "--json"]).exits(0).json();
+    assert_eq!(none["data"].as_array().unwrap().len(), 0);
+}
+
+#[test]
 fn rejects_have_their_own_exit_code_and_can_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbill_core::{Error, Result};
-use crossbill_import::part_key;
 use crossbill_store::{CommitError, Documents, Manifest};
 use parking_lot::MutexGuard;
 use roaring::RoaringBitmap;
 
 use super::state::{Frozen, LiveSegment, State};
 use super::{Namespace, tombstones};
+use crate::parts;
 
 /// Attempts of one commit while the store fails.
 const ATTEMPTS_MAX: u32 = 5;
@@ -235,13 +235,21 @@ impl Namespace {
         Gone { parts, _flushed: flushed, _segments: was }
     }
 
-    /// Deletes parts that no manifest names any more. Readers that still hold
-    /// one keep its mapping.
-    fn drop_parts(&self, parts: Vec<String>) {
-        for part in parts {
+    /// Deletes parts that no manifest names any more, but for those that a
+    /// backup or another index still refers to. Readers that hold one keep
+    /// its mapping.
+    fn drop_parts(&self, gone: Vec<String>) {
+        let (env, uid) = (self.env(), self.context.uid.as_str());
+        for part in gone {
+            if parts::is_foreign(&part) {
+                env.parts.release(&env.root, uid, &part);
+                continue;
+            }
+            if env.parts.is_kept(uid, &part) {
+                continue;
+            }
             crossbill_store::killpoint::reach("sweep.before_delete");
-            let deleted = part_key(self.context.dir.as_str(), &part)
-                .and_then(|key| Ok(self.env().root.delete(&key)?));
+            let deleted = parts::key_of(uid, &part).and_then(|key| Ok(env.root.delete(&key)?));
             if let Err(error) = deleted {
                 tracing::warn!(part, %error, "a part was not deleted; the next start does it");
             }

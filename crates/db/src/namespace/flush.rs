@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crossbill_core::limits::{EXACT_ROWS_MAX, MEMTABLE_BYTES_MAX};
 use crossbill_core::{RecordBatch, Result, ScratchSpace, Seed};
 use crossbill_engine::{BuiltSegment, SegmentBuilder, SegmentOptions};
-use crossbill_import::part_key;
 use crossbill_store::killpoint::reach;
 use crossbill_store::{LocalScratchFile, SegmentEntry};
 use roaring::RoaringBitmap;
@@ -14,9 +13,10 @@ use roaring::RoaringBitmap;
 use super::commit::Change;
 use super::state::{Frozen, LiveSegment};
 use super::{Namespace, open_part};
+use crate::parts;
 
 /// Records copied at a time from a memtable or segment into a builder.
-const BATCH_ROWS: usize = 512;
+pub(super) const BATCH_ROWS: usize = 512;
 
 /// A segment that was built and published but not yet committed.
 pub(super) struct Built {
@@ -140,10 +140,18 @@ impl Namespace {
         built: BuiltSegment<LocalScratchFile>,
         seq: u64,
     ) -> Result<LiveSegment> {
-        let env = self.env();
-        let part = env.ids.next_id().to_string();
-        let key = part_key(self.context.dir.as_str(), &part)?;
-        env.root.publish(built.file, &key)?;
+        self.publish_segment_as(built, seq, self.env().ids.next_id().to_string())
+    }
+
+    /// As [`Namespace::publish_segment`], under a name given out before.
+    pub(super) fn publish_segment_as(
+        &self,
+        built: BuiltSegment<LocalScratchFile>,
+        seq: u64,
+        part: String,
+    ) -> Result<LiveSegment> {
+        let key = parts::key_of(&self.context.uid, &part)?;
+        self.env().root.publish(built.file, &key)?;
         let segment = open_part(&self.context, &part)?;
         let entry = SegmentEntry {
             part,

@@ -10,6 +10,7 @@
 //! queue.
 
 mod adopt;
+mod back_up;
 mod check;
 mod commit;
 mod cursor;
@@ -31,7 +32,6 @@ use std::time::Duration;
 use crossbill_core::limits::RESIDENT_VECTORS_BYTES_MIN;
 use crossbill_core::{Error, IndexShape, NamespaceName, Result};
 use crossbill_engine::Segment;
-use crossbill_import::part_key;
 use crossbill_store::{
     Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, StoreError, Versioned, Wal,
 };
@@ -40,6 +40,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 pub(crate) use adopt::stopped;
+pub(crate) use back_up::BackedUp;
 use commit::Committer;
 pub(crate) use cursor::Cursor;
 use state::{Found, LiveSegment, State};
@@ -47,6 +48,7 @@ pub(crate) use write::WriteOp;
 use write::WriteQueue;
 
 use crate::env::Env;
+use crate::parts;
 
 /// Attempts to open a part while the store does not answer.
 const PART_ATTEMPTS_MAX: u32 = 5;
@@ -60,6 +62,8 @@ const RAW_BYTES: u64 = 4;
 pub(crate) struct IndexContext {
     pub(crate) env: Arc<Env>,
     pub(crate) shape: IndexShape,
+    /// The index's uid.
+    pub(crate) uid: String,
     /// `indexes/<uid>`.
     pub(crate) dir: Key,
     /// Writes of the whole index so far.
@@ -213,7 +217,7 @@ fn open_segment(context: &IndexContext, entry: SegmentEntry) -> Result<LiveSegme
 
 /// Opens the part called `name`; tried again where the store does not answer.
 fn open_part(context: &IndexContext, name: &str) -> Result<Segment> {
-    let key = part_key(context.dir.as_str(), name)?;
+    let key = parts::key_of(&context.uid, name)?;
     let mut attempt = 1;
     let bytes = loop {
         match context.env.root.open_part(&key) {

@@ -67,6 +67,7 @@ impl Place {
             export_dirs: vec![self.dir.path().to_owned()],
             export_uris: Vec::new(),
             exports_at_once: 1,
+            run_schedules: false,
             webhook: None,
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(RandomIds),

@@ -1,6 +1,7 @@
 //! The database through its public calls, one directory a test.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic and may wait")]
 
+mod backups;
 mod crash;
 mod disk_full;
 mod dry_run;

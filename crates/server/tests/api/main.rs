@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is tests, its helpers too")]
 
 mod auth;
+mod backups;
 mod bad_input;
 mod connections;
 mod grpc;

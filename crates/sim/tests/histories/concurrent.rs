@@ -38,6 +38,7 @@ fn open(data: &std::path::Path, shape: IndexShape) -> (Arc<Database>, Arc<Index>
         export_dirs: Vec::new(),
         export_uris: Vec::new(),
         exports_at_once: 1,
+        run_schedules: false,
         webhook: None,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),

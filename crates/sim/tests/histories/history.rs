@@ -118,6 +118,7 @@ impl History {
             export_dirs: Vec::new(),
             export_uris: Vec::new(),
             exports_at_once: 1,
+            run_schedules: false,
             webhook: None,
             clock: Arc::new(ManualClock::at(Timestamp(1_795_000_000_000))),
             ids: Arc::new(RandomIds),

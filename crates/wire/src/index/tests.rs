@@ -118,7 +118,12 @@ fn bad_requests_say_what_was_expected() {
         (format!(r#""name":"a","dimension":3,"tags":{{"b c":"x"}},{spec}"#), "tag key \"b c\""),
         (format!(r#""name":"a","dimension":3,"tags":{{"b":""}},{spec}"#), "empty value"),
         (format!(r#""name":"a","dimension":3,"deletion_protection":"on",{spec}"#), "\"on\""),
-        (format!(r#""name":"a","dimension":3,"source_collection":"c",{spec}"#), "not yet"),
+        (
+            format!(
+                r#""name":"a","dimension":3,"source_collection":"c","source_backup_id":"b",{spec}"#
+            ),
+            "found 2 sources",
+        ),
         (format!(r#""name":"a","dimension":3,"cmek_id":"k",{spec}"#), "does not encrypt"),
         (format!(r#""name":"a","dimension":3,"vector_storage":"f8",{spec}"#), "f32, f16, bf16"),
         (
