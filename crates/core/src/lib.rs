@@ -32,5 +32,6 @@ pub use seed::{Rng, Seed};
 pub use storage::{VectorStorage, int8_parts};
 pub use stored_bytes::{PartBytes, StoredBytes};
 pub use vector::{
-    IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense, check_stored,
+    IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense, check_dense_query,
+    check_stored,
 };

@@ -252,6 +252,16 @@ pub fn check_dense(shape: &IndexShape, values: &[f32]) -> Result<(), VectorError
     Ok(())
 }
 
+/// Checks the dense vector of a query: as [`check_dense`], but under cosine all
+/// components may be 0. Such a query has no direction and every record scores
+/// 0; clients ask so for records by filter alone.
+pub fn check_dense_query(shape: &IndexShape, values: &[f32]) -> Result<(), VectorError> {
+    match check_dense(shape, values) {
+        Err(VectorError::AllZero) => Ok(()),
+        checked => checked,
+    }
+}
+
 /// A sparse vector: indices ascending and unique, values finite and not 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SparseVector {
@@ -330,6 +340,8 @@ mod tests {
         let shape = IndexShape::dense(3, Metric::Cosine);
         assert_eq!(check_dense(&shape, &[1.0, 0.0, -2.0]), Ok(()));
         assert_eq!(check_dense(&shape, &[0.0, -0.0, 0.0]), Err(VectorError::AllZero));
+        assert_eq!(check_dense_query(&shape, &[0.0, -0.0, 0.0]), Ok(()));
+        assert!(check_dense_query(&shape, &[0.0]).is_err());
         assert_eq!(
             check_dense(&shape, &[1.0]),
             Err(VectorError::Dimension { found: 1, expected: 3 })

@@ -167,7 +167,7 @@ fn page<T, M: serde::Serialize>(
 }
 
 fn asked_page(call: &Call) -> std::result::Result<PageRequest, ApiError> {
-    call.page(BACKUP_PAGE_MAX, BACKUP_PAGE_DEFAULT)
+    call.page((BACKUP_PAGE_MAX, BACKUP_PAGE_DEFAULT))
 }
 
 fn list_of(call: &Call, filter: &BackupFilter) -> Answer {

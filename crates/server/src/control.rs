@@ -136,14 +136,15 @@ pub(crate) fn create_for_model(call: &Call) -> Answer {
     }
 }
 
-/// Embedding, reranking and what is built on them.
+/// Embedding, reranking and what is built on them. Not found and not 501: a
+/// TypeScript client tries that three times more, and then hides the message.
 pub(crate) fn no_models(_: &Call) -> Answer {
-    Err(ApiError::unsupported(
+    Err(ApiError::not_found(
         "integrated embedding is not supported by this server: it has no models, send vectors",
     ))
 }
 
-/// Assistants.
+/// Assistants; see [`no_models`].
 pub(crate) fn no_assistants(_: &Call) -> Answer {
-    Err(ApiError::unsupported("this server does not have assistants"))
+    Err(ApiError::not_found("this server does not have assistants"))
 }

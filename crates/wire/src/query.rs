@@ -2,7 +2,7 @@
 
 use crossbill_core::limits::{CANDIDATES_MAX, SCAN_FACTOR, TOP_K_MAX};
 use crossbill_core::{
-    Error, IndexShape, Result, SparseVector, VectorType, check_dense, check_record_id,
+    Error, IndexShape, Result, SparseVector, VectorType, check_dense_query, check_record_id,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -125,7 +125,7 @@ fn check_query(
         (_, None, None) => {
             Err(Error::invalid("neither vector, sparseVector nor id was given, expected one"))
         }
-        (VectorType::Dense, Some(values), _) => Ok(check_dense(shape, values)?),
+        (VectorType::Dense, Some(values), _) => Ok(check_dense_query(shape, values)?),
         (VectorType::Dense, None, Some(_)) => Err(Error::invalid(
             "only sparseVector was given, expected vector beside it: the index is dense",
         )),

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbill_core::{Error, Filter, Record, Result, SparseVector, VectorType};
+use crossbill_core::{Error, Filter, Record, Result, SparseVector, VectorType, check_dense_query};
 use crossbill_engine::{Effort, Scored, SearchStats, SegmentQuery};
 use rayon::prelude::*;
 
@@ -93,6 +93,10 @@ impl Namespace {
                 ))
             }
             (VectorType::Sparse, None, Some(_)) => Ok(()),
+            (VectorType::Dense, Some(values), _) if values.iter().all(|&value| value == 0.0) => {
+                check_dense_query(shape, values)?;
+                check_vectors(shape, None, sparse)
+            }
             _ => check_vectors(shape, dense, sparse),
         }
     }

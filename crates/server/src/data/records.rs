@@ -88,7 +88,8 @@ fn hit(found: Match, named: Option<&[String]>) -> Result<SearchHit, ApiError> {
         .transpose()
         .map_err(|error| ApiError::internal(format!("stored metadata is not JSON: {error}")))?
         .unwrap_or_default();
-    if let Some(named) = named {
+    // Python 7 and 8 always name "*", which is all of them.
+    if let Some(named) = named.filter(|named| !named.iter().any(|field| field == "*")) {
         fields.retain(|field, _| named.contains(field));
     }
     Ok(SearchHit { id: found.id, score: finite(found.score), fields })

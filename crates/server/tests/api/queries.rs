@@ -108,6 +108,18 @@ async fn sparse_and_hybrid_queries_sum_both_parts() {
 }
 
 #[tokio::test]
+async fn a_query_of_zeros_finds_by_filter_alone() {
+    for metric in ["cosine", "dotproduct", "euclidean"] {
+        let (server, host) = seeded(metric).await;
+        let query = json!({"vector": [0, 0], "topK": 3, "filter": {"n": {"$gte": 2}}});
+        let answer = server.post(&format!("{host}/query"), query).await.ok(200);
+        assert_eq!(ids(&answer), ["far"], "{metric}");
+        let expected = if metric == "euclidean" { 18.0 } else { 0.0 };
+        assert_eq!(score(&answer, 0), expected, "{metric}");
+    }
+}
+
+#[tokio::test]
 async fn a_record_search_by_vector_is_a_query() {
     let (server, host) = seeded("cosine").await;
     let search = format!("{host}/records/namespaces/__default__/search");
@@ -116,6 +128,9 @@ async fn a_record_search_by_vector_is_a_query() {
     let hit = &answer["result"]["hits"][0];
     assert_eq!((&hit["_id"], &hit["fields"]), (&json!("near"), &json!({"g": "a"})));
     assert_eq!(answer["usage"], json!({"read_units": 1}));
+    let body = json!({"query": {"top_k": 1, "vector": {"values": [1, 0]}}, "fields": ["*"]});
+    let answer = server.post(&search, body).await.ok(200);
+    assert_eq!(answer["result"]["hits"][0]["fields"], json!({"g": "a"}));
     let body = json!({"query": {"top_k": 1, "id": "opposite"}});
     let answer = server.post(&search, body).await.ok(200);
     assert_eq!(answer["result"]["hits"][0]["fields"], json!({}));

@@ -1,0 +1,106 @@
+"""The store calls of `calls.json` through pinecone-haystack."""
+
+from __future__ import annotations
+
+from haystack import Document
+from haystack.utils import Secret
+from haystack_integrations.components.retrievers.pinecone import PineconeEmbeddingRetriever
+from haystack_integrations.document_stores.pinecone import PineconeDocumentStore
+
+from embedding import DIMENSION, TEXTS, World, embed
+from python_report import KEY, absent, call, run
+
+
+def documents() -> list[Document]:
+    return [
+        Document(id=name, content=text, embedding=embed(text), meta={"kind": name, "n": len(text)})
+        for name, text in TEXTS.items()
+    ]
+
+
+def store(namespace: str) -> PineconeDocumentStore:
+    return PineconeDocumentStore(
+        api_key=Secret.from_token(KEY),
+        index="haystack",
+        namespace=namespace,
+        dimension=DIMENSION,
+        show_progress=False,
+    )
+
+
+def only(kind: str) -> dict:
+    return {"field": "meta.kind", "operator": "==", "value": kind}
+
+
+@call("store-add")
+def add(world: World) -> None:
+    world.store = store("n")
+    assert world.store.write_documents(documents()) == 4
+    assert world.store.count_documents() == 4
+
+
+@call("store-search")
+def search(world: World) -> None:
+    world.retriever = PineconeEmbeddingRetriever(document_store=world.store, top_k=1)
+    (found,) = world.retriever.run(query_embedding=embed("cat sofa"))["documents"]
+    assert (found.content, found.meta["kind"]) == (TEXTS["cat"], "cat")
+
+
+@call("store-scores")
+def scores(world: World) -> None:
+    (found,) = world.retriever.run(query_embedding=embed(TEXTS["dog"]))["documents"]
+    assert abs(found.score - 1) < 1e-5
+
+
+@call("store-filter")
+def filtered(world: World) -> None:
+    either = {"operator": "OR", "conditions": [only("car"), only("dog")]}
+    found = world.retriever.run(query_embedding=embed("cat"), top_k=4, filters=either)
+    assert {one.meta["kind"] for one in found["documents"]} == {"car", "dog"}
+
+
+@call("store-diverse")
+def diverse(world: World) -> None:
+    raise absent()
+
+
+@call("store-get")
+def get(world: World) -> None:
+    (found,) = world.store.filter_documents(only("dog"))
+    assert found.content == TEXTS["dog"]
+    assert world.store.count_documents_by_filter(only("dog")) == 1
+
+
+@call("store-update")
+def update(world: World) -> None:
+    assert world.store.update_by_filter(only("dog"), {"seen": True}) == 1
+    assert world.store.filter_documents(only("dog"))[0].meta["seen"] is True
+
+
+@call("store-delete")
+def delete(world: World) -> None:
+    world.store.delete_documents(["cat"])
+    assert world.store.delete_by_filter(only("dog")) == 1
+    assert world.store.count_documents() == 2
+
+
+@call("store-clear")
+def clear(world: World) -> None:
+    world.store.delete_all_documents()
+    assert world.store.count_documents() == 0
+
+
+@call("store-async")
+async def asynchronous(world: World) -> None:
+    other = store("async")
+    assert await other.write_documents_async(documents()) == 4
+    retriever = PineconeEmbeddingRetriever(document_store=other, top_k=1)
+    found = await retriever.run_async(query_embedding=embed("cat sofa"))
+    assert found["documents"][0].meta["kind"] == "cat"
+    await other.delete_documents_async(["cat"])
+    assert await other.count_documents_async() == 3
+    await other.close_async()
+
+
+if __name__ == "__main__":
+    run(World())
