@@ -124,7 +124,7 @@ async fn bad_requests_say_what_is_wrong() {
     let made = server.post("/indexes/a/backups", json!({})).await.ok(201);
     let create = format!("/backups/{}/create-index", made["backup_id"].as_str().unwrap());
     for (url, body, status, code, expected) in [
-        ("/indexes/a/backups", json!({"name": 5}), 422, "UNPROCESSABLE_ENTITY", "name"),
+        ("/indexes/a/backups", json!({"name": 5}), 422, "UNPROCESSABLE_ENTITY", "a string"),
         ("/indexes/a/backups", json!({"name": "x".repeat(201)}), 400, "INVALID_ARGUMENT", "201"),
         ("/indexes/nope/backups", json!({}), 404, "NOT_FOUND", "nope"),
         (&create, json!({}), 422, "UNPROCESSABLE_ENTITY", "name"),

@@ -404,5 +404,5 @@ fn backups_are_what_the_model_says() {
         restored += history.restored;
     }
     println!("{failed} operations failed, {restored} restores");
-    assert!(runs < 8 || failed > 3 && restored > 10, "{failed} failed, {restored} restored");
+    assert!(runs < 8 || failed > 3 && restored > 2, "{failed} failed, {restored} restored");
 }
