@@ -13,9 +13,10 @@ use crossbill_wire::backups::{
 };
 use crossbill_wire::{IndexFacts, IndexModel, IndexPlan, PageToken};
 
-use crate::call::{Answer, Call, PageRequest, Reply};
+use crate::call::{Answer, Call, Reply};
 use crate::control::{open_port, stored_spec};
 use crate::error::ApiError;
+use crate::verbs::PageRequest;
 
 /// The project that every index of a server belongs to.
 const PROJECT: &str = "default";
