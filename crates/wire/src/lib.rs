@@ -1,6 +1,5 @@
-//! The API's shapes: bodies as clients send and read them, and their
-//! conversions to and from `core`'s words. Conversions only: no I/O, no
-//! routing, no database.
+//! The API's shapes: bodies as clients send and read them, converted to and
+//! from `core`'s words. No I/O, no routing, no database.
 //!
 //! Every type reads and writes JSON, so that the server and our own command
 //! line speak through the same definitions. Answers leave absent fields out
