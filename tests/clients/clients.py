@@ -21,8 +21,8 @@ RUN_SECONDS_MAX = 240
 IMPORT_ROWS = 20
 
 # Calls that other clients' programs know already and that this server does not do yet: their
-# result is `later`. Taking a name out of this list switches the call on for all clients.
-LATER = ["backups", "collections"]
+# result is `later`..
+LATER: list[str] = []
 
 
 @dataclass(frozen=True)
