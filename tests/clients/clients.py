@@ -21,7 +21,7 @@ RUN_SECONDS_MAX = 240
 IMPORT_ROWS = 20
 
 # Calls that other clients' programs know already and that this server does not do yet: their
-# result is `later`..
+# result is `later`.
 LATER: list[str] = []
 
 
