@@ -130,7 +130,7 @@ async fn a_record_search_by_vector_is_a_query() {
     assert_eq!(answer["usage"], json!({"read_units": 1}));
     let body = json!({"query": {"top_k": 1, "vector": {"values": [1, 0]}}, "fields": ["*"]});
     let answer = server.post(&search, body).await.ok(200);
-    assert_eq!(answer["result"]["hits"][0]["fields"], json!({"g": "a"}));
+    assert_eq!(answer["result"]["hits"][0]["fields"], json!({"g": "a", "n": 1}));
     let body = json!({"query": {"top_k": 1, "id": "opposite"}});
     let answer = server.post(&search, body).await.ok(200);
     assert_eq!(answer["result"]["hits"][0]["fields"], json!({}));
