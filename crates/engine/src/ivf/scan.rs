@@ -18,6 +18,12 @@ use crate::topk::{from_ordered, to_ordered};
 /// each that is wanted.
 const BATCH: usize = 384;
 const BATCH_OF_WANTED: usize = 6;
+/// Under a filter fewer are gathered, by this power of the part of the rows that
+/// it accepts: codes of other rows are read until as many are together, and
+/// as long as no score is known every one of them looks near.
+const BATCH_POWER: f32 = 0.75;
+/// But at least so many.
+const BATCH_MIN: usize = 64;
 /// Rows from lists gathered before they are scored.
 const LISTED_BATCH: usize = 64;
 /// Rows scored at a time, those of the lowest bounds first: at least so many
@@ -69,7 +75,7 @@ impl<'a> Scan<'a> {
         let stats = SearchStats::default();
         let (threshold, found) = (f32::INFINITY, Vec::new());
         let lower = [0.0; BLOCK_ROWS];
-        let batch = BATCH.max(BATCH_OF_WANTED * top.k());
+        let batch = batch_of(top.k(), accept.map_or(1.0, |accept| accept.part));
         let stride = STRIDE.max((STRIDE_OF_WANTED * top.k() as f32) as usize);
         let mut scan = Self {
             ivf,
@@ -267,6 +273,12 @@ impl<'a> Scan<'a> {
     fn worst(&self) -> f32 {
         self.top.worst().map_or(f32::INFINITY, |score| distance_of(self.ivf.metric, score))
     }
+}
+
+/// Rows gathered before they are scored, where `part` of all are accepted.
+fn batch_of(wanted: usize, part: f32) -> usize {
+    let all = BATCH.max(BATCH_OF_WANTED * wanted);
+    ((all as f32 * part.clamp(0.0, 1.0).powf(BATCH_POWER)) as usize).max(BATCH_MIN)
 }
 
 /// The entries in their order; the rows in their low halves are called near
