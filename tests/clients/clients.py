@@ -20,10 +20,6 @@ from harness import Server, clean_environment  # noqa: E402
 RUN_SECONDS_MAX = 240
 IMPORT_ROWS = 20
 
-# Calls that other clients' programs know already and that this server does not do yet: their
-# result is `later`.
-LATER: list[str] = []
-
 
 @dataclass(frozen=True)
 class Client:
@@ -142,7 +138,6 @@ def run(client: Client, folder: Path) -> dict[str, dict[str, str]]:
             "CROSSBILL_KEY": "local",
             "CROSSBILL_SOURCE": f"file://{source}/",
             "CROSSBILL_OUT": str(out),
-            "CROSSBILL_LATER": " ".join(LATER),
             "CROSSBILL_NODE": str(client.venv),
         }
         if client.kind == "framework":
