@@ -25,6 +25,12 @@ pub(crate) struct Refused {
     pub(crate) is_certain: bool,
 }
 
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
+
 impl CatalogState {
     /// What is stored; nothing where there is no catalog yet.
     pub(crate) fn load(root: &Root) -> Result<Self> {

@@ -1,7 +1,7 @@
 //! Listeners and connections: HTTP/1.1 and HTTP/2 on the same port, over TLS
 //! where there is a certificate (HTTP/2 by ALPN) and plainly where there is none
-//! (HTTP/2 with prior knowledge), time limits on a connection that does not move, and an orderly
-//! end. Knows nothing of routes.
+//! (HTTP/2 with prior knowledge), time limits on a connection that does not
+//! move, and an orderly end. Knows nothing of routes.
 
 use std::io;
 use std::net::SocketAddr;

@@ -131,8 +131,11 @@ impl Database {
 
     /// Deletes a backup. What nothing else refers to gives its space back.
     pub fn delete_backup(&self, id: &str) -> Result<()> {
-        self.look(|catalog| catalog.backups.backup(id).map(drop))?;
-        self.remove_backup(id)
+        self.change(|catalog| catalog.backups.remove(id))?;
+        reach("backup.deleted");
+        forget(&self.env, id);
+        tracing::info!(backup = id, "backup deleted");
+        Ok(())
     }
 
     /// All collections by name.
@@ -147,16 +150,7 @@ impl Database {
 
     /// Deletes a collection, as [`Database::delete_backup`] does a backup.
     pub fn delete_collection(&self, name: &str) -> Result<()> {
-        self.remove_backup(&self.describe_collection(name)?.id)
-    }
-
-    pub(super) fn remove_backup(&self, id: &str) -> Result<()> {
-        self.change(|catalog| catalog.backups.remove(id).map(drop))
-            .map_err(|refused| refused.error)?;
-        reach("backup.deleted");
-        forget(&self.env, id);
-        tracing::info!(backup = id, "backup deleted");
-        Ok(())
+        self.delete_backup(&self.describe_collection(name)?.id)
     }
 }
 

@@ -30,11 +30,10 @@ impl Database {
     pub fn create_backup_schedule(&self, index: &str, new: NewSchedule) -> Result<BackupSchedule> {
         let id = new_id(&*self.env.ids);
         let now = self.env.clock.now();
-        self.change(|catalog| {
+        Ok(self.change(|catalog| {
             let info = catalog.get(index)?;
             catalog.backups.add_schedule(id, (info.name, info.uid), new, now)
-        })
-        .map_err(|refused| refused.error)
+        })?)
     }
 
     /// Schedules of an index, newest first, after the one whose cursor is
@@ -63,13 +62,12 @@ impl Database {
         change: ScheduleChange,
     ) -> Result<BackupSchedule> {
         let now = self.env.clock.now();
-        self.change(|catalog| catalog.backups.change_schedule(id, change, now))
-            .map_err(|refused| refused.error)
+        Ok(self.change(|catalog| catalog.backups.change_schedule(id, change, now))?)
     }
 
     /// Deletes a schedule. Its backups stay until they are deleted.
     pub fn delete_backup_schedule(&self, id: &str) -> Result<()> {
-        self.change(|catalog| catalog.backups.remove_schedule(id)).map_err(|refused| refused.error)
+        Ok(self.change(|catalog| catalog.backups.remove_schedule(id))?)
     }
 
     /// Makes the backups that are due and deletes those that are kept no
@@ -97,7 +95,7 @@ impl Database {
             }
         }
         for id in self.look(|catalog| catalog.backups.expired(now)) {
-            if let Err(error) = self.remove_backup(&id)
+            if let Err(error) = self.delete_backup(&id)
                 && error.kind() != ErrorKind::NotFound
             {
                 tracing::error!(backup = id, %error, "an expired backup was not deleted");

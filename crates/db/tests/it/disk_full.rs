@@ -44,6 +44,7 @@ fn an_import_fails_with_both_figures_and_leaves_nothing_else() {
         drop((index, database));
         let scratch = std::fs::read_dir(place.data().join("scratch")).unwrap().count();
         assert_eq!(scratch, 0, "{op:?}: files that nobody deleted");
+        assert!(place.data().join("indexes").exists(), "{op:?}");
         let database = place.open();
         assert_eq!(all_ids(&database.index("a").unwrap(), "").len(), 2000, "{op:?}");
     }

@@ -1,6 +1,7 @@
 //! The database through its public calls, one directory a test.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic and may wait")]
 
+mod backup_schedules;
 mod backups;
 mod crash;
 mod disk_full;
