@@ -1,6 +1,6 @@
-//! Deletes stored parts that no manifest and no backup refers to: what a crash, a cancelled
-//! task or a merge left behind. Only called where nothing can be making a
-//! part with the prefix in question.
+//! Deletes stored parts that no manifest and no backup refers to: what a
+//! crash, a cancelled task or a merge left behind. Only called where nothing
+//! can be making a part with the prefix in question.
 
 use std::collections::HashSet;
 

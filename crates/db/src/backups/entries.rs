@@ -11,8 +11,8 @@ use crossbill_core::{Error, IndexName, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    BackupFilter, BackupInfo, BackupSchedule, IndexSource, NewBackup, NewSchedule, RestoreJob,
-    ScheduleChange,
+    BackupFilter, BackupInfo, BackupSchedule, IndexSource, Listed, NewBackup, NewSchedule,
+    RestoreJob, ScheduleChange,
 };
 
 /// What the catalog knows beside the indexes.
@@ -145,7 +145,7 @@ impl BackupCatalog {
             let of_schedule = schedule.is_none() || backup.schedule.as_ref() == schedule;
             backup.collection.is_none() && of_index && of_schedule
         };
-        newest_first(self.backups.values().filter(shown), |one| (one.created_at, &one.id))
+        newest_first(self.backups.values().filter(shown))
     }
 
     /// Notes that an index is gone: its schedules go with it, its backups stay.
@@ -176,13 +176,13 @@ impl BackupCatalog {
 
     /// Restore jobs, newest first.
     pub(crate) fn restore_jobs(&self) -> Vec<&RestoreJob> {
-        newest_first(self.restore_jobs.values(), |job| (job.created_at, &job.id))
+        newest_first(self.restore_jobs.values())
     }
 
     /// Schedules of an index, newest first.
     pub(crate) fn schedules_of(&self, uid: &str) -> Vec<&BackupSchedule> {
         let own = self.schedules.values().filter(|schedule| schedule.index_uid == uid);
-        newest_first(own, |one| (one.created_at, &one.id))
+        newest_first(own)
     }
 
     /// All schedules.
@@ -337,37 +337,31 @@ fn id_of(schedule: &BackupSchedule) -> String {
     schedule.id.clone()
 }
 
-fn newest_first<'a, T>(
-    things: impl Iterator<Item = &'a T>,
-    key: impl Fn(&T) -> (Timestamp, &String),
-) -> Vec<&'a T> {
+fn newest_first<'a, T: Listed>(things: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
     let mut things: Vec<&T> = things.collect();
-    things.sort_by(|a, b| key(b).cmp(&key(a)));
+    things.sort_by(|a, b| b.place().cmp(&a.place()));
     things
 }
 
 /// The part of a listing, newest first, that comes after `after` (a cursor),
 /// and whether there is more.
-pub(crate) fn page<T: Clone>(
+pub(crate) fn page<T: Listed + Clone>(
     things: Vec<&T>,
-    cursor: impl Fn(&T) -> String,
     after: Option<&str>,
     limit: usize,
 ) -> Result<(Vec<T>, bool)> {
-    let place = |cursor: &str| -> Option<(i64, String)> {
-        let (at, id) = cursor.split_once(':')?;
-        Some((at.parse().ok()?, id.to_owned()))
-    };
-    let after = match after {
-        None => None,
-        Some(text) => Some(place(text).ok_or_else(|| {
-            Error::invalid("paginationToken is malformed, expected one that a page before gave")
-        })?),
-    };
-    let behind = |thing: &&T| after.is_none() || place(&cursor(thing)) < after;
+    let after = after.map(place_of).transpose()?;
+    let behind = |thing: &&T| after.is_none_or(|after| thing.place() < after);
     let mut found: Vec<T> =
         things.into_iter().filter(behind).take(limit.saturating_add(1)).cloned().collect();
     let more = found.len() > limit;
     found.truncate(limit);
     Ok((found, more))
+}
+
+/// The place that a cursor says.
+fn place_of(cursor: &str) -> Result<(Timestamp, &str)> {
+    cursor.split_once(':').and_then(|(at, id)| Some((Timestamp(at.parse().ok()?), id))).ok_or_else(
+        || Error::invalid("paginationToken is malformed, expected one that a page before gave"),
+    )
 }

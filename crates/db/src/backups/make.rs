@@ -125,7 +125,7 @@ impl Database {
                 index => index.transpose()?,
             };
             let uid = index.as_ref().map(|info| info.uid.as_str());
-            page(catalog.backups.list(filter, uid), BackupInfo::cursor, after, limit)
+            page(catalog.backups.list(filter, uid), after, limit)
         })
     }
 

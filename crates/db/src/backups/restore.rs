@@ -159,7 +159,7 @@ impl Database {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<RestoreJob>, bool)> {
-        self.look(|catalog| page(catalog.backups.restore_jobs(), RestoreJob::cursor, after, limit))
+        self.look(|catalog| page(catalog.backups.restore_jobs(), after, limit))
     }
 }
 

@@ -46,7 +46,7 @@ impl Database {
     ) -> Result<(Vec<BackupSchedule>, bool)> {
         self.look(|catalog| {
             let uid = catalog.get(index)?.uid;
-            page(catalog.backups.schedules_of(&uid), BackupSchedule::cursor, after, limit)
+            page(catalog.backups.schedules_of(&uid), after, limit)
         })
     }
 

@@ -229,11 +229,22 @@ impl BackupSchedule {
     }
 }
 
-/// Where a thing stands in a listing, newest first, as text to go on after.
-macro_rules! cursor {
+/// What is listed newest first.
+pub(crate) trait Listed {
+    /// Where it stands: more is nearer to the beginning.
+    fn place(&self) -> (Timestamp, &str);
+}
+
+macro_rules! listed {
     ($($type:ty),*) => {
-        $(impl $type {
-            /// What a listing goes on after.
+        $(impl Listed for $type {
+            fn place(&self) -> (Timestamp, &str) {
+                (self.created_at, &self.id)
+            }
+        }
+
+        impl $type {
+            /// What a listing goes on after: its place, as text.
             pub fn cursor(&self) -> String {
                 format!("{}:{}", self.created_at.0, self.id)
             }
@@ -241,7 +252,7 @@ macro_rules! cursor {
     };
 }
 
-cursor!(BackupInfo, RestoreJob, BackupSchedule);
+listed!(BackupInfo, RestoreJob, BackupSchedule);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::{Error, Filter, Metadata, SparseVector};
-use crossbill_db::{Lsn, Match, StoredRecord};
+use crossbill_db::{Match, StoredRecord};
+use crossbill_wire::NamespaceModel;
 use crossbill_wire::grpc::{
     CreateNamespaceRequest, DeleteNamespaceRequest, DeleteRequest, DeleteResponse,
     DescribeIndexStatsRequest, DescribeIndexStatsResponse, DescribeNamespaceRequest,
@@ -13,7 +14,6 @@ use crossbill_wire::grpc::{
     NamespaceSummary, QueryRequest, QueryResponse, ScoredVector, UpdateRequest, UpdateResponse,
     UpsertMessage, UpsertResponse, Usage, Vector, struct_of_json,
 };
-use crossbill_wire::{NamespaceModel, PageToken};
 use prost_types::Struct;
 
 use super::message::malformed;
@@ -121,7 +121,7 @@ pub(crate) fn list(call: &Call) -> Answer {
     let (ids, next, lsn) = records::list(&*call.index()?, &request.namespace, page)?;
     let message = ListResponse {
         vectors: ids.into_iter().map(|id| ListItem { id }).collect(),
-        pagination: next.map(|token: PageToken| token.pagination().into()),
+        pagination: next.map(|token| token.pagination().into()),
         namespace: request.namespace,
         usage: Some(Usage::ONE),
     };
@@ -166,7 +166,7 @@ pub(crate) fn describe_namespace(call: &Call) -> Answer {
 pub(crate) fn create_namespace(call: &Call) -> Answer {
     let request: CreateNamespaceRequest = call.message()?;
     let schema = request.schema.map(Into::into);
-    let (model, lsn): (_, Lsn) = namespaces::create(&*call.index()?, &request.name, schema)?;
+    let (model, lsn) = namespaces::create(&*call.index()?, &request.name, schema)?;
     Ok(described(call, model)?.wrote(lsn))
 }
 
@@ -187,9 +187,10 @@ fn page(
     limit: Option<u32>,
     prefix: Option<String>,
 ) -> Result<PageRequest, ApiError> {
-    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let limit = limit.map(|limit| limit as usize);
-    PageRequest::new(given(&token).as_deref(), limit, given(&prefix).as_deref(), LIST_LIMITS)
+    let token = token.as_deref().filter(|token| !token.is_empty());
+    let prefix = prefix.as_deref().filter(|prefix| !prefix.is_empty());
+    PageRequest::new(token, limit, prefix, LIST_LIMITS)
 }
 
 fn filter(fields: Option<Struct>) -> Result<Option<Filter>, ApiError> {
