@@ -4,6 +4,7 @@ checked against numpy for each metric."""
 from __future__ import annotations
 
 import gzip
+import random
 import urllib.error
 import urllib.request
 
@@ -244,6 +245,28 @@ def test_list_with_prefix_and_pages(new_index):
     assert [one.id for one in [*first.vectors, *second.vectors]] == sorted(ids)[:8]
     assert set(index.fetch(ids=odd).vectors) == set(odd)
     assert ids_of(index, prefix="no-such") == []
+
+
+def test_pages_neither_skip_nor_double_while_others_write(new_index):
+    """What is there from the first page to the last comes exactly once."""
+    index, chance = new_index(2), random.Random(11)
+    steady = {f"steady-{number:02}" for number in range(0, 60, 2)}
+    index.upsert(vectors=[(id_, [1.0, 2.0]) for id_ in steady])
+    listed, token = [], None
+    while True:
+        page = index.list_paginated(limit=4, pagination_token=token)
+        listed += [one.id for one in page.vectors]
+        if page.pagination is None:
+            break
+        token = page.pagination.next
+        moving = [f"steady-{2 * chance.randrange(30) + 1:02}" for _ in range(5)]
+        index.upsert(vectors=[(id_, [2.0, 1.0]) for id_ in [*moving, chance.choice(sorted(steady))]])
+        index.delete(ids=moving[:2])
+    assert listed == sorted(set(listed))
+    assert steady <= set(listed)
+    changed = token[:-1] + ("A" if token[-1] != "A" else "B")
+    with pytest.raises(Exception, match="paginationToken is malformed or of another listing"):
+        index.list_paginated(limit=4, pagination_token=changed)
 
 
 def test_fetch_by_metadata(new_index):

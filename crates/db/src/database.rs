@@ -358,6 +358,12 @@ impl Database {
         found.cloned().ok_or_else(|| not_found(uid))
     }
 
+    /// What the tokens of listings are signed with: the data directory's own,
+    /// the same after every start.
+    pub fn page_key(&self) -> &[u8; 32] {
+        &self.env.page_key
+    }
+
     /// Calls `listener` for each index made or deleted from now on, on the
     /// thread that did it and before its call returns.
     pub fn subscribe(&self, listener: Box<dyn Fn(&IndexEvent) + Send + Sync>) {

@@ -32,6 +32,8 @@ const MERGE_MEMORY_MIN: u64 = 32 << 20;
 /// Shared by everything in one database.
 pub(crate) struct Env {
     pub(crate) root: Root,
+    /// What the tokens of listings are signed with.
+    pub(crate) page_key: [u8; 32],
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     /// Searches run here.
@@ -94,6 +96,7 @@ impl Env {
             ..options.source_policy.clone()
         };
         Ok(Self {
+            page_key: root.page_key()?,
             root,
             clock: Arc::clone(&options.clock),
             ids: Arc::clone(&options.ids),

@@ -11,12 +11,12 @@ use crossbill_wire::backups::{
     CreateIndexFromBackup, CreateSchedule, DataPage, IndexFromBackup, PlanSource, RestoreJobModel,
     ScheduleModel, TIME_BASED,
 };
-use crossbill_wire::{IndexFacts, IndexModel, IndexPlan, PageToken};
+use crossbill_wire::{IndexFacts, IndexModel, IndexPlan};
 
 use crate::call::{Answer, Call, Reply};
 use crate::control::{open_port, stored_spec};
 use crate::error::ApiError;
-use crate::verbs::PageRequest;
+use crate::pages::{Listing, PageRequest};
 
 /// The project that every index of a server belongs to.
 const PROJECT: &str = "default";
@@ -156,25 +156,24 @@ pub fn make_index(db: &Database, plan: IndexPlan, name: IndexName) -> Result<Ind
 
 /// The answer with one page of a listing.
 fn page<T, M: serde::Serialize>(
-    request: &PageRequest,
+    request: PageRequest,
     (found, more): (Vec<T>, bool),
     cursor: impl Fn(&T) -> String,
     model: impl Fn(T) -> M,
 ) -> Answer {
     let after = found.last().filter(|_| more).map(cursor);
-    let pagination = after
-        .map(|after| PageToken { prefix: String::new(), limit: request.limit, after }.pagination());
+    let pagination = after.map(|after| request.next(after));
     Reply::json(200, &DataPage { data: found.into_iter().map(model).collect(), pagination })
 }
 
-fn asked_page(call: &Call) -> std::result::Result<PageRequest, ApiError> {
-    call.page((BACKUP_PAGE_MAX, BACKUP_PAGE_DEFAULT))
+fn asked_page(call: &Call, listing: Listing<'_>) -> std::result::Result<PageRequest, ApiError> {
+    call.page(listing, (BACKUP_PAGE_MAX, BACKUP_PAGE_DEFAULT))
 }
 
-fn list_of(call: &Call, filter: &BackupFilter) -> Answer {
-    let request = asked_page(call)?;
+fn list_of(call: &Call, listing: Listing<'_>, filter: &BackupFilter) -> Answer {
+    let request = asked_page(call, listing)?;
     let found = call.shared.db.list_backups(filter, request.after.as_deref(), request.limit)?;
-    page(&request, found, BackupInfo::cursor, backup_model)
+    page(request, found, BackupInfo::cursor, backup_model)
 }
 
 /// `POST /indexes/{name}/backups`: the backup is whole when this answers.
@@ -201,13 +200,15 @@ pub(crate) fn list_of_index(call: &Call) -> Answer {
             )));
         }
     };
-    let index = Some(call.param("name").to_owned());
-    list_of(call, &BackupFilter { index, include_deleted, schedule: None })
+    let name = call.param("name");
+    let index = Some(name.to_owned());
+    let listing = Listing::BackupsOf { name, include_deleted };
+    list_of(call, listing, &BackupFilter { index, include_deleted, schedule: None })
 }
 
 /// `GET /backups`, newest first.
 pub(crate) fn list(call: &Call) -> Answer {
-    list_of(call, &BackupFilter::default())
+    list_of(call, Listing::Backups, &BackupFilter::default())
 }
 
 /// `GET /backups/{id}`.
@@ -233,9 +234,9 @@ pub(crate) fn restore(call: &Call) -> Answer {
 
 /// `GET /restore-jobs`, newest first.
 pub(crate) fn list_restore_jobs(call: &Call) -> Answer {
-    let request = asked_page(call)?;
+    let request = asked_page(call, Listing::RestoreJobs)?;
     let found = call.shared.db.list_restore_jobs(request.after.as_deref(), request.limit)?;
-    page(&request, found, RestoreJob::cursor, restore_job_model)
+    page(request, found, RestoreJob::cursor, restore_job_model)
 }
 
 /// `GET /restore-jobs/{id}`.
@@ -282,10 +283,11 @@ pub(crate) fn create_schedule(call: &Call) -> Answer {
 
 /// `GET /indexes/{name}/backup-schedules`, newest first.
 pub(crate) fn list_schedules(call: &Call) -> Answer {
-    let request = asked_page(call)?;
-    let (after, index) = (request.after.as_deref(), call.param("name"));
+    let index = call.param("name");
+    let request = asked_page(call, Listing::Schedules { name: index })?;
+    let after = request.after.as_deref();
     let found = call.shared.db.list_backup_schedules(index, after, request.limit)?;
-    page(&request, found, BackupSchedule::cursor, schedule_model)
+    page(request, found, BackupSchedule::cursor, schedule_model)
 }
 
 /// `GET /backup-schedules/{id}`.
@@ -318,5 +320,6 @@ pub(crate) fn delete_schedule(call: &Call) -> Answer {
 /// first.
 pub(crate) fn schedule_history(call: &Call) -> Answer {
     let schedule = call.shared.db.describe_backup_schedule(call.param("id"))?;
-    list_of(call, &BackupFilter { schedule: Some(schedule.id), ..BackupFilter::default() })
+    let filter = BackupFilter { schedule: Some(schedule.id), ..BackupFilter::default() };
+    list_of(call, Listing::History { schedule: call.param("id") }, &filter)
 }

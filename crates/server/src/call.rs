@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dispatch::{Shared, presented_key};
 use crate::error::ApiError;
-use crate::verbs::PageRequest;
+use crate::pages::{AskedPage, Listing, PageRequest};
 
 /// Which listener a request came in on.
 #[derive(Debug, Clone)]
@@ -156,11 +156,23 @@ impl Call {
         })
     }
 
-    /// The page asked for by `limit`, `prefix` and `paginationToken`, within
-    /// the bounds of a page: most, and by default.
-    pub(crate) fn page(&self, limits: (usize, usize)) -> Result<PageRequest, ApiError> {
-        let limit = self.query_number("limit")?;
-        PageRequest::new(self.query("paginationToken"), limit, self.query("prefix"), limits)
+    /// What `limit`, `prefix` and `paginationToken` say of a page.
+    pub(crate) fn asked_page(&self) -> Result<AskedPage<'_>, ApiError> {
+        Ok(AskedPage {
+            token: self.query("paginationToken"),
+            limit: self.query_number("limit")?,
+            prefix: self.query("prefix"),
+        })
+    }
+
+    /// The page of `listing` that is asked for, within the bounds of a page:
+    /// most, and by default.
+    pub(crate) fn page(
+        &self,
+        listing: Listing<'_>,
+        limits: (usize, usize),
+    ) -> Result<PageRequest, ApiError> {
+        PageRequest::new(&self.shared.page_key, listing, self.asked_page()?, limits)
     }
 
     /// Who asks, as far as telling a retry needs it: address and key, hashed

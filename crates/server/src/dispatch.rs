@@ -22,6 +22,7 @@ use crate::call::{Answer, Call, Reply, Site, query_pairs};
 use crate::error::ApiError;
 use crate::grpc::{self, message};
 use crate::host::is_loopback;
+use crate::pages::PageKey;
 use crate::ports::Ports;
 use crate::routes::{Access, Plane, Protocol, ROUTES, Route, elsewhere};
 use crate::{ApiKey, ServerConfig};
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) db: Arc<Database>,
     pub(crate) config: ServerConfig,
     pub(crate) ports: Ports,
+    /// What the tokens of listings are signed with.
+    pub(crate) page_key: PageKey,
     /// False before every listener is open and again once the server drains.
     pub(crate) ready: AtomicBool,
     /// One permit per request that works.
@@ -60,10 +63,12 @@ impl Shared {
         // A single body always fits, or it could never be read.
         let bytes = config.request_memory_bytes.max(config.request_bytes_max);
         let body_memory = Arc::new(Semaphore::new(kib(bytes) as usize));
+        let page_key = PageKey::new(db.page_key());
         Self {
             db,
             config,
             ports: Ports::default(),
+            page_key,
             ready: AtomicBool::new(false),
             work,
             body_memory,

@@ -15,6 +15,7 @@ mod key;
 pub mod killpoint;
 mod manifest;
 mod mmap;
+mod page_key;
 mod root;
 mod runtime;
 mod scratch;

@@ -12,6 +12,7 @@ mod fixtures;
 mod imports;
 mod indexes;
 mod law;
+mod listings;
 mod loaded;
 mod manifest;
 mod modes;

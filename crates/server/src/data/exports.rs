@@ -3,9 +3,10 @@
 use crossbill_core::NamespaceName;
 use crossbill_core::limits::EXPORT_PAGE_MAX;
 use crossbill_db::{ExportView, StartExport};
-use crossbill_wire::{ExportModel, ExportPage, PageToken, StartedExport, TokenError};
+use crossbill_wire::{ExportModel, ExportPage, StartedExport, TokenError};
 
 use crate::call::{Answer, Call, Reply};
+use crate::pages::Listing;
 
 /// `POST /bulk/exports`: answers at once; nothing is written yet.
 pub(crate) fn start(call: &Call) -> Answer {
@@ -42,15 +43,14 @@ pub fn export_model(view: ExportView) -> ExportModel {
 /// `GET /bulk/exports`, newest first.
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
-    let page = call.page((EXPORT_PAGE_MAX, EXPORT_PAGE_MAX))?;
-    let before = page.after.map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
+    let listing = Listing::Exports { index: &index.info().uid };
+    let page = call.page(listing, (EXPORT_PAGE_MAX, EXPORT_PAGE_MAX))?;
+    let before = page.after.as_deref().map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
     let (views, more) = index.list_exports(before, page.limit)?;
     let last = views.last().filter(|_| more).map(|view| view.id.clone());
     let answer = ExportPage {
         data: views.into_iter().map(export_model).collect(),
-        pagination: last.map(|after| {
-            PageToken { prefix: String::new(), limit: page.limit, after }.pagination()
-        }),
+        pagination: last.map(|after| page.next(after)),
     };
     Reply::json(200, &answer)
 }

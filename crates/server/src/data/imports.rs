@@ -5,13 +5,14 @@ use crossbill_db::{
     ErrorMode, ImportMode, ImportOptions, ImportView, IndexInfo, RecordText, Reject, StartImport,
 };
 use crossbill_wire::{
-    FinishedImport, ImportFinished, ImportModel, ImportPage, OnError, PageToken, RejectModel,
-    RejectPage, StartedImport, TokenError, ValidationResult,
+    FinishedImport, ImportFinished, ImportModel, ImportPage, OnError, RejectModel, RejectPage,
+    StartedImport, TokenError, ValidationResult,
 };
 
 use super::columns::column_mapping;
 use crate::call::{Answer, Call, Reply, check_limit};
 use crate::error::ApiError;
+use crate::pages::Listing;
 
 /// Rejects of one page.
 const REJECT_PAGE_MAX: usize = 1000;
@@ -126,15 +127,14 @@ pub fn import_finished(index: &IndexInfo, view: ImportView) -> Vec<u8> {
 /// `GET /bulk/imports`, newest first.
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
-    let page = call.page((IMPORT_PAGE_MAX, IMPORT_PAGE_MAX))?;
-    let before = page.after.map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
+    let listing = Listing::Imports { index: &index.info().uid };
+    let page = call.page(listing, (IMPORT_PAGE_MAX, IMPORT_PAGE_MAX))?;
+    let before = page.after.as_deref().map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
     let (views, more) = index.list_imports(before, page.limit)?;
     let last = views.last().filter(|_| more).map(|view| view.id.clone());
     let answer = ImportPage {
         data: views.into_iter().map(import_model).collect(),
-        pagination: last.map(|after| {
-            PageToken { prefix: String::new(), limit: page.limit, after }.pagination()
-        }),
+        pagination: last.map(|after| page.next(after)),
     };
     Reply::json(200, &answer)
 }

@@ -4,7 +4,6 @@ use crossbill_wire::CreateNamespace;
 
 use crate::call::{Answer, Call, Reply};
 use crate::verbs::namespaces;
-use crate::verbs::records::LIST_LIMITS;
 
 /// `POST /namespaces`.
 pub(crate) fn create(call: &Call) -> Answer {
@@ -17,7 +16,7 @@ pub(crate) fn create(call: &Call) -> Answer {
 /// `GET /namespaces`, in name order.
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
-    let (page, lsn) = namespaces::list(&index, call.page(LIST_LIMITS)?)?;
+    let (page, lsn) = namespaces::list(&call.shared.page_key, &index, call.asked_page()?)?;
     Ok(Reply::json(200, &page)?.saw(lsn))
 }
 

@@ -11,7 +11,7 @@ use crossbill_wire::{
 use super::raw_metadata;
 use crate::call::{Answer, Call, Reply, filter, metadata, namespace};
 use crate::error::ApiError;
-use crate::verbs::records::{self, ByMetadata, Change, Deletion, LIST_LIMITS};
+use crate::verbs::records::{self, ByMetadata, Change, Deletion};
 
 /// `POST /vectors/upsert`.
 pub(crate) fn upsert(call: &Call) -> Answer {
@@ -60,12 +60,12 @@ pub(crate) fn fetch_by_metadata(call: &Call) -> Answer {
         limit: request.limit,
         token: request.pagination_token.as_deref(),
     };
-    let (records, next, lsn) = records::fetch_by_metadata(&index, asked)?;
+    let (records, next, lsn) = records::fetch_by_metadata(&call.shared.page_key, &index, asked)?;
     let answer = FetchResponse {
         vectors: records.into_iter().map(vector).collect::<Result<_, _>>()?,
         namespace: request.namespace.unwrap_or_default(),
         usage: Usage::ONE,
-        pagination: next.map(|token| token.pagination()),
+        pagination: next,
     };
     Ok(Reply::json(200, &answer)?.saw(lsn))
 }
@@ -105,10 +105,11 @@ pub(crate) fn delete(call: &Call) -> Answer {
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
     let written = call.query("namespace").unwrap_or("");
-    let (ids, next, lsn) = records::list(&index, written, call.page(LIST_LIMITS)?)?;
+    let (ids, next, lsn) =
+        records::list(&call.shared.page_key, &index, written, call.asked_page()?)?;
     let answer = ListResponse {
         vectors: ids.into_iter().map(|id| ListItem { id }).collect(),
-        pagination: next.map(|token| token.pagination()),
+        pagination: next,
         namespace: written.to_owned(),
         usage: Usage::ONE,
     };

@@ -19,9 +19,10 @@ use prost_types::Struct;
 use super::message::malformed;
 use crate::call::{Answer, Call, Reply, namespace};
 use crate::error::ApiError;
+use crate::pages::AskedPage;
 use crate::verbs::query::{checked, finite};
-use crate::verbs::records::{ByMetadata, Change, Deletion, LIST_LIMITS};
-use crate::verbs::{PageRequest, namespaces, records};
+use crate::verbs::records::{ByMetadata, Change, Deletion};
+use crate::verbs::{namespaces, records};
 
 pub(crate) fn upsert(call: &Call) -> Answer {
     let index = call.index()?;
@@ -78,12 +79,13 @@ pub(crate) fn fetch_by_metadata(call: &Call) -> Answer {
         limit: request.limit.map(|limit| limit as usize),
         token: request.pagination_token.as_deref(),
     };
-    let (records, next, lsn) = records::fetch_by_metadata(&*call.index()?, asked)?;
+    let (records, next, lsn) =
+        records::fetch_by_metadata(&call.shared.page_key, &*call.index()?, asked)?;
     let message = FetchByMetadataResponse {
         vectors: vectors(records)?,
         namespace: request.namespace,
         usage: Some(Usage::ONE),
-        pagination: next.map(|token| token.pagination().into()),
+        pagination: next.map(Into::into),
     };
     Ok(Reply::message(call, &message)?.saw(lsn))
 }
@@ -117,11 +119,12 @@ pub(crate) fn delete(call: &Call) -> Answer {
 
 pub(crate) fn list(call: &Call) -> Answer {
     let request: ListRequest = call.message()?;
-    let page = page(request.pagination_token, request.limit, request.prefix)?;
-    let (ids, next, lsn) = records::list(&*call.index()?, &request.namespace, page)?;
+    let page = page(&request.pagination_token, request.limit, &request.prefix);
+    let key = &call.shared.page_key;
+    let (ids, next, lsn) = records::list(key, &*call.index()?, &request.namespace, page)?;
     let message = ListResponse {
         vectors: ids.into_iter().map(|id| ListItem { id }).collect(),
-        pagination: next.map(|token| token.pagination().into()),
+        pagination: next.map(Into::into),
         namespace: request.namespace,
         usage: Some(Usage::ONE),
     };
@@ -147,8 +150,8 @@ pub(crate) fn stats(call: &Call) -> Answer {
 
 pub(crate) fn list_namespaces(call: &Call) -> Answer {
     let request: ListNamespacesRequest = call.message()?;
-    let page = page(request.pagination_token, request.limit, request.prefix)?;
-    let (found, lsn) = namespaces::list(&*call.index()?, page)?;
+    let page = page(&request.pagination_token, request.limit, &request.prefix);
+    let (found, lsn) = namespaces::list(&call.shared.page_key, &*call.index()?, page)?;
     let message = ListNamespacesResponse {
         namespaces: found.namespaces.into_iter().map(Into::into).collect(),
         pagination: found.pagination.map(Into::into),
@@ -182,15 +185,17 @@ fn described(call: &Call, model: NamespaceModel) -> Answer {
 
 /// A page of ids or of namespaces. The empty text is how absence reads to
 /// older clients.
-fn page(
-    token: Option<String>,
+fn page<'a>(
+    token: &'a Option<String>,
     limit: Option<u32>,
-    prefix: Option<String>,
-) -> Result<PageRequest, ApiError> {
-    let limit = limit.map(|limit| limit as usize);
-    let token = token.as_deref().filter(|token| !token.is_empty());
-    let prefix = prefix.as_deref().filter(|prefix| !prefix.is_empty());
-    PageRequest::new(token, limit, prefix, LIST_LIMITS)
+    prefix: &'a Option<String>,
+) -> AskedPage<'a> {
+    let given = |text: &'a Option<String>| text.as_deref().filter(|text| !text.is_empty());
+    AskedPage {
+        token: given(token),
+        limit: limit.map(|limit| limit as usize),
+        prefix: given(prefix),
+    }
 }
 
 fn filter(fields: Option<Struct>) -> Result<Option<Filter>, ApiError> {

@@ -4,9 +4,10 @@ use crossbill_core::NamespaceName;
 use crossbill_db::{Index, Lsn, NamespaceInfo};
 use crossbill_wire::{FieldNames, MetadataSchema, NamespaceModel, NamespacePage};
 
-use super::PageRequest;
+use super::records::LIST_LIMITS;
 use crate::call::namespace;
 use crate::error::ApiError;
+use crate::pages::{AskedPage, Listing, PageKey, PageRequest};
 
 fn model(info: NamespaceInfo) -> NamespaceModel {
     let schema = info.filterable.as_deref().map(MetadataSchema::of);
@@ -39,13 +40,19 @@ pub(crate) fn create(
 }
 
 /// Namespaces in name order.
-pub(crate) fn list(index: &Index, page: PageRequest) -> Result<(NamespacePage, Lsn), ApiError> {
+pub(crate) fn list(
+    key: &PageKey,
+    index: &Index,
+    asked: AskedPage<'_>,
+) -> Result<(NamespacePage, Lsn), ApiError> {
+    let listing = Listing::Namespaces { index: &index.info().uid };
+    let page = PageRequest::new(key, listing, asked, LIST_LIMITS)?;
     let lsn = index.lsn();
     let found = index.list_namespaces(&page.prefix, page.after.as_deref(), page.limit)?;
     let last = found.namespaces.last().filter(|_| found.more).map(|info| info.name.clone());
     let answer = NamespacePage {
         namespaces: found.namespaces.into_iter().map(model).collect(),
-        pagination: last.map(|last| page.next(last).pagination()),
+        pagination: last.map(|last| page.next(last)),
         total_count: found.total,
     };
     Ok((answer, lsn))

@@ -6,11 +6,12 @@ use crossbill_core::limits::{
 };
 use crossbill_core::{Filter, Metadata};
 use crossbill_db::{Index, IndexStats, Lsn, Selector, StoredRecord, Update};
-use crossbill_wire::{DeleteRequest, FetchResponse, PageToken, SparseValues, check_new_parts};
+use crossbill_wire::{DeleteRequest, FetchResponse, Pagination, SparseValues, check_new_parts};
 
-use super::{PageRequest, required};
+use super::required;
 use crate::call::namespace;
 use crate::error::ApiError;
+use crate::pages::{AskedPage, Listing, PageKey, PageRequest};
 
 /// Records with these ids. Unknown ids are left out.
 pub(crate) fn fetch(
@@ -34,19 +35,22 @@ pub(crate) struct ByMetadata<'a> {
 
 /// A page of the records that match, in id order, and the token of the next.
 pub(crate) fn fetch_by_metadata(
+    key: &PageKey,
     index: &Index,
     asked: ByMetadata<'_>,
-) -> Result<(Vec<StoredRecord>, Option<PageToken>, Lsn), ApiError> {
+) -> Result<(Vec<StoredRecord>, Option<Pagination>, Lsn), ApiError> {
     let namespace = namespace(Some(asked.namespace))?;
     let filter = required(asked.filter, "Empty filter provided for fetch by metadata request")?;
     let token = asked.token.filter(|token| !token.is_empty());
     let limits = (FETCH_BY_METADATA_PAGE_MAX, FETCH_BY_METADATA_PAGE_DEFAULT);
-    let page = PageRequest::new(token, asked.limit, None, limits)?;
+    let asked_page = AskedPage { token, limit: asked.limit, prefix: None };
+    let uid = &index.info().uid;
+    let listing = Listing::ByMetadata { index: uid, namespace: namespace.as_str() };
+    let page = PageRequest::new(key, listing, asked_page, limits)?;
     let lsn = index.lsn();
     let after = page.after.as_deref();
     let (records, next) = index.fetch_by_metadata(&namespace, &filter, page.limit, after)?;
-    let next = next.map(|after| PageToken { prefix: String::new(), limit: page.limit, after });
-    Ok((records, next, lsn))
+    Ok((records, next.map(|after| page.next(after)), lsn))
 }
 
 /// What an update asks for.
@@ -158,11 +162,15 @@ fn selector(asked: Deletion) -> Result<Selector, ApiError> {
 
 /// A page of ids in order, and the token of the next.
 pub(crate) fn list(
+    key: &PageKey,
     index: &Index,
     written: &str,
-    page: PageRequest,
-) -> Result<(Vec<String>, Option<PageToken>, Lsn), ApiError> {
+    asked: AskedPage<'_>,
+) -> Result<(Vec<String>, Option<Pagination>, Lsn), ApiError> {
     let namespace = namespace(Some(written))?;
+    let uid = &index.info().uid;
+    let listing = Listing::Ids { index: uid, namespace: namespace.as_str() };
+    let page = PageRequest::new(key, listing, asked, LIST_LIMITS)?;
     let characters = page.prefix.chars().count();
     if characters > NAMESPACE_CHARS_MAX {
         return Err(ApiError::invalid(format!(

@@ -20,4 +20,5 @@ mod indexes;
 mod namespaces;
 mod properties;
 mod queries;
+mod tokens;
 mod vectors;

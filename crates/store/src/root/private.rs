@@ -67,16 +67,68 @@ impl Root {
     }
 }
 
+impl Root {
+    /// The private document at `key`: the one that is there, or else what
+    /// `make` gives, which is then there for ever. Of two makers at once the
+    /// one that links its file first wins, and both get that one's.
+    pub(crate) fn keep_private(
+        &self,
+        key: &Key,
+        kind: &'static str,
+        make: impl Fn() -> Vec<u8>,
+    ) -> Result<Bytes, StoreError> {
+        if let Some((_, kept)) = self.get_private(key, kind)? {
+            return Ok(kept);
+        }
+        let stamp = Stamp { nonce: self.ids().next_id().0, version: 1 };
+        let bytes = envelope::encode(kind, stamp, &make());
+        self.attempt(|| {
+            let fault = self.fault(FaultOp::Put, key.as_str())?;
+            match create(&self.file_path(key), &bytes) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(StoreError::io("creating", key, &error));
+                }
+                _ => {}
+            }
+            match fault {
+                Some(Fault::ErrorAfter) => {
+                    Err(StoreError::io("creating", key, &faults::injected_io()))
+                }
+                _ => Ok(()),
+            }
+        })?;
+        let kept = self.get_private(key, kind)?;
+        kept.map(|(_, kept)| kept).ok_or_else(|| StoreError::NotFound { key: key.to_string() })
+    }
+}
+
 fn staged(path: &Path) -> std::path::PathBuf {
     path.with_added_extension("new")
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_then(path, bytes, |staged| fs::rename(staged, path))
+}
+
+/// An error where something has the name already.
+fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_then(path, bytes, |staged| {
+        fs::hard_link(staged, path)?;
+        fs::remove_file(staged)
+    })
+}
+
+/// Writes a file beside `path`, durably, and lets `name` give it its name.
+fn write_then(
+    path: &Path,
+    bytes: &[u8],
+    name: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let staged = staged(path);
     let _ = fs::remove_file(&staged);
     let mut file = File::options().write(true).create_new(true).mode(MODE).open(&staged)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if let Err(error) = written.and_then(|()| fs::rename(&staged, path)) {
+    if let Err(error) = written.and_then(|()| name(&staged)) {
         let _ = fs::remove_file(&staged);
         return Err(error);
     }
