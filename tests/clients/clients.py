@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "e2e"))
 
 from harness import Server, clean_environment  # noqa: E402
+from models import ModelServer  # noqa: E402
 
 RUN_SECONDS_MAX = 240
 IMPORT_ROWS = 20
@@ -131,8 +133,12 @@ def run(client: Client, folder: Path) -> dict[str, dict[str, str]]:
     rows = [{"id": f"row-{row}", "values": [row, 1, 2]} for row in range(IMPORT_ROWS)]
     (source / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = folder / "results.jsonl"
-    flags = ("--allow-import-dir", str(source), "--api-key", "local")
-    with Server(folder / "data", *flags) as server:
+    flags = ["--allow-import-dir", str(source), "--api-key", "local"]
+    with ExitStack() as stack:
+        models = stack.enter_context(closing(ModelServer(folder)))
+        flags += models.flags()
+        server = Server(folder / "data", *flags, environment=models.environment())
+        stack.enter_context(server)
         environment = clean_environment() | {
             "CROSSBILL_URL": server.url,
             "CROSSBILL_KEY": "local",

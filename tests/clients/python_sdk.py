@@ -28,7 +28,7 @@ MAJOR = int(pinecone.__version__.split(".")[0])
 NEW = MAJOR >= 9
 ASYNC = sys.argv[1:] == ["asyncio"]
 SPEC = ServerlessSpec(cloud="aws", region="us-east-1")
-MODEL = "integrated embedding is not supported by this server"
+MODEL, RERANKER = "multilingual-e5-large", "bge-reranker-v2-m3"
 ROWS = [
     (f"doc{row % 2}#{row}", [float(row), 1.0, 0.5], {"row": row, "even": row % 2 == 0})
     for row in range(10)
@@ -137,15 +137,17 @@ async def create_schema(world: World) -> None:
 
 @call("create-for-model")
 async def create_for_model(world: World) -> None:
-    error = await raised(
-        lambda: world.pc.create_index_for_model(
-            name="model",
-            cloud="aws",
-            region="us-east-1",
-            embed={"model": "multilingual-e5-large", "field_map": {"text": "text"}},
-        )
+    made = await for_model(world, "model")
+    assert (made.embed.model, made.embed.field_map) == (MODEL, {"text": "text"})
+    await done(world.pc.delete_index("model"))
+
+
+async def for_model(world: World, name: str):
+    embed = {"model": MODEL, "field_map": {"text": "text"}}
+    await done(
+        world.pc.create_index_for_model(name=name, cloud="aws", region="us-east-1", embed=embed)
     )
-    raise refused(error, MODEL)
+    return await done(world.pc.describe_index(name))
 
 
 @call("list-indexes")
@@ -523,10 +525,27 @@ async def error_409(world: World) -> None:
 
 @call("upsert-records")
 async def upsert_records(world: World) -> None:
-    records = [{"_id": "t", "text": "a sentence"}]
-    error = await raised(lambda: world.dense.upsert_records(namespace="text", records=records))
-    assert status_of(error) == 400
-    raise refused(error, "use /vectors/upsert with values")
+    await for_model(world, "text")
+    world.text = await open_index(world.pc, "text")
+    records = [
+        {"_id": "cat", "text": "a cat sleeps on the sofa", "kind": "pet"},
+        {"_id": "bank", "text": "the bank raised its interest rates", "kind": "news"},
+    ]
+    await done(world.text.upsert_records(namespace="n", records=records))
+    found = await done(world.text.fetch(ids=["cat"], namespace="n"))
+    assert len(found.vectors["cat"].values) == 384
+
+
+@call("search-text")
+async def search_text(world: World) -> None:
+    query = {"inputs": {"text": "kittens"}, "top_k": 2}
+    rerank = {"model": RERANKER, "rank_fields": ["text"], "top_n": 1, "query": "finance"}
+    for options, expected in [({}, "cat"), ({"rerank": rerank}, "bank")]:
+        answer = await done(world.text.search(namespace="n", query=query, **options))
+        hit = answer.result.hits[0]
+        assert (hit.id if NEW else hit["_id"]) == expected, answer
+    await done(world.text.close() if ASYNC else None)
+    await done(world.pc.delete_index("text"))
 
 
 @call("search-records")
@@ -540,12 +559,30 @@ async def search_records(world: World) -> None:
 
 @call("embed")
 async def embed(world: World) -> None:
-    error = await raised(
-        lambda: world.pc.inference.embed(
-            model="multilingual-e5-large", inputs=["x"], parameters={"input_type": "query"}
+    made = await done(
+        world.pc.inference.embed(
+            model=MODEL, inputs=["x", "y"], parameters={"input_type": "query"}
         )
     )
-    raise refused(error, MODEL)
+    assert [len(one.values) for one in made.data] == [384, 384]
+
+
+@call("rerank")
+async def rerank(world: World) -> None:
+    documents = [{"text": "shares fell"}, {"text": "a cat sleeps"}]
+    ranked = await done(
+        world.pc.inference.rerank(model=RERANKER, query="pets", documents=documents, top_n=1)
+    )
+    assert [one.index for one in ranked.data] == [1]
+    assert ranked.data[0].document["text"] == "a cat sleeps"
+
+
+@call("list-models")
+async def list_models(world: World) -> None:
+    listed = await done(world.pc.inference.list_models())
+    assert sorted(one.model for one in listed) == sorted([MODEL, RERANKER, "minilm"])
+    only = await done(world.pc.inference.list_models(type="rerank"))
+    assert [one.model for one in only] == [RERANKER]
 
 
 @call("backups")

@@ -18,10 +18,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["crossbill-core", "crossbill-engine", "crossbill-store", "crossbill-import"],
     ),
     ("crossbill-wire", &["crossbill-core"]),
-    ("crossbill-server", &["crossbill-core", "crossbill-db", "crossbill-wire"]),
+    ("crossbill-inference", &["crossbill-core", "crossbill-store"]),
+    (
+        "crossbill-server",
+        &["crossbill-core", "crossbill-db", "crossbill-inference", "crossbill-wire"],
+    ),
     ("crossbill-sim", &["crossbill-core", "crossbill-engine", "crossbill-store", "crossbill-db"]),
     ("crossbill-bench", &["crossbill-core", "crossbill-db"]),
-    ("crossbill-cli", &["crossbill-core", "crossbill-db", "crossbill-server", "crossbill-wire"]),
+    (
+        "crossbill-cli",
+        &[
+            "crossbill-core",
+            "crossbill-db",
+            "crossbill-inference",
+            "crossbill-server",
+            "crossbill-wire",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -9,6 +9,7 @@ mod client;
 mod commands;
 mod error;
 mod machine;
+mod models;
 mod options;
 mod output;
 mod progress;

@@ -216,6 +216,8 @@ fn is_secret(key: &str) -> bool {
             | "azure-access-key"
             | "azure-sas-token"
             | "webhook-secret"
+            | "embedding-key"
+            | "rerank-key"
     )
 }
 

@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Unsupported,
     /// A dependency did not answer; trying again may work.
     Unavailable,
+    /// A service that the operator configured answered what cannot be used.
+    Upstream,
     /// Stored bytes are damaged or of an unknown version.
     Corrupt,
     /// A fault of ours.
@@ -93,6 +95,8 @@ impl Error {
         unsupported => Unsupported,
         /// Something that did not answer.
         unavailable => Unavailable,
+        /// A configured service whose answer cannot be used.
+        upstream => Upstream,
         /// Damaged stored bytes.
         corrupt => Corrupt,
         /// A fault of ours.

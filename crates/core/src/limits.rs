@@ -64,6 +64,25 @@ pub const INTEGRATION_FIELD_BYTES_MAX: usize = 16 * 1024;
 pub const INTEGRATION_BUCKETS_MAX: usize = 1000;
 /// Files that a test of a source shows (ours).
 pub const SOURCE_TEST_FILES_MAX: usize = 10;
+/// Records with text of one upsert; also the texts of one call to embed.
+pub const TEXT_RECORDS_MAX: usize = 96;
+/// Documents of one call to rerank.
+pub const RERANK_DOCUMENTS_MAX: usize = 100;
+/// Fields that one search of records may name.
+pub const SEARCH_FIELDS_MAX: usize = 100;
+/// Texts of one request to an embedding endpoint (ours; default, the operator
+/// may change it, at most [`TEXT_RECORDS_MAX`]).
+pub const EMBEDDING_BATCH: u16 = 32;
+/// Requests to a model's endpoint under way at once (ours; default, the
+/// operator may change it).
+pub const MODEL_CALLS_AT_ONCE: u16 = 4;
+/// Bytes of one answer of a model's endpoint (ours): 96 vectors of the largest
+/// dimension, written at length.
+pub const MODEL_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Models that one server offers (ours).
+pub const MODELS_MAX: usize = 100;
+/// Characters of a model's name (ours).
+pub const MODEL_NAME_CHARS_MAX: usize = 200;
 /// Characters of the name of a source's column (ours).
 pub const COLUMN_NAME_CHARS_MAX: usize = 1000;
 /// Columns that an import makes metadata of (ours).

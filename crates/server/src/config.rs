@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbill_core::{Clock, IdSource, RandomIds, SystemClock, VectorStorage, limits};
+use crossbill_inference::Inference;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -83,6 +84,8 @@ pub struct ServerConfig {
     pub idle_timeout: Duration,
     /// How long a shutdown waits for requests under way.
     pub drain_timeout: Duration,
+    /// What embeds texts and ranks documents; nothing where absent.
+    pub inference: Option<Arc<dyn Inference>>,
     /// Where request durations come from.
     pub clock: Arc<dyn Clock>,
     /// Where request ids and generated index names come from.
@@ -107,6 +110,7 @@ impl ServerConfig {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
+            inference: None,
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(RandomIds),
         }

@@ -4,7 +4,7 @@
 use crossbill_core::{Error, IndexName};
 use crossbill_db::{IndexChange, IndexInfo};
 use crossbill_wire::{
-    ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, Placement, Status, StoredSpec,
+    ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, Placement, StoredSpec,
 };
 use serde_json::json;
 
@@ -12,6 +12,7 @@ use crate::backups::make_index;
 use crate::call::{Answer, Call, Reply};
 use crate::error::ApiError;
 use crate::host::index_host;
+use crate::models::changed_spec;
 
 /// `GET /health`: the process answers.
 pub(crate) fn health(_: &Call) -> Answer {
@@ -27,7 +28,7 @@ pub(crate) fn ready(call: &Call) -> Answer {
 }
 
 /// The answer about an index, with the host under which this caller finds it.
-fn model(call: &Call, info: &IndexInfo) -> IndexModel {
+pub(crate) fn model(call: &Call, info: &IndexInfo) -> IndexModel {
     let requested = call.header("host").or(call.authority.as_deref());
     let config = &call.shared.config;
     let public = config.public_address.as_deref();
@@ -52,7 +53,12 @@ pub(crate) fn stored_spec(spec_json: Option<&str>, cloud: &str, region: &str) ->
             true => Placement::managed(),
             false => Placement::Managed { cloud: cloud.to_owned(), region: region.to_owned() },
         };
-        StoredSpec { placement, sparse_field: false, metadata_fields: Default::default() }
+        StoredSpec {
+            placement,
+            sparse_field: false,
+            metadata_fields: Default::default(),
+            embed: None,
+        }
     })
 }
 
@@ -109,10 +115,12 @@ pub(crate) fn describe_index(call: &Call) -> Answer {
 /// `PATCH /indexes/{name}`.
 pub(crate) fn configure_index(call: &Call) -> Answer {
     // An unknown index is the first thing to hear of, before the body.
-    call.shared.db.describe_index(call.param("name"))?;
-    let request: ConfigureIndex = call.json()?;
+    let info = call.shared.db.describe_index(call.param("name"))?;
+    let mut request: ConfigureIndex = call.json()?;
+    let embed = request.embed.take();
     let (deletion_protection, tags) = request.into_change()?;
-    let change = IndexChange { tags, deletion_protection, spec_json: None };
+    let spec_json = embed.map(|embed| changed_spec(call, &info, embed)).transpose()?;
+    let change = IndexChange { tags, deletion_protection, spec_json };
     let info = call.shared.db.configure_index(call.param("name"), change)?;
     Reply::json(202, &model(call, &info))
 }
@@ -125,26 +133,8 @@ pub(crate) fn delete_index(call: &Call) -> Answer {
     Reply::bare(202)
 }
 
-/// `POST /indexes/create-for-model`; no other name takes a POST.
-pub(crate) fn create_for_model(call: &Call) -> Answer {
-    match call.param("name") {
-        "create-for-model" => no_models(call),
-        name => Err(ApiError::with_status(
-            Status::METHOD_NOT_ALLOWED,
-            format!("/indexes/{name} does not take POST"),
-        )),
-    }
-}
-
-/// Embedding, reranking and what is built on them. Not found and not 501: a
-/// TypeScript client tries that three times more, and then hides the message.
-pub(crate) fn no_models(_: &Call) -> Answer {
-    Err(ApiError::not_found(
-        "integrated embedding is not supported by this server: it has no models, send vectors",
-    ))
-}
-
-/// Assistants; see [`no_models`].
+/// Assistants. Not found and not 501: a TypeScript client tries that three
+/// times more, and then hides the message.
 pub(crate) fn no_assistants(_: &Call) -> Answer {
     Err(ApiError::not_found("this server does not have assistants"))
 }

@@ -21,6 +21,7 @@ mod grpc;
 mod host;
 mod integrations;
 mod listen;
+mod models;
 mod pages;
 mod ports;
 mod routes;

@@ -6,7 +6,7 @@ use axum::http::Method;
 
 use crate::call::{Answer, Call};
 use crate::grpc::methods;
-use crate::{backups, control, data, integrations};
+use crate::{backups, control, data, integrations, models};
 
 /// Which listeners a route is on, and so in which shape it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub static ROUTES: &[Route] = &[
     control(DELETE, "/indexes/{name}", control::delete_index),
     // `create-for-model` is also a good name for an index, so it has no row
     // of its own.
-    control(POST, "/indexes/{name}", control::create_for_model),
+    control(POST, "/indexes/{name}", models::post_index),
     // Where imports read from (ours).
     control(GET, "/integrations", integrations::list),
     control(POST, "/integrations", integrations::create),
@@ -117,11 +117,12 @@ pub static ROUTES: &[Route] = &[
     control(PATCH, "/backup-schedules/{id}", backups::change_schedule),
     control(DELETE, "/backup-schedules/{id}", backups::delete_schedule),
     control(GET, "/backup-schedules/{id}/history", backups::schedule_history),
+    // Models, where the operator has set some up.
+    control(POST, "/embed", models::embed),
+    control(POST, "/rerank", models::rerank),
+    control(GET, "/models", models::list),
+    control(GET, "/models/{name}", models::describe),
     // What this server does not have.
-    control(POST, "/embed", control::no_models),
-    control(POST, "/rerank", control::no_models),
-    control(GET, "/models", control::no_models),
-    control(GET, "/models/{name}", control::no_models),
     control(GET, "/assistant/{*rest}", control::no_assistants),
     control(POST, "/assistant/{*rest}", control::no_assistants),
     control(PATCH, "/assistant/{*rest}", control::no_assistants),

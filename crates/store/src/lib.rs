@@ -8,6 +8,7 @@
 mod destination;
 mod disk;
 mod documents;
+mod endpoint;
 mod envelope;
 mod error;
 mod faults;
@@ -25,6 +26,7 @@ mod webhook;
 
 pub use destination::{Destination, DestinationPolicy, OpenDestination};
 pub use documents::{CommitError, Documents, Versioned};
+pub use endpoint::{Endpoint, EndpointAnswer, EndpointOptions};
 pub use error::StoreError;
 pub use faults::{Fault, FaultOp, FaultPlan, FaultRule, FaultStore};
 pub use key::{Key, KeyError};

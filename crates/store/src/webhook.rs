@@ -4,7 +4,6 @@
 //! Signed as Standard Webhooks are: `webhook-signature` is `v1,` and the
 //! base64 of HMAC-SHA256 over `<id>.<timestamp>.<body>`.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,8 +13,8 @@ use crossbill_core::{Error, Result, Timestamp};
 use reqwest::Url;
 
 use crate::Secret;
+use crate::endpoint::guarded;
 use crate::runtime::block_on;
-use crate::source::{GuardedConnector, Reach};
 
 /// How long one attempt may take, from the connection to the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,24 +47,7 @@ impl Webhook {
     /// the operator's own, so it may be a private one, but none of those that
     /// cloud providers keep for secrets of the machine.
     pub fn new(url: &str, secret: Secret) -> Result<Self> {
-        let wrong = |found: &str| {
-            Error::invalid(format!(
-                "the webhook's address {found}, expected http://HOST/… or https://HOST/…"
-            ))
-        };
-        let url: Url = url.parse().map_err(|error| wrong(&format!("cannot be read ({error})")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong(&format!("begins with {}:", url.scheme())));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("names a user"));
-        }
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        if host.parse::<IpAddr>().is_ok_and(|address| !Reach::Private.permits(address)) {
-            return Err(Error::forbidden(format!(
-                "the webhook's address {host} is one that no webhook may have"
-            )));
-        }
+        let (url, client) = guarded("the webhook", url, ATTEMPT_TIMEOUT)?;
         let bytes = key(&secret)?.len();
         if bytes < WEBHOOK_SECRET_BYTES_MIN {
             return Err(Error::invalid(format!(
@@ -73,12 +55,6 @@ impl Webhook {
                  {WEBHOOK_SECRET_BYTES_MIN}"
             )));
         }
-        let connector = GuardedConnector {
-            reach: Reach::Private,
-            plain_http: url.scheme() == "http",
-            read_timeout: ATTEMPT_TIMEOUT,
-        };
-        let client = connector.build().map_err(|error| Error::internal(error.to_string()))?;
         Ok(Self { url, secret, client })
     }
 

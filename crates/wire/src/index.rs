@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::ApiVersion;
 use crate::backups::PlanSource;
+use crate::integrated::{EmbedModel, EmbedSettings};
 use crate::schema::{Schema, SchemaField, checked_dimension, checked_metric};
 use crate::spec::{Deployment, Placement, ReadCapacity, Spec, StoredSpec};
 
@@ -166,6 +167,7 @@ impl CreateIndex {
             placement,
             sparse_field: facts.sparse_field,
             metadata_fields: facts.metadata_fields,
+            embed: None,
         };
         Ok((facts.shape, stored))
     }
@@ -187,7 +189,7 @@ impl CreateIndex {
                 ));
             }
         };
-        Ok((shape, StoredSpec { placement, sparse_field: false, metadata_fields }))
+        Ok((shape, StoredSpec { placement, sparse_field: false, metadata_fields, embed: None }))
     }
 
     fn classic_shape(&self) -> Result<IndexShape> {
@@ -291,21 +293,19 @@ pub struct ConfigureIndex {
     /// Refused: what an index holds is fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
-    /// Refused: there is no model.
+    /// How its records are embedded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub embed: Option<Value>,
+    pub embed: Option<EmbedSettings>,
 }
 
 impl ConfigureIndex {
     /// Checks what can be checked without the index: gives the new deletion
     /// protection and the tags to merge.
     pub fn into_change(self) -> Result<(Option<bool>, BTreeMap<String, String>)> {
-        for (field, value) in [("schema", &self.schema), ("embed", &self.embed)] {
-            if value.is_some() {
-                return Err(Error::unsupported(format!(
-                    "{field} of an existing index cannot be changed on this server"
-                )));
-            }
+        if self.schema.is_some() {
+            return Err(Error::unsupported(
+                "schema of an existing index cannot be changed on this server",
+            ));
         }
         let tags = self.tags.unwrap_or_default();
         check_tags(&tags)?;
@@ -355,6 +355,9 @@ pub struct IndexModel {
     pub deployment: Deployment,
     /// On demand.
     pub read_capacity: ReadCapacity,
+    /// Classic: how its records are embedded, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embed: Option<EmbedModel>,
 }
 
 /// What an [`IndexModel`] is made of.
@@ -398,7 +401,8 @@ impl IndexModel {
             deletion_protection: protection.to_owned(),
             tags: (!tags.is_empty()).then(|| tags.clone()),
             spec,
-            schema: Schema::of(shape, stored.sparse_field, fields),
+            schema: Schema::of(shape, stored),
+            embed: stored.embed.as_ref().map(|embed| embed.model_of(shape)),
             deployment: stored.placement.deployment(),
             read_capacity: ReadCapacity::on_demand(),
         }

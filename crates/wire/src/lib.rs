@@ -14,6 +14,8 @@ mod floats;
 pub mod grpc;
 mod imports;
 mod index;
+mod inference;
+mod integrated;
 mod integrations;
 mod namespaces;
 mod page;
@@ -39,6 +41,11 @@ pub use imports::{
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,
 };
+pub use inference::{
+    DenseEmbedding, EmbedInput, EmbedRequest, EmbedUsage, EmbeddingsList, ModelInfo, ModelInfoList,
+    RankedDocument, RerankRequest, RerankResult, RerankUsage,
+};
+pub use integrated::{CreateForModel, EmbedModel, EmbedSettings, ForModelPlan, StoredEmbed};
 pub use integrations::{
     CreateIntegration, IntegrationList, IntegrationModel, SourceFile, SourceTest, TestSource,
 };
@@ -46,7 +53,8 @@ pub use namespaces::{CreateNamespace, FieldNames, NamespaceModel, NamespacePage}
 pub use page::{PageToken, Pagination, TokenError};
 pub use query::{QueryBy, QueryRequest, QueryResponse, ScoredVector};
 pub use records::{
-    SearchHit, SearchHits, SearchQuery, SearchRequest, SearchResponse, SearchUsage, SearchVector,
+    RecordsUpsert, SearchHit, SearchHits, SearchInputs, SearchQuery, SearchRequest, SearchRerank,
+    SearchResponse, SearchUsage, SearchVector, TextRecord,
 };
 pub use schema::{MetadataSchema, Schema, SchemaField};
 pub use spec::{ByocSpec, Deployment, PodSpec, ReadCapacity, ReadStatus, ServerlessSpec, Spec};

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use crossbill_core::limits::DIMENSION_MAX;
 use crossbill_core::{Error, IndexShape, Metric, Result, VectorType};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::StoredSpec;
 
 /// The reserved field that means the dense vector of every record.
 pub(crate) const DENSE_FIELD: &str = "_values";
@@ -43,6 +45,15 @@ pub struct SchemaField {
     /// Asks for a model: refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_embed: Option<Value>,
+    /// Of a text that is embedded: the model. In answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Likewise, of queries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_parameters: Option<Map<String, Value>>,
+    /// Likewise, of upserts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_parameters: Option<Map<String, Value>>,
 }
 
 /// `schema` of an index.
@@ -140,12 +151,13 @@ impl Schema {
     }
 
     /// The schema that an answer carries.
-    pub(crate) fn of(
-        shape: &IndexShape,
-        sparse_field: bool,
-        metadata_fields: &BTreeMap<String, SchemaField>,
-    ) -> Self {
-        let mut fields = metadata_fields.clone();
+    pub(crate) fn of(shape: &IndexShape, stored: &StoredSpec) -> Self {
+        let mut fields = stored.metadata_fields.clone();
+        if let Some(embed) = &stored.embed {
+            // The dense field is the text's own then.
+            fields.extend([embed.schema_field(shape)]);
+            return Self { fields };
+        }
         if shape.vector_type == VectorType::Dense {
             let field = SchemaField {
                 kind: Some("dense_vector".to_owned()),
@@ -155,7 +167,7 @@ impl Schema {
             };
             fields.insert(DENSE_FIELD.to_owned(), field);
         }
-        if shape.vector_type == VectorType::Sparse || sparse_field {
+        if shape.vector_type == VectorType::Sparse || stored.sparse_field {
             let field =
                 SchemaField { kind: Some("sparse_vector".to_owned()), ..SchemaField::default() };
             fields.insert(SPARSE_FIELD.to_owned(), field);
@@ -193,7 +205,7 @@ pub(crate) fn checked_metric(name: &str) -> Result<Metric> {
 
 /// A plain metadata field is kept and given back; every metadata field is
 /// filterable here, so it changes nothing else.
-fn check_metadata_field(name: &str, field: &SchemaField) -> Result<()> {
+pub(crate) fn check_metadata_field(name: &str, field: &SchemaField) -> Result<()> {
     if name.is_empty() || name.len() > FIELD_NAME_BYTES_MAX || name.starts_with('$') {
         return Err(Error::invalid(format!(
             "schema field name {name:?} is refused, expected 1 to {FIELD_NAME_BYTES_MAX} bytes \
@@ -241,7 +253,13 @@ mod tests {
         let both = facts(both).unwrap();
         assert!(both.sparse_field && both.shape.dimension == 3);
         assert_eq!(both.metadata_fields.len(), 2);
-        let answer = Schema::of(&both.shape, both.sparse_field, &both.metadata_fields);
+        let stored = StoredSpec {
+            placement: crate::Placement::managed(),
+            sparse_field: both.sparse_field,
+            metadata_fields: both.metadata_fields.clone(),
+            embed: None,
+        };
+        let answer = Schema::of(&both.shape, &stored);
         assert_eq!(answer.into_facts().unwrap(), both);
     }
 

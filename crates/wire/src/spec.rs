@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crossbill_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::SchemaField;
+use crate::{SchemaField, StoredEmbed};
 
 /// The cloud an index is said to run in where the request names none.
 const DEFAULT_CLOUD: &str = "aws";
@@ -175,6 +175,9 @@ pub struct StoredSpec {
     /// The metadata fields that the schema named.
     #[serde(default)]
     pub metadata_fields: BTreeMap<String, SchemaField>,
+    /// How its records are embedded, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embed: Option<StoredEmbed>,
 }
 
 impl Placement {

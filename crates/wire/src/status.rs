@@ -57,6 +57,7 @@ impl Status {
             ErrorKind::DiskFull => status(507, 8, "RESOURCE_EXHAUSTED"),
             ErrorKind::Unsupported => status(501, 12, "UNIMPLEMENTED"),
             ErrorKind::Unavailable => status(503, 14, "UNAVAILABLE"),
+            ErrorKind::Upstream => status(502, 14, "UNAVAILABLE"),
             // `Internal`, `Corrupt`, and any kind that is added without a row.
             _ => status(500, 13, "INTERNAL"),
         }

@@ -9,18 +9,12 @@ const major = Number(load('@pinecone-database/pinecone/package.json').version.sp
 const old = major < 7;
 const { CROSSBILL_URL: controllerHostUrl, CROSSBILL_KEY: key, CROSSBILL_SOURCE: source } = process.env;
 const spec = { serverless: { cloud: 'aws', region: 'us-east-1' } };
-const NO_SENTENCE = "the client's not-found error, which shows the address and not the server's sentence";
+const [MODEL, RERANKER] = ['multilingual-e5-large', 'bge-reranker-v2-m3'];
 const rows = Array.from({ length: 10 }, (_, row) => ({
   id: `doc${row % 2}#${row}`,
   values: [row, 1, 0.5],
   metadata: { row, even: row % 2 === 0 },
 }));
-
-/** A call that the server does not have. */
-function notFound(error) {
-  assert.ok(error instanceof Errors.PineconeNotFoundError, error);
-  return new Outcome('refused', NO_SENTENCE);
-}
 
 const client = (apiKey) => new Pinecone({ apiKey, controllerHostUrl });
 const pc = client(key);
@@ -65,10 +59,16 @@ call('create-schema', async () => {
   await pc.deleteIndex('schema');
 });
 
+async function forModel(name) {
+  const embed = { model: MODEL, fieldMap: { text: 'text' } };
+  await pc.createIndexForModel({ name, cloud: 'aws', region: 'us-east-1', embed, waitUntilReady: true });
+  return pc.describeIndex(name);
+}
+
 call('create-for-model', async () => {
-  const embed = { model: 'multilingual-e5-large', fieldMap: { text: 'text' } };
-  const options = { name: 'model', cloud: 'aws', region: 'us-east-1', embed };
-  throw notFound(await raised(() => pc.createIndexForModel(options)));
+  const made = await forModel('model');
+  assert.deepEqual([made.embed.model, made.embed.fieldMap], [MODEL, { text: 'text' }]);
+  await pc.deleteIndex('model');
 });
 
 call('list-indexes', async () => {
@@ -334,9 +334,24 @@ call('error-409', async () => {
 });
 
 call('upsert-records', async () => {
-  const records = [{ id: 't', text: 'a sentence' }];
-  const error = await raised(() => dense('text').upsertRecords(old ? records : { records }));
-  throw refused(error, 'use /vectors/upsert with values');
+  await forModel('text');
+  const records = [
+    { id: 'cat', text: 'a cat sleeps on the sofa', kind: 'pet' },
+    { id: 'bank', text: 'the bank raised its interest rates', kind: 'news' },
+  ];
+  await at('text', 'n').upsertRecords(old ? records : { records });
+  const found = await at('text', 'n').fetch(old ? ['cat'] : { ids: ['cat'] });
+  assert.equal(found.records.cat.values.length, 384);
+});
+
+call('search-text', async () => {
+  const query = { inputs: { text: 'kittens' }, topK: 2 };
+  const rerank = { model: RERANKER, rankFields: ['text'], topN: 1, query: 'finance' };
+  for (const [options, expected] of [[{}, 'cat'], [{ rerank }, 'bank']]) {
+    const [hit] = (await at('text', 'n').searchRecords({ query, ...options })).result.hits;
+    assert.equal(hit._id, expected);
+  }
+  await pc.deleteIndex('text');
 });
 
 call('search-records', async () => {
@@ -346,10 +361,26 @@ call('search-records', async () => {
 });
 
 call('embed', async () => {
-  const [model, inputs, parameters] = ['multilingual-e5-large', ['x'], { inputType: 'query' }];
-  const embed = () =>
-    old ? pc.inference.embed(model, inputs, parameters) : pc.inference.embed({ model, inputs, parameters });
-  throw notFound(await raised(embed));
+  const [model, inputs, parameters] = [MODEL, ['x', 'y'], { inputType: 'query' }];
+  const made = await (old
+    ? pc.inference.embed(model, inputs, parameters)
+    : pc.inference.embed({ model, inputs, parameters }));
+  assert.deepEqual(made.data.map((one) => one.values.length), [384, 384]);
+});
+
+call('rerank', async () => {
+  const [model, query, topN] = [RERANKER, 'pets', 1];
+  const documents = [{ text: 'shares fell' }, { text: 'a cat sleeps' }];
+  const ranked = await (old
+    ? pc.inference.rerank(model, query, documents, { topN })
+    : pc.inference.rerank({ model, query, documents, topN }));
+  assert.deepEqual(ranked.data.map((one) => [one.index, one.document.text]), [[1, 'a cat sleeps']]);
+});
+
+call('list-models', async () => {
+  const names = async (options) => (await pc.inference.listModels(options)).models.map((one) => one.model);
+  assert.deepEqual((await names()).sort(), [MODEL, RERANKER, 'minilm'].sort());
+  assert.deepEqual(await names({ type: 'rerank' }), [RERANKER]);
 });
 
 call('backups', async () => {

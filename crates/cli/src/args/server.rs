@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use crossbill_core::limits::RESIDENT_VECTORS_PERCENT;
 
-use crate::args::{QuotaArgs, StorageArg, StoreArgs};
+use crate::args::{ModelArgs, QuotaArgs, StorageArg, StoreArgs};
 use crate::units::ByteSize;
 
 /// Settings of the server. Each is taken from its flag, else its environment
@@ -134,6 +134,9 @@ pub(crate) struct ServeArgs {
     /// Print the settings and where each comes from as JSON, and stop
     #[arg(long)]
     pub(crate) print_settings: bool,
+    /// Models.
+    #[command(flatten)]
+    pub(crate) models: ModelArgs,
     /// Settings of the engine.
     #[command(flatten)]
     pub(crate) engine: EngineArgs,

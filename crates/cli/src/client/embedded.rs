@@ -259,6 +259,7 @@ fn index_model(info: &IndexInfo) -> IndexModel {
         placement: Placement::managed(),
         sparse_field: false,
         metadata_fields: BTreeMap::new(),
+        embed: None,
     });
     IndexModel::of(IndexFacts {
         name: &info.name,

@@ -12,7 +12,7 @@ use crate::error::{CliError, Exit, Result};
 use crate::settings::IntegrationTable;
 use crate::signals::Signals;
 use crate::units::ByteSize;
-use crate::{options, output};
+use crate::{models, options, output};
 
 /// Serves until SIGINT or SIGTERM, then drains.
 pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result<Exit> {
@@ -110,6 +110,7 @@ fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     config.answer_bytes_max = answer;
     config.tls = tls(args)?;
     config.api_keys = api_keys(args)?;
+    config.inference = models::inference(&args.models)?;
     Ok(config)
 }
 

@@ -23,6 +23,18 @@ fn samples(key: &str) -> Option<[&'static str; 3]> {
         "azure-sas-token" => ["sig=flag", "sig=env", "sig=file"],
         "data" => ["flag-data", "env-data", "file-data"],
         "default-vector-storage" => ["f16", "bf16", "int8"],
+        "embedding-batch" => ["1", "2", "3"],
+        "embedding-key" => ["flag-key", "env-key", "file-key"],
+        "embedding-key-file" => ["flag.key", "env.key", "file.key"],
+        "embedding-model" => ["flag=a", "env=b", "file=c"],
+        "embedding-url" => ["http://flag/", "http://env/", "http://file/"],
+        "model-concurrency" => ["1", "2", "3"],
+        "model-timeout" => ["1s", "2s", "3s"],
+        "rerank-key" => ["flag-key", "env-key", "file-key"],
+        "rerank-key-file" => ["flag.key", "env.key", "file.key"],
+        "rerank-model" => ["flag=a", "env=b", "file=c"],
+        "rerank-shape" => ["texts", "documents", "texts"],
+        "rerank-url" => ["http://flag/", "http://env/", "http://file/"],
         "gcs-bucket" => ["flag-b", "env-b", "file-b"],
         "gcs-endpoint" => ["http://flag", "http://env", "http://file"],
         "gcs-service-account-file" => ["flag.json", "env.json", "file.json"],
@@ -97,7 +109,9 @@ fn every_setting_comes_from_flag_variable_file_or_default() {
             | "gcs-service-account-key"
             | "azure-access-key"
             | "azure-sas-token"
-            | "webhook-secret" => json!("(set)"),
+            | "webhook-secret"
+            | "embedding-key"
+            | "rerank-key" => json!("(set)"),
             _ => json!(value),
         };
         let expect = |printed: Value, value: &str, source: &str| {

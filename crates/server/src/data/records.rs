@@ -1,25 +1,48 @@
-//! Records with text, and documents: both need what this server does not
-//! have (an embedding model, document indexes) and say so. A search by vector
-//! or by id needs nothing, and is a query.
+//! Records with text, in an index that has an embedding model, and documents,
+//! which this server does not have and says so. A search by vector or by id
+//! needs no model, and is a query.
 
+use crossbill_core::Record;
+use crossbill_core::limits::{RERANK_DOCUMENTS_MAX, SEARCH_FIELDS_MAX};
 use crossbill_db::Match;
+use crossbill_inference::RankDocuments;
 use crossbill_wire::{
-    QueryRequest, SearchHit, SearchHits, SearchRequest, SearchResponse, SearchUsage,
+    QueryRequest, RecordsUpsert, SearchHit, SearchHits, SearchRequest, SearchRerank,
+    SearchResponse, SearchUsage,
 };
 
 use crate::call::{Answer, Call, Reply, filter, namespace};
 use crate::error::ApiError;
+use crate::models::{embed_for, embed_of, rank};
 use crate::verbs::query::{checked, finite};
 
-/// Fields that one search may name.
-const FIELDS_MAX: usize = 100;
-
-/// `POST /records/namespaces/{namespace}/upsert`.
+/// `POST /records/namespaces/{namespace}/upsert`: all or none are written,
+/// once all have their vectors.
 pub(crate) fn upsert(call: &Call) -> Answer {
-    call.index()?;
-    Err(ApiError::invalid(
-        "records with text need an index with integrated embedding, which this server does not \
-         have: use /vectors/upsert with values",
+    let index = call.index()?;
+    let info = index.info();
+    let embed = embed_of(&info).ok_or_else(|| no_embedding("use /vectors/upsert with values"))?;
+    let namespace = namespace(Some(call.param("namespace")))?;
+    let upsert = RecordsUpsert::read(&call.body, &embed.field)?;
+    let texts: Vec<&str> = upsert.records.iter().map(|record| record.text.as_str()).collect();
+    let vectors = embed_for(call, &info, &embed, &texts)?.vectors;
+    let records = upsert.records.into_iter().zip(vectors);
+    let records = records.map(|(record, values)| Record {
+        id: record.id,
+        values,
+        sparse: None,
+        metadata: Some(record.metadata),
+    });
+    let records = records.collect();
+    call.check_wanted()?;
+    let lsn = index.upsert(&namespace, records)?;
+    Ok(Reply::bare(201)?.wrote(lsn))
+}
+
+fn no_embedding(instead: &str) -> ApiError {
+    ApiError::invalid(format!(
+        "records with text need an index with an embedding model, made with create-for-model, and \
+         this one has none: {instead}"
     ))
 }
 
@@ -32,65 +55,123 @@ pub(crate) fn no_documents(call: &Call) -> Answer {
     )))
 }
 
-/// `POST /records/namespaces/{namespace}/search`.
+/// `POST /records/namespaces/{namespace}/search`: a query by vector, id or the
+/// vector of a text, whose hits a model may put in another order.
 pub(crate) fn search(call: &Call) -> Answer {
     let index = call.index()?;
     let namespace = namespace(Some(call.param("namespace")))?;
     let request: SearchRequest = call.json()?;
     check(&request)?;
-    let (vector, sparse_vector) = request.query.vector.unwrap_or_default().into_parts();
+    let filter = filter(request.query.filter.as_deref())?;
+    let SearchRequest { query: asked, fields, rerank } = request;
+    let (mut vector, sparse_vector) = asked.vector.unwrap_or_default().into_parts();
+    let info = index.info();
+    let mut embed_total_tokens = None;
+    let text = asked.inputs.map(|inputs| inputs.text);
+    if let Some(text) = &text {
+        let embed = embed_of(&info);
+        let embed = embed.ok_or_else(|| no_embedding("search by query.vector or query.id"))?;
+        let found = embed_for(call, &info, &embed, &[text])?;
+        embed_total_tokens = Some(found.tokens);
+        vector = found.vectors.into_iter().next().unwrap_or_default();
+    }
     let mut as_query = QueryRequest {
-        top_k: request.query.top_k,
+        top_k: asked.top_k,
         vector,
         sparse_vector,
-        id: request.query.id,
+        id: asked.id,
         include_metadata: Some(true),
         ..QueryRequest::default()
     };
-    let filter = filter(request.query.filter.as_deref())?;
-    let query = checked(&mut as_query, filter, &index.info().shape)?;
+    let query = checked(&mut as_query, filter, &info.shape)?;
+    call.check_wanted()?;
     let answer = index.query(&namespace, &query)?;
-    let fields = request.fields.as_deref();
-    let hits = answer
-        .matches
-        .into_iter()
-        .map(|found| hit(found, fields))
-        .collect::<Result<_, ApiError>>()?;
-    let body = SearchResponse { result: SearchHits { hits }, usage: SearchUsage { read_units: 1 } };
+    let mut hits = answer.matches.into_iter().map(hit).collect::<Result<Vec<_>, ApiError>>()?;
+    let rerank_units = rerank.as_ref().map(|_| 1);
+    if let Some(rerank) = rerank {
+        hits = reranked(call, &rerank, text.as_deref(), hits)?;
+    }
+    // Python 7 and 8 always name "*", which is all of them.
+    if let Some(named) = fields.filter(|named| !named.iter().any(|field| field == "*")) {
+        hits.iter_mut().for_each(|hit| hit.fields.retain(|field, _| named.contains(field)));
+    }
+    let usage = SearchUsage { read_units: 1, embed_total_tokens, rerank_units };
+    let body = SearchResponse { result: SearchHits { hits }, usage };
     Ok(Reply::json(200, &body)?.saw(answer.lsn))
 }
 
 fn check(request: &SearchRequest) -> Result<(), ApiError> {
-    let asked = [
-        ("query.inputs", request.query.inputs.is_some()),
-        ("query.match_terms", request.query.match_terms.is_some()),
-        ("rerank", request.rerank.is_some()),
-    ];
-    if let Some((field, _)) = asked.into_iter().find(|(_, given)| *given) {
-        return Err(ApiError::invalid(format!(
-            "{field} needs a model, which this server does not have: search by query.vector or \
-             query.id"
-        )));
+    let query = &request.query;
+    if query.match_terms.is_some() {
+        return Err(ApiError::invalid(
+            "query.match_terms needs a sparse embedding model, which this server does not have: \
+             leave it out",
+        ));
+    }
+    let text = query.inputs.as_ref().map(|inputs| inputs.text.as_str());
+    if text == Some("") {
+        return Err(ApiError::invalid("query.inputs.text is empty, expected a text"));
+    }
+    if text.is_some() && (query.vector.is_some() || query.id.is_some()) {
+        return Err(ApiError::invalid(
+            "query.inputs was given beside query.vector or query.id, expected one of them",
+        ));
+    }
+    if let Some(rerank) = &request.rerank {
+        if query.top_k > RERANK_DOCUMENTS_MAX as u64 {
+            return Err(ApiError::invalid(format!(
+                "top_k is {}, expected at most {RERANK_DOCUMENTS_MAX} with rerank",
+                query.top_k
+            )));
+        }
+        if rerank.query.is_none() && text.is_none() {
+            return Err(ApiError::invalid(
+                "rerank.query is missing, expected one where no text is searched by",
+            ));
+        }
+        rerank.top_n(0)?;
     }
     match request.fields.as_ref().map_or(0, Vec::len) {
-        count if count > FIELDS_MAX => {
-            Err(ApiError::invalid(format!("fields has {count}, expected at most {FIELDS_MAX}")))
-        }
+        count if count > SEARCH_FIELDS_MAX => Err(ApiError::invalid(format!(
+            "fields has {count}, expected at most {SEARCH_FIELDS_MAX}"
+        ))),
         _ => Ok(()),
     }
 }
 
-/// A match with its metadata as fields: those that were named, or all.
-fn hit(found: Match, named: Option<&[String]>) -> Result<SearchHit, ApiError> {
-    let mut fields: std::collections::BTreeMap<String, serde_json::Value> = found
+/// The hits in the order that a model gives them, with its scores.
+fn reranked(
+    call: &Call,
+    asked: &SearchRerank,
+    text: Option<&str>,
+    hits: Vec<SearchHit>,
+) -> Result<Vec<SearchHit>, ApiError> {
+    let texts = hits.iter().map(|hit| {
+        asked.text(&hit.fields).map_err(|error| {
+            ApiError::invalid(format!("rerank of record {:?}: {}", hit.id, error.message()))
+        })
+    });
+    let texts = texts.collect::<Result<Vec<_>, _>>()?;
+    let documents: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let query = asked.query.as_deref().or(text).unwrap_or_default();
+    let top_n = asked.top_n(hits.len())?;
+    let ranked =
+        rank(call, &RankDocuments { model: &asked.model, query, documents: &documents, top_n })?;
+    let mut hits: Vec<Option<SearchHit>> = hits.into_iter().map(Some).collect();
+    let ranked = ranked.into_iter().filter_map(|ranked| {
+        let hit = hits.get_mut(ranked.index)?.take()?;
+        Some(SearchHit { score: ranked.score, ..hit })
+    });
+    Ok(ranked.collect())
+}
+
+/// A match with its metadata as fields.
+fn hit(found: Match) -> Result<SearchHit, ApiError> {
+    let fields = found
         .metadata_json
         .map(|json| serde_json::from_str(&json))
         .transpose()
         .map_err(|error| ApiError::internal(format!("stored metadata is not JSON: {error}")))?
         .unwrap_or_default();
-    // Python 7 and 8 always name "*", which is all of them.
-    if let Some(named) = named.filter(|named| !named.iter().any(|field| field == "*")) {
-        fields.retain(|field, _| named.contains(field));
-    }
     Ok(SearchHit { id: found.id, score: finite(found.score), fields })
 }

@@ -17,6 +17,7 @@ mod grpc_limits;
 mod harness;
 mod imports;
 mod indexes;
+mod limits;
 mod namespaces;
 mod properties;
 mod queries;

@@ -136,7 +136,7 @@ async fn a_record_search_by_vector_is_a_query() {
     assert_eq!(answer["result"]["hits"][0]["fields"], json!({}));
     let text = json!({"query": {"top_k": 1, "inputs": {"text": "x"}}});
     let message = server.post(&search, text).await.data_error(400, 3);
-    assert!(message.contains("query.inputs needs a model"), "{message}");
+    assert!(message.contains("made with create-for-model"), "{message}");
     let upsert = format!("{host}/records/namespaces/x/upsert");
     server.post_raw(&upsert, "{\"_id\":\"a\"}\n").await.data_error(400, 3);
     let documents = format!("{host}/namespaces/x/documents/search");
