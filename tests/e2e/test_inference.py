@@ -140,7 +140,7 @@ def test_the_index_says_how_it_embeds(integrated, modelled):
     assert changed["embed"]["field_map"] == {"text": "body"}
     assert changed["embed"]["read_parameters"] == {"input_type": "query"}
     index = pc.index(name)
-    index.upsert_records(namespace="", records=[{"_id": "a", "body": TEXTS["cat"]}])
+    index.upsert_records(namespace="n", records=[{"_id": "a", "body": TEXTS["cat"]}])
     status, body = failure(
         f"{modelled.url}/indexes/{name}", {"embed": {"model": "minilm"}}, method="PATCH"
     )

@@ -146,6 +146,13 @@ impl SettingsFile {
                 .map_err(|error| format!("[[integration]]: {}", error.to_string().trim()))?,
             None => Vec::new(),
         };
+        // A table is how a file says it; a list of texts does as well.
+        if let Some(value) = table.remove("limits") {
+            let limits = limits(value)?;
+            if table.insert("limit".to_owned(), limits.into()).is_some() {
+                return Err("found both limit and [limits], expected one of them".to_owned());
+            }
+        }
         let known = server_keys();
         let mut values = Vec::new();
         for (key, value) in table {
@@ -160,6 +167,17 @@ impl SettingsFile {
         }
         Ok(Self { values, integrations })
     }
+}
+
+/// The `[limits]` table as texts of `NAME=VALUE`.
+fn limits(value: toml::Value) -> std::result::Result<Vec<String>, String> {
+    let toml::Value::Table(table) = value else {
+        return Err("limits is no table, expected [limits] with name = value lines".to_owned());
+    };
+    let setting = |(name, value): (String, toml::Value)| {
+        text(&name, value).map(|value| format!("{name}={value}"))
+    };
+    table.into_iter().map(setting).collect()
 }
 
 /// A TOML value as the texts that a flag would have.
@@ -271,6 +289,17 @@ mod tests {
         assert!(file.values.contains(&api_keys));
         assert!(file.values.contains(&("insecure".into(), vec!["true".into()])));
         assert_eq!(file.integrations[0].buckets, ["b/p"]);
+    }
+
+    #[test]
+    fn limits_are_a_table() {
+        let file = SettingsFile::from_text("[limits]\ntop-k = 5\nids = 7").unwrap();
+        let texts = vec!["ids=7".to_owned(), "top-k=5".to_owned()];
+        assert!(file.values.contains(&("limit".to_owned(), texts)), "{:?}", file.values);
+        let wrong = |text: &str| SettingsFile::from_text(text).err().unwrap();
+        assert!(wrong("limits = 5").contains("[limits]"));
+        assert!(wrong("[limits]\ntop-k = 1.5").contains("float"));
+        assert!(wrong("limit = ['ids=1']\n[limits]\ntop-k = 5").contains("both"));
     }
 
     #[test]

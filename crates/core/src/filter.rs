@@ -80,15 +80,24 @@ impl From<FilterError> for crate::Error {
 impl Filter {
     /// Reads the API's JSON form. `{}` reads as the filter that always holds.
     pub fn from_json(json: &str) -> Result<Self, FilterError> {
+        Self::from_json_within(json, FILTER_VALUES_MAX)
+    }
+
+    /// The same with another bound of the values of one `$in` or `$nin`.
+    pub fn from_json_within(json: &str, values_max: usize) -> Result<Self, FilterError> {
         let value: Value = serde_json::from_str(json)
             .map_err(|error| FilterError(format!("not valid JSON: {error}")))?;
-        Self::from_value(&value)
+        Self::from_value_within(&value, values_max)
     }
 
     /// Reads the API's form where it did not come as text.
     pub fn from_value(value: &Value) -> Result<Self, FilterError> {
-        let mut clauses = 0;
-        object(value, 0, &mut clauses)
+        Self::from_value_within(value, FILTER_VALUES_MAX)
+    }
+
+    /// The same with another bound of the values of one `$in` or `$nin`.
+    pub fn from_value_within(value: &Value, values_max: usize) -> Result<Self, FilterError> {
+        object(value, 0, &mut Budget { clauses: 0, values_max })
     }
 
     /// Whether this is the empty filter `{}`.
@@ -125,7 +134,13 @@ fn equals(found: &MetadataValue, value: &FilterValue) -> bool {
     }
 }
 
-fn object(value: &Value, depth: usize, clauses: &mut usize) -> Result<Filter, FilterError> {
+/// What a filter may still have.
+struct Budget {
+    clauses: usize,
+    values_max: usize,
+}
+
+fn object(value: &Value, depth: usize, budget: &mut Budget) -> Result<Filter, FilterError> {
     if depth > FILTER_DEPTH_MAX {
         return Err(FilterError(format!("nested deeper than {FILTER_DEPTH_MAX}")));
     }
@@ -138,24 +153,24 @@ fn object(value: &Value, depth: usize, clauses: &mut usize) -> Result<Filter, Fi
     };
     let mut parts = Vec::with_capacity(fields.len());
     for (key, value) in fields {
-        count(clauses)?;
+        count(budget)?;
         match key.as_str() {
-            "$and" => parts.push(Filter::And(list(key, value, depth, clauses)?)),
-            "$or" => parts.push(Filter::Or(list(key, value, depth, clauses)?)),
+            "$and" => parts.push(Filter::And(list(key, value, depth, budget)?)),
+            "$or" => parts.push(Filter::Or(list(key, value, depth, budget)?)),
             operator if operator.starts_with('$') => {
                 return Err(FilterError(format!(
                     "{operator:?} cannot stand here, expected a field name, \"$and\" or \"$or\""
                 )));
             }
-            field => conditions(field, value, clauses, &mut parts)?,
+            field => conditions(field, value, budget, &mut parts)?,
         }
     }
     Ok(if parts.len() == 1 { parts.remove(0) } else { Filter::And(parts) })
 }
 
-fn count(clauses: &mut usize) -> Result<(), FilterError> {
-    *clauses += 1;
-    if *clauses > FILTER_CLAUSES_MAX {
+fn count(budget: &mut Budget) -> Result<(), FilterError> {
+    budget.clauses += 1;
+    if budget.clauses > FILTER_CLAUSES_MAX {
         return Err(FilterError(format!("more than {FILTER_CLAUSES_MAX} conditions")));
     }
     Ok(())
@@ -165,11 +180,11 @@ fn list(
     operator: &str,
     value: &Value,
     depth: usize,
-    clauses: &mut usize,
+    budget: &mut Budget,
 ) -> Result<Vec<Filter>, FilterError> {
     match value {
         Value::Array(items) if !items.is_empty() => {
-            items.iter().map(|item| object(item, depth + 1, clauses)).collect()
+            items.iter().map(|item| object(item, depth + 1, budget)).collect()
         }
         _ => Err(FilterError(format!(
             "{operator:?} has {}, expected a non-empty list of filters",
@@ -181,7 +196,7 @@ fn list(
 fn conditions(
     field: &str,
     value: &Value,
-    clauses: &mut usize,
+    budget: &mut Budget,
     parts: &mut Vec<Filter>,
 ) -> Result<(), FilterError> {
     let Value::Object(operators) = value else {
@@ -192,13 +207,18 @@ fn conditions(
         return Err(FilterError(format!("field {field:?} has {{}}, expected an operator")));
     }
     for (operator, operand) in operators {
-        count(clauses)?;
-        parts.push(condition(field, operator, operand)?);
+        count(budget)?;
+        parts.push(condition(field, operator, operand, budget.values_max)?);
     }
     Ok(())
 }
 
-fn condition(field: &str, operator: &str, operand: &Value) -> Result<Filter, FilterError> {
+fn condition(
+    field: &str,
+    operator: &str,
+    operand: &Value,
+    values_max: usize,
+) -> Result<Filter, FilterError> {
     let name = field.to_owned();
     let compare = |comparison| match operand.as_f64() {
         Some(number) => Ok(Filter::Compare(name.clone(), comparison, number)),
@@ -207,8 +227,8 @@ fn condition(field: &str, operator: &str, operand: &Value) -> Result<Filter, Fil
     match operator {
         "$eq" => Ok(Filter::In(name, vec![scalar(field, operator, operand)?])),
         "$ne" => Ok(negate(Filter::In(name, vec![scalar(field, operator, operand)?]))),
-        "$in" => Ok(Filter::In(name, scalars(field, operator, operand)?)),
-        "$nin" => Ok(negate(Filter::In(name, scalars(field, operator, operand)?))),
+        "$in" => Ok(Filter::In(name, scalars(field, operator, operand, values_max)?)),
+        "$nin" => Ok(negate(Filter::In(name, scalars(field, operator, operand, values_max)?))),
         "$gt" => compare(Comparison::Greater),
         "$gte" => compare(Comparison::GreaterOrEqual),
         "$lt" => compare(Comparison::Less),
@@ -239,13 +259,18 @@ fn scalar(field: &str, operator: &str, operand: &Value) -> Result<FilterValue, F
     read.ok_or_else(|| wrong(field, operator, operand, "a string, number or boolean"))
 }
 
-fn scalars(field: &str, operator: &str, operand: &Value) -> Result<Vec<FilterValue>, FilterError> {
+fn scalars(
+    field: &str,
+    operator: &str,
+    operand: &Value,
+    values_max: usize,
+) -> Result<Vec<FilterValue>, FilterError> {
     let Value::Array(items) = operand else {
         return Err(wrong(field, operator, operand, "a list of strings, numbers or booleans"));
     };
-    if items.len() > FILTER_VALUES_MAX {
+    if items.len() > values_max {
         return Err(FilterError(format!(
-            "illegal condition for field {field:?}: {operator} has {} values, expected at most {FILTER_VALUES_MAX}",
+            "illegal condition for field {field:?}: {operator} has {} values, expected at most {values_max}",
             items.len()
         )));
     }

@@ -12,6 +12,7 @@ mod ids;
 pub mod limits;
 mod metadata;
 mod names;
+mod request_limits;
 mod scratch;
 mod seed;
 mod storage;
@@ -25,6 +26,7 @@ pub use filter::{Comparison, Filter, FilterError, FilterValue};
 pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};
 pub use metadata::{Metadata, MetadataError, MetadataValue};
 pub use names::{IndexName, NameError, NamespaceName, check_record_id};
+pub use request_limits::{RequestLimit, RequestLimits};
 pub use scratch::{
     MemoryScratch, MemoryScratchFile, ScratchBytes, ScratchFile, ScratchSpace, is_disk_full,
 };

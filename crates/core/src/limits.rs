@@ -31,6 +31,8 @@ pub const TOP_K_MAX: usize = 10_000;
 pub const SCAN_FACTOR: (f32, f32) = (0.5, 4.0);
 /// Candidates that a query may ask for.
 pub const CANDIDATES_MAX: usize = 100_000;
+/// Bytes of the answer to one query.
+pub const QUERY_ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Ids of one page of a listing.
 pub const LIST_PAGE_MAX: usize = 100;
 /// Records of one page of fetch-by-metadata.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::HeaderMap;
 use bytes::Bytes;
-use crossbill_core::{Error, Filter, Metadata, NamespaceName};
+use crossbill_core::{Error, Filter, Metadata, NamespaceName, RequestLimits};
 use crossbill_db::{Index, Lsn};
 use crossbill_wire::{ApiVersion, Status};
 use percent_encoding::percent_decode;
@@ -156,6 +156,18 @@ impl Call {
         })
     }
 
+    /// The limits of requests that are in force.
+    pub(crate) fn limits(&self) -> &RequestLimits {
+        &self.shared.config.limits
+    }
+
+    /// A filter, where there is one.
+    pub(crate) fn filter(&self, raw: Option<&RawValue>) -> Result<Option<Filter>, ApiError> {
+        raw.map(|raw| Filter::from_json_within(raw.get(), self.limits().filter_values))
+            .transpose()
+            .map_err(|error| Error::from(error).into())
+    }
+
     /// What `limit`, `prefix` and `paginationToken` say of a page.
     pub(crate) fn asked_page(&self) -> Result<AskedPage<'_>, ApiError> {
         Ok(AskedPage {
@@ -197,13 +209,6 @@ pub(crate) fn check_limit(limit: usize, limit_max: usize) -> Result<(), ApiError
 /// A namespace as a request writes it: absent and empty are the default one.
 pub(crate) fn namespace(text: Option<&str>) -> Result<NamespaceName, ApiError> {
     NamespaceName::new(text.unwrap_or("")).map_err(|error| Error::from(error).into())
-}
-
-/// A filter, where there is one.
-pub(crate) fn filter(raw: Option<&RawValue>) -> Result<Option<Filter>, ApiError> {
-    raw.map(|raw| Filter::from_json(raw.get()))
-        .transpose()
-        .map_err(|error| Error::from(error).into())
 }
 
 /// Metadata, where there is any.

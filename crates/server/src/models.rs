@@ -121,7 +121,7 @@ pub(crate) fn changed_spec(call: &Call, info: &IndexInfo, change: EmbedSettings)
 pub(crate) fn embed(call: &Call) -> Answer {
     port(call)?;
     let request: EmbedRequest = call.json()?;
-    let (texts, dimension) = (request.texts()?, request.dimension()?);
+    let (texts, dimension) = (request.texts(call.limits().text_records)?, request.dimension()?);
     let asked = EmbedTexts { model: &request.model, texts: &texts, dimension };
     let found = embed_texts(call, &asked)?;
     let dense = |values| DenseEmbedding { values, vector_type: "dense".to_owned() };
@@ -138,7 +138,7 @@ pub(crate) fn embed(call: &Call) -> Answer {
 pub(crate) fn rerank(call: &Call) -> Answer {
     port(call)?;
     let request: RerankRequest = call.json()?;
-    let (documents, top_n) = (request.documents()?, request.top_n()?);
+    let (documents, top_n) = (request.documents(call.limits().rerank_documents)?, request.top_n()?);
     let texts: Vec<&str> = documents.iter().map(|(_, text)| text.as_str()).collect();
     let asked =
         RankDocuments { model: &request.model, query: &request.query, documents: &texts, top_n };
@@ -157,10 +157,11 @@ pub(crate) fn rerank(call: &Call) -> Answer {
     Reply::json(200, &answer)
 }
 
-fn info(model: crossbill_inference::Model) -> ModelInfo {
+fn info(call: &Call, model: crossbill_inference::Model) -> ModelInfo {
+    let limits = call.limits();
     match model.kind {
-        ModelKind::Embed => ModelInfo::embed(model.name, model.dimension),
-        ModelKind::Rerank => ModelInfo::rerank(model.name),
+        ModelKind::Embed => ModelInfo::embed(model.name, model.dimension, limits.text_records),
+        ModelKind::Rerank => ModelInfo::rerank(model.name, limits.rerank_documents),
     }
 }
 
@@ -168,7 +169,7 @@ fn info(model: crossbill_inference::Model) -> ModelInfo {
 pub(crate) fn list(call: &Call) -> Answer {
     let is = |wanted: Option<&str>, found: Option<&str>| wanted.is_none() || wanted == found;
     let (kind, vector_type) = (call.query("type"), call.query("vector_type"));
-    let models = port(call)?.models().into_iter().map(info);
+    let models = port(call)?.models().into_iter().map(|model| info(call, model));
     let models = models
         .filter(|info| is(kind, Some(&info.kind)) && is(vector_type, info.vector_type.as_deref()))
         .collect();
@@ -188,7 +189,7 @@ pub(crate) fn describe(call: &Call) -> Answer {
         found = find()?;
     }
     match found {
-        Some(model) => Reply::json(200, &info(model)),
+        Some(model) => Reply::json(200, &info(call, model)),
         None => Err(ApiError::not_found(format!("Model {name} not found."))),
     }
 }

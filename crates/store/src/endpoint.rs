@@ -97,7 +97,8 @@ impl Endpoint {
     /// Checks the address and contacts nobody. `what` begins messages: "the
     /// embedding endpoint".
     pub fn new(what: &'static str, options: EndpointOptions) -> Result<Self> {
-        let (url, client) = guarded(what, &options.url, options.timeout)?;
+        // A pause of the client's own would end a call first, and say less.
+        let (url, client) = guarded(what, &options.url, options.timeout.saturating_mul(2))?;
         if let Some(key) = &options.key
             && !key.expose().bytes().all(|byte| byte.is_ascii_graphic())
         {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::limits::{RERANK_DOCUMENTS_MAX, TEXT_RECORDS_MAX};
 use crossbill_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -47,12 +46,10 @@ impl EmbedInput {
 
 impl EmbedRequest {
     /// The texts, checked.
-    pub fn texts(&self) -> Result<Vec<&str>> {
+    pub fn texts(&self, most: usize) -> Result<Vec<&str>> {
         let found = self.inputs.len();
-        if !(1..=TEXT_RECORDS_MAX).contains(&found) {
-            return Err(Error::invalid(format!(
-                "there are {found} inputs, expected 1 to {TEXT_RECORDS_MAX}"
-            )));
+        if !(1..=most).contains(&found) {
+            return Err(Error::invalid(format!("there are {found} inputs, expected 1 to {most}")));
         }
         let texts: Vec<&str> = self.inputs.iter().map(EmbedInput::text).collect();
         match texts.iter().position(|text| text.is_empty()) {
@@ -129,11 +126,11 @@ pub struct RerankRequest {
 
 impl RerankRequest {
     /// The documents as objects, with the text of each that counts.
-    pub fn documents(&self) -> Result<Vec<(Map<String, Value>, String)>> {
+    pub fn documents(&self, most: usize) -> Result<Vec<(Map<String, Value>, String)>> {
         let found = self.documents.len();
-        if !(1..=RERANK_DOCUMENTS_MAX).contains(&found) {
+        if !(1..=most).contains(&found) {
             return Err(Error::invalid(format!(
-                "there are {found} documents, expected 1 to {RERANK_DOCUMENTS_MAX}"
+                "there are {found} documents, expected 1 to {most}"
             )));
         }
         let default = [RANK_FIELD.to_owned()];
@@ -253,19 +250,19 @@ pub struct ModelInfo {
 
 impl ModelInfo {
     /// An embedding model of the operator's.
-    pub fn embed(model: String, dimension: Option<u32>) -> Self {
+    pub fn embed(model: String, dimension: Option<u32>, batch: usize) -> Self {
         let metrics = ["cosine", "euclidean", "dotproduct"].map(str::to_owned);
         Self {
             vector_type: Some("dense".to_owned()),
             default_dimension: dimension,
             supported_metrics: Some(metrics.to_vec()),
-            ..Self::of(model, "embed", TEXT_RECORDS_MAX)
+            ..Self::of(model, "embed", batch)
         }
     }
 
     /// A rerank model of the operator's.
-    pub fn rerank(model: String) -> Self {
-        Self::of(model, "rerank", RERANK_DOCUMENTS_MAX)
+    pub fn rerank(model: String, batch: usize) -> Self {
+        Self::of(model, "rerank", batch)
     }
 
     fn of(model: String, kind: &str, max_batch_size: usize) -> Self {
@@ -299,7 +296,7 @@ mod tests {
     fn documents_are_objects_or_texts_and_have_what_is_ranked() {
         let read = |json: &str| {
             let request: RerankRequest = serde_json::from_str(json).unwrap();
-            request.documents().map_err(|error| error.message().to_owned())
+            request.documents(100).map_err(|error| error.message().to_owned())
         };
         let both = r#"{"model":"m","query":"q","documents":["a",{"text":"b","n":1}]}"#;
         let texts: Vec<String> = read(both).unwrap().into_iter().map(|(_, text)| text).collect();

@@ -1,6 +1,6 @@
 //! Bodies of `POST /query`.
 
-use crossbill_core::limits::{CANDIDATES_MAX, SCAN_FACTOR, TOP_K_MAX};
+use crossbill_core::limits::{CANDIDATES_MAX, SCAN_FACTOR};
 use crossbill_core::{
     Error, IndexShape, Result, SparseVector, VectorType, check_dense_query, check_record_id,
 };
@@ -67,10 +67,11 @@ pub enum QueryBy {
 
 impl QueryRequest {
     /// `topK`, checked.
-    pub fn top_k(&self) -> Result<usize> {
-        usize::try_from(self.top_k).ok().filter(|count| (1..=TOP_K_MAX).contains(count)).ok_or_else(
-            || Error::invalid(format!("topK is {}, expected 1 to {TOP_K_MAX}", self.top_k)),
-        )
+    pub fn top_k(&self, most: usize) -> Result<usize> {
+        usize::try_from(self.top_k)
+            .ok()
+            .filter(|count| (1..=most).contains(count))
+            .ok_or_else(|| Error::invalid(format!("topK is {}, expected 1 to {most}", self.top_k)))
     }
 
     /// `scanFactor`, checked, as `maxCandidates` is.
@@ -231,7 +232,7 @@ mod tests {
     fn top_k_has_bounds() {
         for (count, good) in [(0, false), (1, true), (10_000, true), (10_001, false)] {
             let request = QueryRequest { top_k: count, ..QueryRequest::default() };
-            assert_eq!(request.top_k().is_ok(), good, "{count}");
+            assert_eq!(request.top_k(10_000).is_ok(), good, "{count}");
         }
     }
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crossbill_core::limits::TEXT_RECORDS_MAX;
 use crossbill_core::{Error, Metadata, Result, check_record_id};
 
 use crate::inference::{checked_top_n, rank_text};
@@ -179,18 +178,18 @@ pub struct RecordsUpsert {
 
 impl RecordsUpsert {
     /// Reads a body of one JSON object a line; `field` holds the text.
-    pub fn read(body: &[u8], field: &str) -> Result<Self> {
+    pub fn read(body: &[u8], field: &str, most: usize) -> Result<Self> {
         let body = std::str::from_utf8(body)
             .map_err(|_| Error::invalid("request body is not UTF-8, expected JSON lines"))?;
         let lines = body.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let lines: Vec<(usize, &str)> = lines.take(TEXT_RECORDS_MAX + 1).collect();
+        let lines: Vec<(usize, &str)> = lines.take(most.saturating_add(1)).collect();
         if lines.is_empty() {
             return Err(Error::invalid("there are 0 records, expected one JSON object a line"));
         }
-        if lines.len() > TEXT_RECORDS_MAX {
+        if lines.len() > most {
             return Err(Error::invalid(format!(
-                "there are more than {TEXT_RECORDS_MAX} records, expected at most \
-                 {TEXT_RECORDS_MAX}"
+                "there are more than {most} records, expected at most \
+                 {most}"
             )));
         }
         let records = lines.into_iter().map(|(number, line)| {
@@ -237,7 +236,7 @@ mod tests {
     #[test]
     fn records_are_read_a_line_each() {
         let body = "{\"_id\":\"a\",\"t\":\"x\",\"n\":1}\n\n{\"id\":\"b\",\"t\":\"y\"}\n";
-        let read = RecordsUpsert::read(body.as_bytes(), "t").unwrap().records;
+        let read = RecordsUpsert::read(body.as_bytes(), "t", 96).unwrap().records;
         let seen: Vec<_> = read.iter().map(|r| (r.id.as_str(), r.text.as_str())).collect();
         assert_eq!(seen, [("a", "x"), ("b", "y")]);
         let metadata: Value = serde_json::from_str(&read[0].metadata.to_json()).unwrap();
@@ -261,7 +260,7 @@ mod tests {
             ("{\"_id\":\"a\",\"t\":\"x\",\"m\":{}}", "line 1: record \"a\""),
             (many.as_str(), "more than 96 records"),
         ] {
-            let error = RecordsUpsert::read(body.as_bytes(), "t").unwrap_err();
+            let error = RecordsUpsert::read(body.as_bytes(), "t", 96).unwrap_err();
             assert!(error.message().contains(expected), "{expected}: {error}");
         }
     }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::limits::{IDS_PER_REQUEST_MAX, UPSERT_RECORDS_MAX};
 use crossbill_core::{
     Error, IndexShape, Metadata, MetadataError, Record, Result, SparseVector, VectorType,
     check_dense, check_record_id,
@@ -88,7 +87,6 @@ pub(crate) fn records<V>(
     id: impl Fn(&V) -> &str,
     read: impl Fn(V) -> Result<Record>,
 ) -> Result<Vec<Record>> {
-    check_count(vectors.len())?;
     let mut records = Vec::with_capacity(vectors.len());
     for (position, vector) in vectors.into_iter().enumerate() {
         let id = shortened(id(&vector));
@@ -101,11 +99,11 @@ pub(crate) fn records<V>(
 }
 
 /// Checks how many records an upsert has.
-pub(crate) fn check_count(count: usize) -> Result<()> {
-    match (1..=UPSERT_RECORDS_MAX).contains(&count) {
+pub(crate) fn check_count(count: usize, records_max: usize) -> Result<()> {
+    match (1..=records_max).contains(&count) {
         true => Ok(()),
         false => Err(Error::invalid(format!(
-            "the request has {count} vectors, expected 1 to {UPSERT_RECORDS_MAX}"
+            "the request has {count} vectors, expected 1 to {records_max}"
         ))),
     }
 }
@@ -154,7 +152,8 @@ pub struct UpsertRequest {
 impl UpsertRequest {
     /// The records in the order sent; of two with the same id the later wins
     /// when they are stored in this order.
-    pub fn into_records(self, shape: &IndexShape) -> Result<Vec<Record>> {
+    pub fn into_records(self, shape: &IndexShape, records_max: usize) -> Result<Vec<Record>> {
+        check_count(self.vectors.len(), records_max)?;
         records(self.vectors, |vector| &vector.id, |vector| vector.into_record(shape))
     }
 }
@@ -299,10 +298,10 @@ pub struct DeleteRequest {
 }
 
 /// Checks the ids of a fetch or delete request.
-pub(crate) fn check_ids(ids: &[String]) -> Result<()> {
-    if ids.is_empty() || ids.len() > IDS_PER_REQUEST_MAX {
+pub(crate) fn check_ids(ids: &[String], ids_max: usize) -> Result<()> {
+    if ids.is_empty() || ids.len() > ids_max {
         return Err(Error::invalid(format!(
-            "the request has {} ids, expected 1 to {IDS_PER_REQUEST_MAX}",
+            "the request has {} ids, expected 1 to {ids_max}",
             ids.len()
         )));
     }
@@ -314,15 +313,15 @@ pub(crate) fn check_ids(ids: &[String]) -> Result<()> {
 
 impl FetchResponse {
     /// Checks the ids that a fetch asks for.
-    pub fn check_ids(ids: &[String]) -> Result<()> {
-        check_ids(ids)
+    pub fn check_ids(ids: &[String], ids_max: usize) -> Result<()> {
+        check_ids(ids, ids_max)
     }
 }
 
 impl DeleteRequest {
     /// Checks the ids that a delete names.
-    pub fn check_ids(ids: &[String]) -> Result<()> {
-        check_ids(ids)
+    pub fn check_ids(ids: &[String], ids_max: usize) -> Result<()> {
+        check_ids(ids, ids_max)
     }
 }
 

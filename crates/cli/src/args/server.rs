@@ -126,6 +126,16 @@ pub(crate) struct ServeArgs {
         default_value = "128MiB"
     )]
     pub(crate) answer_bytes_max: ByteSize,
+    /// Limit of a request, as NAME=VALUE (repeatable; a [limits] table in the file): docs/limits.md
+    /// has the names; default: the hosted service's
+    #[arg(
+        long,
+        env = "CROSSBILL_LIMIT",
+        value_name = "NAME=VALUE",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) limit: Vec<String>,
     /// Serve other machines without any key
     #[arg(long, env = "CROSSBILL_INSECURE", value_name = "BOOL", hide_env_values = true,
         default_value = "false", default_missing_value = "true", num_args = 0..=1,

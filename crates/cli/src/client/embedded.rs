@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crossbill_core::limits::{TOP_K_MAX, UPSERT_RECORDS_MAX};
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, Index, IndexInfo, Query, QueryBy, RecordText};
 use crossbill_server::{
@@ -119,7 +120,10 @@ impl Client for Embedded {
         let index = self.index(index)?;
         let namespace = NamespaceName::new(request.namespace.as_deref().unwrap_or_default())
             .map_err(crossbill_core::Error::from)?;
-        index.upsert(&namespace, request.clone().into_records(&index.info().shape)?)?;
+        index.upsert(
+            &namespace,
+            request.clone().into_records(&index.info().shape, UPSERT_RECORDS_MAX)?,
+        )?;
         Ok(())
     }
 
@@ -133,7 +137,7 @@ impl Client for Embedded {
         let filter = request.filter.as_deref().map(|json| Filter::from_json(json.get()));
         let query = Query {
             by,
-            top_k: request.top_k()?,
+            top_k: request.top_k(TOP_K_MAX)?,
             filter: filter.transpose().map_err(crossbill_core::Error::from)?,
             include_values: request.include_values.unwrap_or_default(),
             include_metadata: request.include_metadata.unwrap_or_default(),

@@ -48,6 +48,7 @@ fn samples(key: &str) -> Option<[&'static str; 3]> {
         "import-workers" => ["1", "2", "3"],
         "index-port-first" => ["6001", "6002", "6003"],
         "insecure" => ["true", "false", "true"],
+        "limit" => ["top-k=1", "top-k=2", "top-k=3"],
         "listen" => ["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"],
         "log" => ["error", "warn", "debug"],
         "memory-limit" => ["1GiB", "2GiB", "3GiB"],

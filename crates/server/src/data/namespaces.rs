@@ -16,7 +16,7 @@ pub(crate) fn create(call: &Call) -> Answer {
 /// `GET /namespaces`, in name order.
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
-    let (page, lsn) = namespaces::list(&call.shared.page_key, &index, call.asked_page()?)?;
+    let (page, lsn) = namespaces::list(&call.shared, &index, call.asked_page()?)?;
     Ok(Reply::json(200, &page)?.saw(lsn))
 }
 

@@ -4,22 +4,24 @@ use crossbill_db::Match;
 use crossbill_wire::{QueryRequest, QueryResponse, ScoredVector, SparseValues, Usage};
 
 use super::raw_metadata;
-use crate::call::{Answer, Call, Reply, filter, namespace};
-use crate::verbs::query::{checked, finite};
+use crate::call::{Answer, Call, Reply, namespace};
+use crate::verbs::query::{check_answer, checked, finite};
 
 /// `POST /query`.
 pub(crate) fn query(call: &Call) -> Answer {
     let index = call.index()?;
     let mut request: QueryRequest = call.json()?;
     let namespace = namespace(request.namespace.as_deref())?;
-    let filter = filter(request.filter.as_deref())?;
-    let query = checked(&mut request, filter, &index.info().shape)?;
+    let filter = call.filter(request.filter.as_deref())?;
+    let query = checked(&mut request, filter, &index.info().shape, call.limits())?;
     let answer = index.query(&namespace, &query)?;
     let matches =
         answer.matches.into_iter().map(scored_vector).collect::<crossbill_core::Result<_>>()?;
     let namespace = request.namespace.unwrap_or_default();
     let body = QueryResponse { matches, namespace, usage: Usage::ONE };
-    Ok(Reply::json(200, &body)?.saw(answer.lsn))
+    let reply = Reply::json(200, &body)?;
+    check_answer(reply.body.len(), call.limits())?;
+    Ok(reply.saw(answer.lsn))
 }
 
 /// A match as the API shows it. `Internal` where its stored metadata is no

@@ -2,8 +2,7 @@
 //! which this server does not have and says so. A search by vector or by id
 //! needs no model, and is a query.
 
-use crossbill_core::Record;
-use crossbill_core::limits::{RERANK_DOCUMENTS_MAX, SEARCH_FIELDS_MAX};
+use crossbill_core::{Record, RequestLimits};
 use crossbill_db::Match;
 use crossbill_inference::RankDocuments;
 use crossbill_wire::{
@@ -11,10 +10,10 @@ use crossbill_wire::{
     SearchResponse, SearchUsage,
 };
 
-use crate::call::{Answer, Call, Reply, filter, namespace};
+use crate::call::{Answer, Call, Reply, namespace};
 use crate::error::ApiError;
 use crate::models::{embed_for, embed_of, rank};
-use crate::verbs::query::{checked, finite};
+use crate::verbs::query::{check_answer, checked, finite};
 
 /// `POST /records/namespaces/{namespace}/upsert`: all or none are written,
 /// once all have their vectors.
@@ -23,7 +22,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
     let info = index.info();
     let embed = embed_of(&info).ok_or_else(|| no_embedding("use /vectors/upsert with values"))?;
     let namespace = namespace(Some(call.param("namespace")))?;
-    let upsert = RecordsUpsert::read(&call.body, &embed.field)?;
+    let upsert = RecordsUpsert::read(&call.body, &embed.field, call.limits().text_records)?;
     let texts: Vec<&str> = upsert.records.iter().map(|record| record.text.as_str()).collect();
     let vectors = embed_for(call, &info, &embed, &texts)?.vectors;
     let records = upsert.records.into_iter().zip(vectors);
@@ -61,8 +60,8 @@ pub(crate) fn search(call: &Call) -> Answer {
     let index = call.index()?;
     let namespace = namespace(Some(call.param("namespace")))?;
     let request: SearchRequest = call.json()?;
-    check(&request)?;
-    let filter = filter(request.query.filter.as_deref())?;
+    check(&request, call.limits())?;
+    let filter = call.filter(request.query.filter.as_deref())?;
     let SearchRequest { query: asked, fields, rerank } = request;
     let (mut vector, sparse_vector) = asked.vector.unwrap_or_default().into_parts();
     let info = index.info();
@@ -83,7 +82,7 @@ pub(crate) fn search(call: &Call) -> Answer {
         include_metadata: Some(true),
         ..QueryRequest::default()
     };
-    let query = checked(&mut as_query, filter, &info.shape)?;
+    let query = checked(&mut as_query, filter, &info.shape, call.limits())?;
     call.check_wanted()?;
     let answer = index.query(&namespace, &query)?;
     let mut hits = answer.matches.into_iter().map(hit).collect::<Result<Vec<_>, ApiError>>()?;
@@ -97,10 +96,12 @@ pub(crate) fn search(call: &Call) -> Answer {
     }
     let usage = SearchUsage { read_units: 1, embed_total_tokens, rerank_units };
     let body = SearchResponse { result: SearchHits { hits }, usage };
-    Ok(Reply::json(200, &body)?.saw(answer.lsn))
+    let reply = Reply::json(200, &body)?;
+    check_answer(reply.body.len(), call.limits())?;
+    Ok(reply.saw(answer.lsn))
 }
 
-fn check(request: &SearchRequest) -> Result<(), ApiError> {
+fn check(request: &SearchRequest, limits: &RequestLimits) -> Result<(), ApiError> {
     let query = &request.query;
     if query.match_terms.is_some() {
         return Err(ApiError::invalid(
@@ -118,10 +119,10 @@ fn check(request: &SearchRequest) -> Result<(), ApiError> {
         ));
     }
     if let Some(rerank) = &request.rerank {
-        if query.top_k > RERANK_DOCUMENTS_MAX as u64 {
+        if query.top_k > limits.rerank_documents as u64 {
             return Err(ApiError::invalid(format!(
-                "top_k is {}, expected at most {RERANK_DOCUMENTS_MAX} with rerank",
-                query.top_k
+                "top_k is {}, expected at most {} with rerank",
+                query.top_k, limits.rerank_documents
             )));
         }
         if rerank.query.is_none() && text.is_none() {
@@ -132,8 +133,9 @@ fn check(request: &SearchRequest) -> Result<(), ApiError> {
         rerank.top_n(0)?;
     }
     match request.fields.as_ref().map_or(0, Vec::len) {
-        count if count > SEARCH_FIELDS_MAX => Err(ApiError::invalid(format!(
-            "fields has {count}, expected at most {SEARCH_FIELDS_MAX}"
+        count if count > limits.search_fields => Err(ApiError::invalid(format!(
+            "fields has {count}, expected at most {}",
+            limits.search_fields
         ))),
         _ => Ok(()),
     }

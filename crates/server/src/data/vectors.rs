@@ -9,7 +9,7 @@ use crossbill_wire::{
 };
 
 use super::raw_metadata;
-use crate::call::{Answer, Call, Reply, filter, metadata, namespace};
+use crate::call::{Answer, Call, Reply, metadata, namespace};
 use crate::error::ApiError;
 use crate::verbs::records::{self, ByMetadata, Change, Deletion};
 
@@ -19,7 +19,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
     let request = call.json_by(UpsertRequest::from_json)?;
     let namespace = namespace(request.namespace.as_deref())?;
     let upserted_count = request.vectors.len() as u64;
-    let records = request.into_records(&index.info().shape)?;
+    let records = request.into_records(&index.info().shape, call.limits().upsert_records)?;
     call.check_wanted()?;
     let lsn = index.upsert(&namespace, records)?;
     Ok(Reply::json(200, &UpsertResponse { upserted_count })?.wrote(lsn))
@@ -40,7 +40,7 @@ fn vector(record: StoredRecord) -> Result<(String, Vector), ApiError> {
 pub(crate) fn fetch(call: &Call) -> Answer {
     let index = call.index()?;
     let written = call.query("namespace").unwrap_or("");
-    let (records, lsn) = records::fetch(&index, written, &call.query_all("ids"))?;
+    let (records, lsn) = records::fetch(&call.shared, &index, written, &call.query_all("ids"))?;
     let answer = FetchResponse {
         vectors: records.into_iter().map(vector).collect::<Result<_, _>>()?,
         namespace: written.to_owned(),
@@ -56,11 +56,11 @@ pub(crate) fn fetch_by_metadata(call: &Call) -> Answer {
     let request: FetchByMetadataRequest = call.json()?;
     let asked = ByMetadata {
         namespace: request.namespace.as_deref().unwrap_or(""),
-        filter: filter(request.filter.as_deref())?,
+        filter: call.filter(request.filter.as_deref())?,
         limit: request.limit,
         token: request.pagination_token.as_deref(),
     };
-    let (records, next, lsn) = records::fetch_by_metadata(&call.shared.page_key, &index, asked)?;
+    let (records, next, lsn) = records::fetch_by_metadata(&call.shared, &index, asked)?;
     let answer = FetchResponse {
         vectors: records.into_iter().map(vector).collect::<Result<_, _>>()?,
         namespace: request.namespace.unwrap_or_default(),
@@ -76,7 +76,7 @@ pub(crate) fn update(call: &Call) -> Answer {
     let index = call.index()?;
     let request: UpdateRequest = call.json()?;
     let asked = Change {
-        filter: filter(request.filter.as_deref())?,
+        filter: call.filter(request.filter.as_deref())?,
         set_metadata: metadata(request.set_metadata.as_deref())?,
         namespace: request.namespace.unwrap_or_default(),
         id: request.id,
@@ -93,11 +93,12 @@ pub(crate) fn delete(call: &Call) -> Answer {
     let index = call.index()?;
     let request: DeleteRequest = call.json()?;
     let asked = Deletion {
-        filter: filter(request.filter.as_deref())?,
+        filter: call.filter(request.filter.as_deref())?,
         ids: request.ids,
         all: request.delete_all == Some(true),
     };
-    let lsn = records::delete(&index, request.namespace.as_deref().unwrap_or(""), asked)?;
+    let lsn =
+        records::delete(&call.shared, &index, request.namespace.as_deref().unwrap_or(""), asked)?;
     Ok(Reply::empty_object()?.wrote(lsn))
 }
 
@@ -105,8 +106,7 @@ pub(crate) fn delete(call: &Call) -> Answer {
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
     let written = call.query("namespace").unwrap_or("");
-    let (ids, next, lsn) =
-        records::list(&call.shared.page_key, &index, written, call.asked_page()?)?;
+    let (ids, next, lsn) = records::list(&call.shared, &index, written, call.asked_page()?)?;
     let answer = ListResponse {
         vectors: ids.into_iter().map(|id| ListItem { id }).collect(),
         pagination: next,
@@ -124,7 +124,7 @@ pub(crate) fn stats(call: &Call) -> Answer {
         true => StatsRequest::default(),
         false => call.json()?,
     };
-    let stats = records::stats(&index, filter(request.filter.as_deref())?)?;
+    let stats = records::stats(&index, call.filter(request.filter.as_deref())?)?;
     let shape = index.info().shape;
     let summary = |(name, vector_count)| (name, NamespaceSummary { vector_count });
     let answer = StatsResponse {

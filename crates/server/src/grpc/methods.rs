@@ -14,22 +14,25 @@ use crossbill_wire::grpc::{
     NamespaceSummary, QueryRequest, QueryResponse, ScoredVector, UpdateRequest, UpdateResponse,
     UpsertMessage, UpsertResponse, Usage, Vector, struct_of_json,
 };
+use prost::Message as _;
 use prost_types::Struct;
 
 use super::message::malformed;
 use crate::call::{Answer, Call, Reply, namespace};
 use crate::error::ApiError;
 use crate::pages::AskedPage;
-use crate::verbs::query::{checked, finite};
+use crate::verbs::query::{check_answer, checked, finite};
 use crate::verbs::records::{ByMetadata, Change, Deletion};
 use crate::verbs::{namespaces, records};
 
 pub(crate) fn upsert(call: &Call) -> Answer {
     let index = call.index()?;
-    let request = UpsertMessage::new(&call.body).read().map_err(|error| malformed(&error))??;
+    let request = UpsertMessage::new(&call.body)
+        .read(call.limits().upsert_records)
+        .map_err(|error| malformed(&error))??;
     let namespace = namespace(Some(&request.namespace))?;
     let upserted_count = count(request.vectors.len() as u64);
-    let records = request.into_records(&index.info().shape)?;
+    let records = request.into_records(&index.info().shape, call.limits().upsert_records)?;
     call.check_wanted()?;
     let lsn = index.upsert(&namespace, records)?;
     Ok(Reply::message(call, &UpsertResponse { upserted_count })?.wrote(lsn))
@@ -38,7 +41,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
 pub(crate) fn query(call: &Call) -> Answer {
     let index = call.index()?;
     let request: QueryRequest = call.message()?;
-    let filter = filter(request.filter)?;
+    let filter = filter(call, request.filter)?;
     let mut twin = crossbill_wire::QueryRequest {
         top_k: request.top_k.into(),
         vector: request.vector,
@@ -50,19 +53,21 @@ pub(crate) fn query(call: &Call) -> Answer {
         max_candidates: request.max_candidates.map(Into::into),
         ..Default::default()
     };
-    let query = checked(&mut twin, filter, &index.info().shape)?;
+    let query = checked(&mut twin, filter, &index.info().shape, call.limits())?;
     let answer = index.query(&namespace(Some(&request.namespace))?, &query)?;
     let message = QueryResponse {
         matches: answer.matches.into_iter().map(scored).collect::<Result<_, _>>()?,
         namespace: request.namespace,
         usage: Some(Usage::ONE),
     };
+    check_answer(message.encoded_len(), call.limits())?;
     Ok(Reply::message(call, &message)?.saw(answer.lsn))
 }
 
 pub(crate) fn fetch(call: &Call) -> Answer {
     let request: FetchRequest = call.message()?;
-    let (records, lsn) = records::fetch(&*call.index()?, &request.namespace, &request.ids)?;
+    let (records, lsn) =
+        records::fetch(&call.shared, &*call.index()?, &request.namespace, &request.ids)?;
     let message = FetchResponse {
         vectors: vectors(records)?,
         namespace: request.namespace,
@@ -75,12 +80,11 @@ pub(crate) fn fetch_by_metadata(call: &Call) -> Answer {
     let request: FetchByMetadataRequest = call.message()?;
     let asked = ByMetadata {
         namespace: &request.namespace,
-        filter: filter(request.filter)?,
+        filter: filter(call, request.filter)?,
         limit: request.limit.map(|limit| limit as usize),
         token: request.pagination_token.as_deref(),
     };
-    let (records, next, lsn) =
-        records::fetch_by_metadata(&call.shared.page_key, &*call.index()?, asked)?;
+    let (records, next, lsn) = records::fetch_by_metadata(&call.shared, &*call.index()?, asked)?;
     let message = FetchByMetadataResponse {
         vectors: vectors(records)?,
         namespace: request.namespace,
@@ -98,7 +102,7 @@ pub(crate) fn update(call: &Call) -> Answer {
         values: request.values,
         sparse: request.sparse_values.map(Into::into),
         set_metadata: metadata(request.set_metadata)?,
-        filter: filter(request.filter)?,
+        filter: filter(call, request.filter)?,
         dry_run: request.dry_run.unwrap_or(false),
     };
     let (matched_records, lsn) = records::update(&*call.index()?, asked)?;
@@ -111,17 +115,17 @@ pub(crate) fn delete(call: &Call) -> Answer {
         // A list that is absent and one that is empty read the same.
         ids: Some(request.ids).filter(|ids| !ids.is_empty()),
         all: request.delete_all,
-        filter: filter(request.filter)?,
+        filter: filter(call, request.filter)?,
     };
-    let lsn = records::delete(&*call.index()?, &request.namespace, asked)?;
+    let lsn = records::delete(&call.shared, &*call.index()?, &request.namespace, asked)?;
     Ok(Reply::message(call, &DeleteResponse {})?.wrote(lsn))
 }
 
 pub(crate) fn list(call: &Call) -> Answer {
     let request: ListRequest = call.message()?;
     let page = page(&request.pagination_token, request.limit, &request.prefix);
-    let key = &call.shared.page_key;
-    let (ids, next, lsn) = records::list(key, &*call.index()?, &request.namespace, page)?;
+    let shared = &call.shared;
+    let (ids, next, lsn) = records::list(shared, &*call.index()?, &request.namespace, page)?;
     let message = ListResponse {
         vectors: ids.into_iter().map(|id| ListItem { id }).collect(),
         pagination: next.map(Into::into),
@@ -134,7 +138,7 @@ pub(crate) fn list(call: &Call) -> Answer {
 pub(crate) fn stats(call: &Call) -> Answer {
     let index = call.index()?;
     let request: DescribeIndexStatsRequest = call.message()?;
-    let stats = records::stats(&index, filter(request.filter)?)?;
+    let stats = records::stats(&index, filter(call, request.filter)?)?;
     let shape = index.info().shape;
     let summary = |(name, found)| (name, NamespaceSummary { vector_count: count(found) });
     let message = DescribeIndexStatsResponse {
@@ -151,7 +155,7 @@ pub(crate) fn stats(call: &Call) -> Answer {
 pub(crate) fn list_namespaces(call: &Call) -> Answer {
     let request: ListNamespacesRequest = call.message()?;
     let page = page(&request.pagination_token, request.limit, &request.prefix);
-    let (found, lsn) = namespaces::list(&call.shared.page_key, &*call.index()?, page)?;
+    let (found, lsn) = namespaces::list(&call.shared, &*call.index()?, page)?;
     let message = ListNamespacesResponse {
         namespaces: found.namespaces.into_iter().map(Into::into).collect(),
         pagination: found.pagination.map(Into::into),
@@ -198,8 +202,9 @@ fn page<'a>(
     }
 }
 
-fn filter(fields: Option<Struct>) -> Result<Option<Filter>, ApiError> {
-    let filter = fields.map(crossbill_wire::grpc::filter).transpose();
+fn filter(call: &Call, fields: Option<Struct>) -> Result<Option<Filter>, ApiError> {
+    let most = call.limits().filter_values;
+    let filter = fields.map(|fields| crossbill_wire::grpc::filter(fields, most)).transpose();
     filter.map_err(|error| Error::from(error).into())
 }
 

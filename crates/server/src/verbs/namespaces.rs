@@ -4,10 +4,11 @@ use crossbill_core::NamespaceName;
 use crossbill_db::{Index, Lsn, NamespaceInfo};
 use crossbill_wire::{FieldNames, MetadataSchema, NamespaceModel, NamespacePage};
 
-use super::records::LIST_LIMITS;
+use super::records::list_limits;
 use crate::call::namespace;
+use crate::dispatch::Shared;
 use crate::error::ApiError;
-use crate::pages::{AskedPage, Listing, PageKey, PageRequest};
+use crate::pages::{AskedPage, Listing, PageRequest};
 
 fn model(info: NamespaceInfo) -> NamespaceModel {
     let schema = info.filterable.as_deref().map(MetadataSchema::of);
@@ -41,12 +42,12 @@ pub(crate) fn create(
 
 /// Namespaces in name order.
 pub(crate) fn list(
-    key: &PageKey,
+    shared: &Shared,
     index: &Index,
     asked: AskedPage<'_>,
 ) -> Result<(NamespacePage, Lsn), ApiError> {
     let listing = Listing::Namespaces { index: &index.info().uid };
-    let page = PageRequest::new(key, listing, asked, LIST_LIMITS)?;
+    let page = PageRequest::new(&shared.page_key, listing, asked, list_limits(shared))?;
     let lsn = index.lsn();
     let found = index.list_namespaces(&page.prefix, page.after.as_deref(), page.limit)?;
     let last = found.namespaces.last().filter(|_| found.more).map(|info| info.name.clone());

@@ -1,6 +1,6 @@
 //! Queries.
 
-use crossbill_core::{Filter, IndexShape};
+use crossbill_core::{Filter, IndexShape, RequestLimits};
 use crossbill_db::{Effort, Query, QueryBy};
 use crossbill_wire::QueryRequest;
 
@@ -12,6 +12,7 @@ pub(crate) fn checked(
     request: &mut QueryRequest,
     filter: Option<Filter>,
     shape: &IndexShape,
+    limits: &RequestLimits,
 ) -> Result<Query, ApiError> {
     let by = match request.take_by(shape)? {
         crossbill_wire::QueryBy::Vector { dense, sparse } => QueryBy::Vector { dense, sparse },
@@ -19,12 +20,24 @@ pub(crate) fn checked(
     };
     Ok(Query {
         by,
-        top_k: request.top_k()?,
+        top_k: request.top_k(limits.top_k)?,
         filter,
         include_values: request.include_values.unwrap_or(false),
         include_metadata: request.include_metadata.unwrap_or(false),
         effort: request.scan_factor()?.map(Effort::Scaled),
     })
+}
+
+/// Refuses an answer to a query that is larger than it may be.
+pub(crate) fn check_answer(bytes: usize, limits: &RequestLimits) -> Result<(), ApiError> {
+    match bytes > limits.query_answer_bytes {
+        true => Err(ApiError::invalid(format!(
+            "the answer has {bytes} bytes, expected at most {}: ask for fewer matches, or without \
+             their values or metadata",
+            limits.query_answer_bytes
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// A score as every wire can carry it: products of finite vectors can be

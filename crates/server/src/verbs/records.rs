@@ -1,26 +1,26 @@
 //! Records by id, by filter and by listing: fetch, update, delete, list,
 //! stats.
 
-use crossbill_core::limits::{
-    FETCH_BY_METADATA_PAGE_DEFAULT, FETCH_BY_METADATA_PAGE_MAX, LIST_PAGE_MAX, NAMESPACE_CHARS_MAX,
-};
+use crossbill_core::limits::{FETCH_BY_METADATA_PAGE_DEFAULT, LIST_PAGE_MAX, NAMESPACE_CHARS_MAX};
 use crossbill_core::{Filter, Metadata};
 use crossbill_db::{Index, IndexStats, Lsn, Selector, StoredRecord, Update};
 use crossbill_wire::{DeleteRequest, FetchResponse, Pagination, SparseValues, check_new_parts};
 
 use super::required;
 use crate::call::namespace;
+use crate::dispatch::Shared;
 use crate::error::ApiError;
-use crate::pages::{AskedPage, Listing, PageKey, PageRequest};
+use crate::pages::{AskedPage, Listing, PageRequest};
 
 /// Records with these ids. Unknown ids are left out.
 pub(crate) fn fetch(
+    shared: &Shared,
     index: &Index,
     written: &str,
     ids: &[String],
 ) -> Result<(Vec<StoredRecord>, Lsn), ApiError> {
     let namespace = namespace(Some(written))?;
-    FetchResponse::check_ids(ids)?;
+    FetchResponse::check_ids(ids, shared.config.limits.ids)?;
     let lsn = index.lsn();
     Ok((index.fetch(&namespace, ids)?, lsn))
 }
@@ -35,18 +35,19 @@ pub(crate) struct ByMetadata<'a> {
 
 /// A page of the records that match, in id order, and the token of the next.
 pub(crate) fn fetch_by_metadata(
-    key: &PageKey,
+    shared: &Shared,
     index: &Index,
     asked: ByMetadata<'_>,
 ) -> Result<(Vec<StoredRecord>, Option<Pagination>, Lsn), ApiError> {
     let namespace = namespace(Some(asked.namespace))?;
     let filter = required(asked.filter, "Empty filter provided for fetch by metadata request")?;
     let token = asked.token.filter(|token| !token.is_empty());
-    let limits = (FETCH_BY_METADATA_PAGE_MAX, FETCH_BY_METADATA_PAGE_DEFAULT);
+    let most = shared.config.limits.fetch_page;
+    let limits = (most, FETCH_BY_METADATA_PAGE_DEFAULT.min(most));
     let asked_page = AskedPage { token, limit: asked.limit, prefix: None };
     let uid = &index.info().uid;
     let listing = Listing::ByMetadata { index: uid, namespace: namespace.as_str() };
-    let page = PageRequest::new(key, listing, asked_page, limits)?;
+    let page = PageRequest::new(&shared.page_key, listing, asked_page, limits)?;
     let lsn = index.lsn();
     let after = page.after.as_deref();
     let (records, next) = index.fetch_by_metadata(&namespace, &filter, page.limit, after)?;
@@ -126,14 +127,19 @@ pub(crate) struct Deletion {
 }
 
 /// Deletes records.
-pub(crate) fn delete(index: &Index, written: &str, asked: Deletion) -> Result<Lsn, ApiError> {
+pub(crate) fn delete(
+    shared: &Shared,
+    index: &Index,
+    written: &str,
+    asked: Deletion,
+) -> Result<Lsn, ApiError> {
     let namespace = namespace(Some(written))?;
-    Ok(index.delete(&namespace, selector(asked)?)?)
+    Ok(index.delete(&namespace, selector(asked, shared.config.limits.ids)?)?)
 }
 
 /// Exactly one of the three ways to say which records. An empty list of ids
 /// beside another way counts as none.
-fn selector(asked: Deletion) -> Result<Selector, ApiError> {
+fn selector(asked: Deletion, ids_max: usize) -> Result<Selector, ApiError> {
     let has_ids = asked.ids.as_ref().is_some_and(|ids| !ids.is_empty());
     if asked.all {
         return match (has_ids, asked.filter) {
@@ -151,7 +157,7 @@ fn selector(asked: Deletion) -> Result<Selector, ApiError> {
             Ok(Selector::Filter(required(Some(filter), empty)?))
         }
         (Some(ids), None) => {
-            DeleteRequest::check_ids(&ids)?;
+            DeleteRequest::check_ids(&ids, ids_max)?;
             Ok(Selector::Ids(ids))
         }
         (None, None) => Err(ApiError::invalid(
@@ -162,7 +168,7 @@ fn selector(asked: Deletion) -> Result<Selector, ApiError> {
 
 /// A page of ids in order, and the token of the next.
 pub(crate) fn list(
-    key: &PageKey,
+    shared: &Shared,
     index: &Index,
     written: &str,
     asked: AskedPage<'_>,
@@ -170,7 +176,7 @@ pub(crate) fn list(
     let namespace = namespace(Some(written))?;
     let uid = &index.info().uid;
     let listing = Listing::Ids { index: uid, namespace: namespace.as_str() };
-    let page = PageRequest::new(key, listing, asked, LIST_LIMITS)?;
+    let page = PageRequest::new(&shared.page_key, listing, asked, list_limits(shared))?;
     let characters = page.prefix.chars().count();
     if characters > NAMESPACE_CHARS_MAX {
         return Err(ApiError::invalid(format!(
@@ -185,7 +191,10 @@ pub(crate) fn list(
 }
 
 /// The bounds of a page of ids or namespaces: most, and by default.
-pub(crate) const LIST_LIMITS: (usize, usize) = (LIST_PAGE_MAX, LIST_PAGE_MAX);
+pub(crate) fn list_limits(shared: &Shared) -> (usize, usize) {
+    let most = shared.config.limits.list_page;
+    (most, LIST_PAGE_MAX.min(most))
+}
 
 /// Counts of all namespaces.
 pub(crate) fn stats(index: &Index, filter: Option<Filter>) -> Result<IndexStats, ApiError> {
@@ -204,7 +213,7 @@ mod tests {
     fn chosen(ids: Option<&[&str]>, all: bool, filter: Option<&str>) -> Result<Selector, String> {
         let ids = ids.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
         let filter = filter.map(|json| Filter::from_json(json).unwrap());
-        selector(Deletion { ids, all, filter }).map_err(|error| error.message)
+        selector(Deletion { ids, all, filter }, 1000).map_err(|error| error.message)
     }
 
     #[test]

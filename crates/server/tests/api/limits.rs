@@ -126,14 +126,18 @@ async fn writes_have_the_services_limits() {
     let server = Server::start().await;
     let host = server.dense("a", 1, "euclidean").await;
     let sparse = server.sparse("s").await;
-    let upsert = |records: Value| post(format!("{host}/vectors/upsert"), json!({"vectors": records}));
+    let upsert =
+        |records: Value| post(format!("{host}/vectors/upsert"), json!({"vectors": records}));
     let many = |count: usize| {
         let record = |number: usize| json!({"id": format!("r{number}"), "values": [1]});
         upsert(Value::Array((0..count).map(record).collect()))
     };
-    let one = |id: &str, metadata: Value| upsert(json!([{"id": id, "values": [1], "metadata": metadata}]));
+    let one = |id: &str, metadata: Value| {
+        upsert(json!([{"id": id, "values": [1], "metadata": metadata}]))
+    };
     let entries = |count: u32| {
-        let (indices, values): (Vec<u32>, Vec<u32>) = ((0..count).collect(), vec![1; count as usize]);
+        let (indices, values): (Vec<u32>, Vec<u32>) =
+            ((0..count).collect(), vec![1; count as usize]);
         let record = json!({"id": "x", "sparseValues": {"indices": indices, "values": values}});
         post(format!("{sparse}/vectors/upsert"), json!({"vectors": [record]}))
     };
@@ -235,8 +239,7 @@ async fn reads_have_the_services_limits() {
         let body = json!({"query": {"top_k": 1, "id": "x"}, "fields": vec!["n"; fields]});
         post(format!("{host}/records/namespaces/__default__/search"), body)
     };
-    let candidates =
-        |count: u32| query(json!({"topK": 1, "vector": [1], "maxCandidates": count}));
+    let candidates = |count: u32| query(json!({"topK": 1, "vector": [1], "maxCandidates": count}));
     let scan = |factor: f32| query(json!({"topK": 1, "vector": [1], "scanFactor": factor}));
     let case = |what, within, past, says| Case { what, within, past, says };
     let cases = vec![
@@ -247,7 +250,12 @@ async fn reads_have_the_services_limits() {
         case("ids of a fetch", fetch(1000), fetch(1001), "1001 ids, expected 1 to 1000"),
         case("values of $in", filter(10_000), filter(10_001), "10001 values"),
         case("a page of ids", page("/vectors/list", 100), page("/vectors/list", 101), "1 to 100"),
-        case("a page of namespaces", page("/namespaces", 100), page("/namespaces", 101), "1 to 100"),
+        case(
+            "a page of namespaces",
+            page("/namespaces", 100),
+            page("/namespaces", 101),
+            "1 to 100",
+        ),
         case(
             "a page of imports",
             page("/bulk/imports", 100),

@@ -1,7 +1,6 @@
 //! From messages to records and JSON twins, and from answers to messages.
 //! Vectors are moved, never copied.
 
-use crossbill_core::limits::UPSERT_RECORDS_MAX;
 use crossbill_core::{IndexShape, Record, Result, SparseVector};
 use prost::bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
@@ -63,10 +62,13 @@ impl<'a> UpsertMessage<'a> {
     }
 
     /// Reads it. The inner error is that of a message with too many records.
-    pub fn read(&self) -> std::result::Result<Result<UpsertRequest>, DecodeError> {
+    pub fn read(
+        &self,
+        records_max: usize,
+    ) -> std::result::Result<Result<UpsertRequest>, DecodeError> {
         let count = self.count();
-        if count > UPSERT_RECORDS_MAX {
-            return Ok(check_count(count).map(|()| UpsertRequest::default()));
+        if count > records_max {
+            return Ok(check_count(count, records_max).map(|()| UpsertRequest::default()));
         }
         UpsertRequest::decode(self.0).map(Ok)
     }
@@ -74,7 +76,8 @@ impl<'a> UpsertMessage<'a> {
 
 impl UpsertRequest {
     /// The records in the order sent, checked.
-    pub fn into_records(self, shape: &IndexShape) -> Result<Vec<Record>> {
+    pub fn into_records(self, shape: &IndexShape, records_max: usize) -> Result<Vec<Record>> {
+        check_count(self.vectors.len(), records_max)?;
         records(self.vectors, |vector| &vector.id, |vector| vector.into_record(shape))
     }
 }
@@ -132,7 +135,7 @@ mod tests {
 
     fn read(request: &UpsertRequest) -> std::result::Result<UpsertRequest, String> {
         let bytes = request.encode_to_vec();
-        let read = UpsertMessage::new(&bytes).read().map_err(|error| error.to_string())?;
+        let read = UpsertMessage::new(&bytes).read(1000).map_err(|error| error.to_string())?;
         read.map_err(|error| error.to_string())
     }
 
@@ -152,7 +155,7 @@ mod tests {
         let shape = IndexShape::dense(2, Metric::Cosine);
         let refused = |vectors: Vec<Vector>| {
             let request = UpsertRequest { vectors, ..UpsertRequest::default() };
-            request.into_records(&shape).unwrap_err().to_string()
+            request.into_records(&shape, 1000).unwrap_err().to_string()
         };
         assert!(refused(vec![]).contains("0 vectors"));
         let error = refused(vec![vector("a", &[1.0, 2.0]), vector("b", &[1.0])]);
@@ -163,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            if let Ok(Ok(request)) = UpsertMessage::new(&bytes).read() {
+            if let Ok(Ok(request)) = UpsertMessage::new(&bytes).read(1000) {
                 prop_assert_eq!(UpsertRequest::decode(&bytes[..]).unwrap(), request);
             }
         }

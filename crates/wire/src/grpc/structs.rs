@@ -40,8 +40,8 @@ fn string(value: Value) -> Option<String> {
 }
 
 /// Reads and checks a filter.
-pub fn filter(fields: Struct) -> Result<Filter, FilterError> {
-    Filter::from_value(&object(fields))
+pub fn filter(fields: Struct, values_max: usize) -> Result<Filter, FilterError> {
+    Filter::from_value_within(&object(fields), values_max)
 }
 
 fn object(fields: Struct) -> serde_json::Value {
@@ -226,7 +226,7 @@ mod tests {
         fn metadata_and_filters_mean_what_their_json_means(fields in structs()) {
             let json = text(&fields);
             prop_assert_eq!(metadata(fields.clone()), Metadata::from_json(&json));
-            prop_assert_eq!(filter(fields), Filter::from_json(&json));
+            prop_assert_eq!(filter(fields, 10_000), Filter::from_json(&json));
         }
 
         #[test]
