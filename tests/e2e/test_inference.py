@@ -4,6 +4,7 @@ real model behind a real endpoint; and an endpoint that fails in every way there
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -350,3 +351,13 @@ def test_rerank_as_text_embeddings_inference_has_it(models, own_server):
     assert ranked["data"][0]["document"]["text"] == TEXTS["bread"] and len(ranked["data"]) == 1
     status, answer = failure(f"{server.url}/embed", {"model": "r", "inputs": [{"text": "a"}]})
     assert status == 501 and "--embedding-url" in answer["message"]
+
+
+@pytest.mark.once
+def test_the_documents_program_runs(modelled, capsys):
+    text = (harness.REPOSITORY / "docs" / "inference.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    assert "http://127.0.0.1:5080" in program
+    exec(program.replace("http://127.0.0.1:5080", modelled.url), {})
+    assert capsys.readouterr().out.split() == ["bank", "1"]
+    request(f"{modelled.url}/indexes/articles", method="DELETE")
