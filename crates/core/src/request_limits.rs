@@ -22,7 +22,7 @@ pub struct RequestLimit {
 }
 
 macro_rules! request_limits {
-    ($($(#[$doc:meta])* $field:ident, $name:literal, $what:literal, $default:expr, $most:expr;)*) => {
+    ($($field:ident, $name:literal, $what:literal, $default:expr, $most:expr;)*) => {
         /// The limits in force.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct RequestLimits {

@@ -5,11 +5,11 @@
 use crossbill_core::{Error, Result};
 use crossbill_db::IndexInfo;
 use crossbill_inference::{EmbedTexts, Embeddings, Inference, ModelKind, RankDocuments, Ranked};
-use crossbill_wire::{
-    CreateForModel, DenseEmbedding, EmbedRequest, EmbedSettings, EmbedUsage, EmbeddingsList,
-    ModelInfo, ModelInfoList, RankedDocument, RerankRequest, RerankResult, RerankUsage, Status,
-    StoredEmbed,
+use crossbill_wire::inference::{
+    DenseEmbedding, EmbedRequest, EmbedUsage, EmbeddingsList, ModelInfo, ModelInfoList,
+    RankedDocument, RerankRequest, RerankResult, RerankUsage,
 };
+use crossbill_wire::{CreateForModel, EmbedSettings, Status, StoredEmbed};
 
 use crate::backups::make_index;
 use crate::call::{Answer, Call, Reply};

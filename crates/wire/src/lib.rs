@@ -14,14 +14,14 @@ mod floats;
 pub mod grpc;
 mod imports;
 mod index;
-mod inference;
+pub mod inference;
 mod integrated;
 mod integrations;
 mod namespaces;
 mod page;
 mod plain;
 mod query;
-mod records;
+pub mod records;
 mod schema;
 mod spec;
 mod status;
@@ -41,10 +41,6 @@ pub use imports::{
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,
 };
-pub use inference::{
-    DenseEmbedding, EmbedInput, EmbedRequest, EmbedUsage, EmbeddingsList, ModelInfo, ModelInfoList,
-    RankedDocument, RerankRequest, RerankResult, RerankUsage,
-};
 pub use integrated::{CreateForModel, EmbedModel, EmbedSettings, ForModelPlan, StoredEmbed};
 pub use integrations::{
     CreateIntegration, IntegrationList, IntegrationModel, SourceFile, SourceTest, TestSource,
@@ -52,10 +48,6 @@ pub use integrations::{
 pub use namespaces::{CreateNamespace, FieldNames, NamespaceModel, NamespacePage};
 pub use page::{PageToken, Pagination, TokenError};
 pub use query::{QueryBy, QueryRequest, QueryResponse, ScoredVector};
-pub use records::{
-    RecordsUpsert, SearchHit, SearchHits, SearchInputs, SearchQuery, SearchRequest, SearchRerank,
-    SearchResponse, SearchUsage, SearchVector, TextRecord,
-};
 pub use schema::{MetadataSchema, Schema, SchemaField};
 pub use spec::{ByocSpec, Deployment, PodSpec, ReadCapacity, ReadStatus, ServerlessSpec, Spec};
 pub use spec::{Placement, StoredSpec};

@@ -5,9 +5,9 @@
 use crossbill_core::{Record, RequestLimits};
 use crossbill_db::Match;
 use crossbill_inference::RankDocuments;
-use crossbill_wire::{
-    QueryRequest, RecordsUpsert, SearchHit, SearchHits, SearchRequest, SearchRerank,
-    SearchResponse, SearchUsage,
+use crossbill_wire::QueryRequest;
+use crossbill_wire::records::{
+    RecordsUpsert, SearchHit, SearchHits, SearchRequest, SearchRerank, SearchResponse, SearchUsage,
 };
 
 use crate::call::{Answer, Call, Reply, namespace};
