@@ -4,19 +4,23 @@
 
 use std::collections::BTreeMap;
 
+use crossbill_core::limits::{SEARCH_FIELDS_MAX, TOP_K_MAX};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::describe;
 use crate::{SparseValues, floats};
 
 /// The body.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SearchRequest {
     /// What to search by.
     pub query: SearchQuery,
     /// Which metadata fields to return; all where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = SEARCH_FIELDS_MAX))]
     pub fields: Option<Vec<String>>,
     /// Needs a model: refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,9 +28,10 @@ pub struct SearchRequest {
 }
 
 /// `query` of a search.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SearchQuery {
     /// 1 to 10,000.
+    #[schemars(range(min = 1, max = TOP_K_MAX))]
     pub top_k: u64,
     /// Needs a model: refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,9 +41,11 @@ pub struct SearchQuery {
     pub vector: Option<SearchVector>,
     /// The stored record to search by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::RecordIdOrEmpty>")]
     pub id: Option<String>,
     /// Which records count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// Needs a model: refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +53,7 @@ pub struct SearchQuery {
 }
 
 /// `vector` of a search.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SearchVector {
     /// The dense part.
     #[serde(
@@ -54,6 +61,7 @@ pub struct SearchVector {
         deserialize_with = "floats::deserialize",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(with = "Option<describe::Components>")]
     pub values: Vec<f32>,
     /// Values of the sparse part.
     #[serde(
@@ -61,6 +69,7 @@ pub struct SearchVector {
         deserialize_with = "floats::deserialize",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(with = "Option<describe::Components>")]
     pub sparse_values: Vec<f32>,
     /// Indices of the sparse part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,7 +87,7 @@ impl SearchVector {
 }
 
 /// One hit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchHit {
     /// The record's id.
     #[serde(rename = "_id")]
@@ -87,25 +96,26 @@ pub struct SearchHit {
     #[serde(rename = "_score")]
     pub score: f32,
     /// Metadata fields; always there, may be empty.
+    #[schemars(with = "describe::Metadata")]
     pub fields: BTreeMap<String, Value>,
 }
 
 /// `result` of a search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchHits {
     /// Nearest first.
     pub hits: Vec<SearchHit>,
 }
 
 /// `usage` of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchUsage {
     /// At least 1.
     pub read_units: u64,
 }
 
 /// Answer of a search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchResponse {
     /// The hits.
     pub result: SearchHits,

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 
 use crossbill_core::limits::DIMENSION_MAX;
 use crossbill_core::{Error, IndexShape, Metric, Result, VectorType};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::describe;
 
 /// The reserved field that means the dense vector of every record.
 pub(crate) const DENSE_FIELD: &str = "_values";
@@ -17,16 +20,18 @@ const FIELD_NAME_BYTES_MAX: usize = 64;
 
 /// One field. Properties that only document indexes use are read so that they
 /// can be refused by name.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SchemaField {
     /// Such as `dense_vector` or `string`; absent in the older dialect.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Of a dense vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = DIMENSION_MAX))]
     pub dimension: Option<u64>,
     /// Of a dense vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::MetricWord>")]
     pub metric: Option<String>,
     /// Of a metadata field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +51,7 @@ pub struct SchemaField {
 }
 
 /// `schema` of an index.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Schema {
     /// Fields by name.
     #[serde(default)]
@@ -54,7 +59,7 @@ pub struct Schema {
 }
 
 /// `schema` of a namespace: filterable metadata fields.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MetadataSchema {
     /// Fields by name.
     #[serde(default)]
@@ -62,9 +67,10 @@ pub struct MetadataSchema {
 }
 
 /// One field of a [`MetadataSchema`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Filterable {
     /// Must be true: a field that is not named is what `false` would mean.
+    #[schemars(with = "describe::True")]
     pub filterable: bool,
 }
 

@@ -2,6 +2,7 @@
 //! have (an embedding model, document indexes) and say so. A search by vector
 //! or by id needs nothing, and is a query.
 
+use crossbill_core::limits::SEARCH_FIELDS_MAX;
 use crossbill_db::Match;
 use crossbill_wire::{
     QueryRequest, SearchHit, SearchHits, SearchRequest, SearchResponse, SearchUsage,
@@ -10,9 +11,6 @@ use crossbill_wire::{
 use crate::call::{Answer, Call, Reply, filter, namespace};
 use crate::error::ApiError;
 use crate::verbs::query::{checked, finite};
-
-/// Fields that one search may name.
-const FIELDS_MAX: usize = 100;
 
 /// `POST /records/namespaces/{namespace}/upsert`.
 pub(crate) fn upsert(call: &Call) -> Answer {
@@ -73,9 +71,9 @@ fn check(request: &SearchRequest) -> Result<(), ApiError> {
         )));
     }
     match request.fields.as_ref().map_or(0, Vec::len) {
-        count if count > FIELDS_MAX => {
-            Err(ApiError::invalid(format!("fields has {count}, expected at most {FIELDS_MAX}")))
-        }
+        count if count > SEARCH_FIELDS_MAX => Err(ApiError::invalid(format!(
+            "fields has {count}, expected at most {SEARCH_FIELDS_MAX}"
+        ))),
         _ => Ok(()),
     }
 }
