@@ -18,7 +18,7 @@ use crossbill_wire::Status;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::{Packing, announced, collect, discard, inflate, packing};
-use crate::call::{Answer, Call, Reply, Site, query_pairs};
+use crate::call::{Answer, Call, JSON, Reply, Site, query_pairs};
 use crate::error::ApiError;
 use crate::grpc::{self, message};
 use crate::host::is_loopback;
@@ -389,7 +389,7 @@ fn render(plane: Plane, id: &str, answer: Answer) -> Response {
         Ok(reply) => (reply, false),
         Err(error) => {
             let retry = error.status.is_temporary();
-            (Reply { status: error.status.http, body: error.body(plane), lsn: None }, retry)
+            (Reply::of(error.status.http, JSON, error.body(plane)), retry)
         }
     };
     let empty = reply.body.is_empty();
@@ -398,7 +398,7 @@ fn render(plane: Plane, id: &str, answer: Answer) -> Response {
         .expect("every status here is a constant of the API");
     let headers = response.headers_mut();
     if !empty {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content));
     }
     if retry {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -21,6 +21,7 @@ mod grpc;
 mod host;
 mod integrations;
 mod listen;
+mod openapi;
 mod ports;
 mod routes;
 mod serve;
@@ -36,6 +37,7 @@ pub use data::imports::{import_finished, import_model, import_start, reject_mode
 pub use data::manifest::manifest_model;
 pub use data::query::scored_vector;
 pub use integrations::{integration_model, integration_of, source_test_model};
+pub use openapi::openapi;
 pub use routes::{Access, Plane, Protocol, ROUTES, Route};
 pub use serve::{Bound, ServeError, serve};
 pub use tls::{Tls, TlsError};

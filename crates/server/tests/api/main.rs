@@ -10,6 +10,7 @@
 mod auth;
 mod backups;
 mod bad_input;
+mod conformance;
 mod connections;
 mod grpc;
 mod grpc_client;
@@ -18,6 +19,7 @@ mod harness;
 mod imports;
 mod indexes;
 mod namespaces;
+mod openapi;
 mod properties;
 mod queries;
 mod vectors;
