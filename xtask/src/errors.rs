@@ -32,7 +32,9 @@ fn read(root: &Path, file: &str) -> Result<String, String> {
 /// Each `status(404, 5, "NOT_FOUND")`.
 fn rows_of_source(text: &str) -> BTreeSet<Row> {
     let calls = text.split("status(").skip(1).filter_map(|rest| rest.split(')').next());
-    calls.filter_map(|call| row(call.split(',').map(|part| part.trim().trim_matches('"')))).collect()
+    calls
+        .filter_map(|call| row(call.split(',').map(|part| part.trim().trim_matches('"'))))
+        .collect()
 }
 
 /// Each line `| 404 | `NOT_FOUND` | 5 … |`.
@@ -60,7 +62,8 @@ mod tests {
     #[test]
     fn rows_are_found_on_both_sides() {
         let expected = BTreeSet::from([(404, 5, "NOT_FOUND".to_owned())]);
-        let source = "const fn status(http: u16, grpc: i32) {}\n A => status(404, 5, \"NOT_FOUND\"),";
+        let source =
+            "const fn status(http: u16, grpc: i32) {}\n A => status(404, 5, \"NOT_FOUND\"),";
         assert_eq!(rows_of_source(source), expected);
         let page = "| HTTP | name | number |\n| --- | --- | --- |\n\
                     | 404 | `NOT_FOUND` | 5 `NOT_FOUND` | when | what |\n";

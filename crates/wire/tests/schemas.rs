@@ -4,17 +4,20 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod validator;
+
 use crossbill_core::{Filter, IndexName, Metadata, Metric, NamespaceName, VectorStorage};
 use crossbill_core::{check_record_id, limits};
 use crossbill_wire::{
     CreateIndex, DeleteRequest, OnError, QueryRequest, SearchVector, SparseValues, StartImport,
     UpsertRequest, describe,
 };
-use jsonschema::Validator;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use self::validator::Validator;
 
 /// The schema of `T` as a request.
 fn schema<T: JsonSchema>() -> Value {
@@ -24,17 +27,17 @@ fn schema<T: JsonSchema>() -> Value {
     settings.for_deserialize().into_generator().into_root_schema_for::<T>().to_value()
 }
 
-fn validator<T: JsonSchema>() -> Validator {
-    jsonschema::draft202012::new(&schema::<T>()).unwrap()
+fn allows<T: JsonSchema>(sample: &Value) -> bool {
+    let schema = schema::<T>();
+    Validator::new(&schema).check(&schema, sample).is_ok()
 }
 
 /// Each sample is taken by both or refused by both.
 #[track_caller]
 fn agree<T: JsonSchema>(reads: impl Fn(&Value) -> bool, samples: Vec<(Value, bool)>) {
-    let validator = validator::<T>();
     for (sample, expected) in samples {
         assert_eq!(reads(&sample), expected, "the reader: {sample}");
-        assert_eq!(validator.is_valid(&sample), expected, "the schema: {sample}");
+        assert_eq!(allows::<T>(&sample), expected, "the schema: {sample}");
     }
 }
 
@@ -165,15 +168,14 @@ fn the_error_mode() {
     agree::<OnError>(reads::<OnError>, samples(good, vec![json!("stop"), json!(1), json!(null)]));
     // Read as well, and not promised: clients of all ages write it so.
     for more in ["ABORT", "Continue"] {
-        assert!(reads::<OnError>(&json!(more)) && !validator::<OnError>().is_valid(&json!(more)));
+        assert!(reads::<OnError>(&json!(more)) && !allows::<OnError>(&json!(more)));
     }
 }
 
 #[test]
 fn names_and_ids() {
-    let texts = [
-        "", "a", "a-b", "-a", "a-", "A", "a b", "a\u{0}", "a\n", "ü", "__default__", "0", "-",
-    ];
+    let texts =
+        ["", "a", "a-b", "-a", "a-", "A", "a b", "a\u{0}", "a\n", "ü", "__default__", "0", "-"];
     let long = |most: usize| [most, most + 1].map(|length| "a".repeat(length));
     let all = |most: usize| texts.map(str::to_owned).into_iter().chain(long(most));
     let judged = |most: usize, reads: fn(&str) -> bool| {

@@ -22,4 +22,6 @@ mod namespaces;
 mod openapi;
 mod properties;
 mod queries;
+#[path = "../../../wire/tests/validator/mod.rs"]
+mod validator;
 mod vectors;

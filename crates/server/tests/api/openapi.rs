@@ -8,7 +8,7 @@ use crossbill_server::openapi;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::conformance::validator;
+use crate::conformance::valid;
 use crate::harness::Server;
 
 const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
@@ -48,12 +48,9 @@ fn the_document_is_the_one_that_is_checked_in() {
 }
 
 #[test]
-fn it_is_openapi_3_1_of_json_schema_2020_12() {
-    let document = openapi();
-    assert_eq!(document["openapi"], "3.1.0");
-    for schema in document["components"]["schemas"].as_object().unwrap().values() {
-        assert!(jsonschema::draft202012::meta::is_valid(schema), "{schema}");
-    }
+fn it_is_openapi_3_1() {
+    assert_eq!(openapi()["openapi"], "3.1.0");
+    assert!(openapi().get("jsonSchemaDialect").is_none(), "the schemas are of OpenAPI's own");
 }
 
 fn allows(name: &str, body: Value) -> bool {
@@ -62,7 +59,7 @@ fn allows(name: &str, body: Value) -> bool {
         Some(_) => format!("{name}Input"),
         None => name.to_owned(),
     };
-    validator(&json!({"$ref": format!("#/components/schemas/{name}")})).is_valid(&body)
+    valid(&json!({"$ref": format!("#/components/schemas/{name}")}), &body).is_ok()
 }
 
 #[test]
