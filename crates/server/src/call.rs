@@ -125,7 +125,7 @@ impl Call {
         if self.body.is_empty() {
             return Err(ApiError::with_status(status, "request body is empty, expected JSON"));
         }
-        let body = read(&self.body);
+        let body = check_object(&self.body).and_then(|()| read(&self.body));
         self.check_wanted()?;
         body.map_err(|error| {
             let message = match (control, error.is_data()) {
@@ -142,7 +142,8 @@ impl Call {
     /// The body as JSON that may hold secrets: an error says where it is and
     /// never what stands there.
     pub(crate) fn secret_json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        let body = check_object(&self.body).and_then(|()| serde_json::from_slice(&self.body));
+        body.map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let what = match error.classify() {
                 serde_json::error::Category::Data => {
@@ -171,6 +172,15 @@ impl Call {
         hash.update([0]);
         hash.update(presented_key(&self.headers).unwrap_or_default());
         hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A derived reader takes a list for an object's fields in their order, a form
+/// that the API does not have.
+fn check_object(body: &[u8]) -> serde_json::Result<()> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => Err(serde::de::Error::custom("invalid type: a list, expected an object")),
+        _ => Ok(()),
     }
 }
 

@@ -129,10 +129,13 @@ pub(crate) fn delete_index(call: &Call) -> Answer {
 pub(crate) fn create_for_model(call: &Call) -> Answer {
     match call.param("name") {
         "create-for-model" => no_models(call),
-        name => Err(ApiError::with_status(
-            Status::METHOD_NOT_ALLOWED,
-            format!("/indexes/{name} does not take POST"),
-        )),
+        name => Err(ApiError {
+            allow: Some("GET,HEAD,PATCH,DELETE"),
+            ..ApiError::with_status(
+                Status::METHOD_NOT_ALLOWED,
+                format!("/indexes/{name} does not take POST"),
+            )
+        }),
     }
 }
 

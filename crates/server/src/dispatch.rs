@@ -385,11 +385,11 @@ fn causes(error: &ApiError) -> String {
 }
 
 fn render(plane: Plane, id: &str, answer: Answer) -> Response {
-    let (reply, retry) = match answer {
-        Ok(reply) => (reply, false),
+    let (reply, retry, allow) = match answer {
+        Ok(reply) => (reply, false, None),
         Err(error) => {
             let retry = error.status.is_temporary();
-            (Reply::of(error.status.http, JSON, error.body(plane)), retry)
+            (Reply::of(error.status.http, JSON, error.body(plane)), retry, error.allow)
         }
     };
     let empty = reply.body.is_empty();
@@ -402,6 +402,9 @@ fn render(plane: Plane, id: &str, answer: Answer) -> Response {
     }
     if retry {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if let Some(methods) = allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(methods));
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-pinecone-request-id", id);

@@ -145,6 +145,8 @@ schemas! {
     Ignored = |_| json_schema!({});
     /// A dense vector, or the values of a sparse one.
     Components = |_| json_schema!({"type": "array", "items": component()});
+    /// The same, where `null` stands for the empty one.
+    ComponentsOrNull = |_| json_schema!({"type": ["array", "null"], "items": component()});
     /// Metadata of a record.
     Metadata as "Metadata" = |_| json_schema!({
         "description": "Metadata of a record: a flat object. A field's name is not empty and \
@@ -162,14 +164,15 @@ schemas! {
     });
     /// A filter over metadata.
     Filter as "Filter" = |generator| {
+        let filter = generator.subschema_for::<Filter>();
         let condition = generator.subschema_for::<Condition>();
         json_schema!({
             "description": "Which records count, by their metadata. All fields must match; a \
                             bare value means `$eq`.",
             "type": "object",
             "properties": {
-                "$and": {"type": "array", "minItems": 1, "items": {"$ref": FILTER_REF}},
-                "$or": {"type": "array", "minItems": 1, "items": {"$ref": FILTER_REF}},
+                "$and": {"type": "array", "minItems": 1, "items": filter},
+                "$or": {"type": "array", "minItems": 1, "items": filter},
             },
             "patternProperties": {"^[^$]": condition, "^$": condition},
             "additionalProperties": false,
@@ -210,6 +213,3 @@ schemas! {
         })
     };
 }
-
-/// Where a document keeps the filter's schema.
-const FILTER_REF: &str = "#/components/schemas/Filter";

@@ -24,7 +24,7 @@ pub struct SparseValues {
     pub indices: Vec<u32>,
     /// Their values, in the same order.
     #[serde(deserialize_with = "floats::deserialize")]
-    #[schemars(with = "Option<describe::Components>")]
+    #[schemars(with = "describe::ComponentsOrNull")]
     pub values: Vec<f32>,
 }
 

@@ -2,7 +2,7 @@
 
 use crossbill_core::limits::{
     EXPORT_PAGE_MAX, IDS_PER_REQUEST_MAX, IMPORT_PAGE_MAX, MANIFEST_CHUNK_ENTRIES,
-    MANIFEST_PAGE_DEFAULT, REJECTS_PAGE,
+    MANIFEST_PAGE_DEFAULT, NAMESPACE_CHARS_MAX, REJECTS_PAGE,
 };
 use crossbill_wire::{
     CreateNamespace, DeleteRequest, ExportModel, ExportPage, FetchByMetadataRequest, FetchResponse,
@@ -23,11 +23,10 @@ const NAMESPACE: Parameter = Parameter::query(
     Kind::Text(schema_of::<describe::Namespace>),
     "Absent, empty and `__default__` name the same one.",
 );
-const PREFIX: Parameter = Parameter::query(
-    "prefix",
-    Kind::Text(schema_of::<describe::Namespace>),
-    "Only what begins with this.",
-);
+const PREFIX: Parameter =
+    Parameter::query("prefix", Kind::Chars(NAMESPACE_CHARS_MAX), "Only what begins with this.");
+const ANY_PREFIX: Parameter =
+    Parameter::query("prefix", Kind::Text(schema_of::<String>), "Only what begins with this.");
 const OFFSET: Parameter =
     Parameter::query("offset", Kind::Whole(0, u64::MAX, 0), "How many items come before the page.");
 const IDEMPOTENCY_KEY: Parameter = Parameter {
@@ -114,7 +113,7 @@ pub(super) const RECORDS: &[Operation] = &[
         .fails(&[404]),
     get("/namespaces", ("listNamespaces", Tag::Namespaces), "List namespaces")
         .about("In the order of their names.")
-        .with(&[PREFIX, limit(LIST_LIMITS), TOKEN])
+        .with(&[ANY_PREFIX, limit(LIST_LIMITS), TOKEN])
         .gives::<NamespacePage>(200)
         .saw()
         .fails(&[404]),

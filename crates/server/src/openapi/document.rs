@@ -170,6 +170,7 @@ fn parameter(given: &Parameter, schemas: &mut Schemas) -> Value {
             json!({"type": "integer", "minimum": least, "maximum": most, "default": default})
         }
         Kind::Words(words) => json!({"type": "string", "enum": words, "default": words[0]}),
+        Kind::Chars(most) => json!({"type": "string", "maxLength": most}),
         Kind::Text(schema) => schemas.request(schema),
         Kind::Repeated(schema, least, most) => json!({
             "type": "array",
@@ -210,6 +211,10 @@ fn answers(route: &Route, operation: &Operation, schemas: &mut Schemas) -> Value
             answer["links"] = links(operation);
         }
         answers.insert(status.to_string(), answer);
+    }
+    // The HTTP library's answer to a URL that is too long, before any route.
+    if operation.parameters.iter().any(|given| matches!(given.kind, Kind::Repeated(..))) {
+        answers.insert("414".to_owned(), json!({"description": "The URL is too long."}));
     }
     for status in errors::statuses(route, operation, route.plane) {
         answers.insert(status.to_string(), errors::reference(route.plane, status));
@@ -282,8 +287,8 @@ mod tests {
     #[test]
     fn planes_share_no_path() {
         for route in routes() {
-            let same = routes().filter(|other| other.path == route.path);
-            assert!(same.clone().all(|other| other.plane == route.plane), "{}", route.path);
+            let mut same = routes().filter(|other| other.path == route.path);
+            assert!(same.all(|other| other.plane == route.plane), "{}", route.path);
         }
     }
 

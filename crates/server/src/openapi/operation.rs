@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Whole(u64, u64, u64),
     /// One of these; the first is meant where it is left out.
     Words(&'static [&'static str]),
+    /// Any text of so many characters at most.
+    Chars(usize),
     /// Any text that the type allows.
     Text(SchemaOf),
     /// Repeated, so many times at least and at most.
