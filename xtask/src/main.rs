@@ -1,10 +1,13 @@
 //! Repository chores that need more than cargo: `cargo xtask tidy` checks the
 //! rules of ARCHITECTURE.md and CONTRIBUTING.md that no lint knows and changes
-//! nothing; `cargo xtask proto` makes the gRPC messages anew.
+//! nothing; `cargo xtask proto` makes the gRPC messages anew,
+//! `cargo xtask openapi` the OpenAPI document.
 
 mod codes;
 mod edges;
+mod errors;
 mod files;
+mod openapi;
 mod proto;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +18,8 @@ fn main() -> ExitCode {
     let findings = match command.as_deref() {
         Some("tidy") => tidy(&root()),
         Some("proto") => proto::write(&root()),
-        _ => Err("usage: cargo xtask tidy | proto".to_owned()),
+        Some("openapi") => openapi::write(&root()),
+        _ => Err("usage: cargo xtask tidy | proto | openapi".to_owned()),
     };
     report(findings)
 }
@@ -30,6 +34,7 @@ fn tidy(root: &Path) -> Result<Vec<String>, String> {
     let mut findings = edges::check(root)?;
     findings.extend(files::check(root)?);
     findings.extend(codes::check(root)?);
+    findings.extend(errors::check(root)?);
     findings.extend(proto::check(root)?);
     Ok(findings)
 }

@@ -40,6 +40,25 @@ pub enum ErrorKind {
     Internal,
 }
 
+impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [ErrorKind; 13] = [
+        ErrorKind::Invalid,
+        ErrorKind::NotFound,
+        ErrorKind::Conflict,
+        ErrorKind::Unauthenticated,
+        ErrorKind::Forbidden,
+        ErrorKind::Exhausted,
+        ErrorKind::TooLarge,
+        ErrorKind::DiskFull,
+        ErrorKind::FailedPrecondition,
+        ErrorKind::Unsupported,
+        ErrorKind::Unavailable,
+        ErrorKind::Corrupt,
+        ErrorKind::Internal,
+    ];
+}
+
 /// The error of every public call.
 #[derive(Debug)]
 pub struct Error {
@@ -123,5 +142,36 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does not compile while a kind has no place here.
+    fn place(kind: ErrorKind) -> usize {
+        match kind {
+            ErrorKind::Invalid => 0,
+            ErrorKind::NotFound => 1,
+            ErrorKind::Conflict => 2,
+            ErrorKind::Unauthenticated => 3,
+            ErrorKind::Forbidden => 4,
+            ErrorKind::Exhausted => 5,
+            ErrorKind::TooLarge => 6,
+            ErrorKind::DiskFull => 7,
+            ErrorKind::FailedPrecondition => 8,
+            ErrorKind::Unsupported => 9,
+            ErrorKind::Unavailable => 10,
+            ErrorKind::Corrupt => 11,
+            ErrorKind::Internal => 12,
+        }
+    }
+
+    #[test]
+    fn all_kinds_are_listed() {
+        for (position, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(place(kind), position, "{kind:?}");
+        }
     }
 }

@@ -33,6 +33,8 @@ pub const SCAN_FACTOR: (f32, f32) = (0.5, 4.0);
 pub const CANDIDATES_MAX: usize = 100_000;
 /// Bytes of the answer to one query.
 pub const QUERY_ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Metadata fields that one search may name.
+pub const SEARCH_FIELDS_MAX: usize = 100;
 /// Ids of one page of a listing.
 pub const LIST_PAGE_MAX: usize = 100;
 /// Records of one page of fetch-by-metadata.
@@ -184,6 +186,11 @@ pub const REJECT_TASK_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub const REJECT_SHOWN_BYTES_MAX: usize = 1024;
 /// Bytes of rejected records' text in one page of whole ones (ours).
 pub const REJECT_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Rejects of one page (ours): most, and by default.
+pub const REJECTS_PAGE: (usize, usize) = (1000, 100);
+/// Files and parts of a page of a manifest that names no limit (ours); at most
+/// [`MANIFEST_CHUNK_ENTRIES`].
+pub const MANIFEST_PAGE_DEFAULT: usize = 100;
 /// Bytes of the head of one message of an Arrow file (ours).
 pub const ARROW_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Record batches and dictionaries of an Arrow file (ours).

@@ -125,7 +125,7 @@ impl Call {
         if self.body.is_empty() {
             return Err(ApiError::with_status(status, "request body is empty, expected JSON"));
         }
-        let body = read(&self.body);
+        let body = check_object(&self.body).and_then(|()| read(&self.body));
         self.check_wanted()?;
         body.map_err(|error| {
             let message = match (control, error.is_data()) {
@@ -142,7 +142,8 @@ impl Call {
     /// The body as JSON that may hold secrets: an error says where it is and
     /// never what stands there.
     pub(crate) fn secret_json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        let body = check_object(&self.body).and_then(|()| serde_json::from_slice(&self.body));
+        body.map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let what = match error.classify() {
                 serde_json::error::Category::Data => {
@@ -198,6 +199,15 @@ impl Call {
     }
 }
 
+/// A derived reader takes a list for an object's fields in their order, a form
+/// that the API does not have.
+fn check_object(body: &[u8]) -> serde_json::Result<()> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => Err(serde::de::Error::custom("invalid type: a list, expected an object")),
+        _ => Ok(()),
+    }
+}
+
 /// Checks a page size.
 pub(crate) fn check_limit(limit: usize, limit_max: usize) -> Result<(), ApiError> {
     if !(1..=limit_max).contains(&limit) {
@@ -241,40 +251,54 @@ pub(crate) fn query_pairs(query: &str) -> Result<Vec<(String, String)>, ApiError
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    /// JSON, or nothing.
+    /// What the body is, where there is one.
+    pub(crate) content: &'static str,
+    /// In that form, or nothing.
     pub(crate) body: Vec<u8>,
     /// Header names and the number that each carries.
     pub(crate) lsn: Option<([&'static str; 2], u64)>,
 }
 
+/// Headers that number a write. Both names, for clients of different ages read
+/// different ones.
+pub(crate) const WROTE: [&str; 2] = ["x-pinecone-request-lsn", "x-pinecone-lsn-committed"];
+/// Headers that number the last write that a read has seen.
+pub(crate) const SAW: [&str; 2] = ["x-pinecone-max-indexed-lsn", "x-pinecone-lsn-reconciled"];
+/// What nearly all bodies are.
+pub(crate) const JSON: &str = "application/json";
+
 impl Reply {
+    /// A body of any form.
+    pub(crate) fn of(status: u16, content: &'static str, body: Vec<u8>) -> Self {
+        Self { status, content, body, lsn: None }
+    }
+
     /// `value` as JSON.
     pub(crate) fn json(status: u16, value: &impl Serialize) -> Answer {
         let body = serde_json::to_vec(value)
             .map_err(|error| ApiError::internal(format!("an answer cannot be written: {error}")))?;
-        Ok(Self { status, body, lsn: None })
+        Ok(Self::of(status, JSON, body))
     }
 
     /// `{}`.
     pub(crate) fn empty_object() -> Answer {
-        Ok(Self { status: 200, body: b"{}".to_vec(), lsn: None })
+        Ok(Self::of(200, JSON, b"{}".to_vec()))
     }
 
     /// No body.
     pub(crate) fn bare(status: u16) -> Answer {
-        Ok(Self { status, body: Vec::new(), lsn: None })
+        Ok(Self::of(status, JSON, Vec::new()))
     }
 
-    /// Says which write this was. Both names, for clients of different ages
-    /// read different ones.
+    /// Says which write this was.
     pub(crate) fn wrote(mut self, lsn: Lsn) -> Self {
-        self.lsn = Some((["x-pinecone-request-lsn", "x-pinecone-lsn-committed"], lsn.0));
+        self.lsn = Some((WROTE, lsn.0));
         self
     }
 
     /// Says up to which write this read has seen.
     pub(crate) fn saw(mut self, lsn: Lsn) -> Self {
-        self.lsn = Some((["x-pinecone-max-indexed-lsn", "x-pinecone-lsn-reconciled"], lsn.0));
+        self.lsn = Some((SAW, lsn.0));
         self
     }
 }

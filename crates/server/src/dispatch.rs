@@ -18,7 +18,7 @@ use crossbill_wire::Status;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::{Packing, announced, collect, discard, inflate, packing};
-use crate::call::{Answer, Call, Reply, Site, query_pairs};
+use crate::call::{Answer, Call, JSON, Reply, Site, query_pairs};
 use crate::error::ApiError;
 use crate::grpc::{self, message};
 use crate::host::is_loopback;
@@ -390,11 +390,11 @@ fn causes(error: &ApiError) -> String {
 }
 
 fn render(plane: Plane, id: &str, answer: Answer) -> Response {
-    let (reply, retry) = match answer {
-        Ok(reply) => (reply, false),
+    let (reply, retry, allow) = match answer {
+        Ok(reply) => (reply, false, None),
         Err(error) => {
             let retry = error.status.is_temporary();
-            (Reply { status: error.status.http, body: error.body(plane), lsn: None }, retry)
+            (Reply::of(error.status.http, JSON, error.body(plane)), retry, error.allow)
         }
     };
     let empty = reply.body.is_empty();
@@ -403,10 +403,13 @@ fn render(plane: Plane, id: &str, answer: Answer) -> Response {
         .expect("every status here is a constant of the API");
     let headers = response.headers_mut();
     if !empty {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content));
     }
     if retry {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if let Some(methods) = allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(methods));
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-pinecone-request-id", id);

@@ -11,6 +11,9 @@ use crate::routes::Plane;
 pub(crate) struct ApiError {
     pub(crate) status: Status,
     pub(crate) message: String,
+    /// The methods that the path takes, where the one asked is not among them
+    /// and the router does not know.
+    pub(crate) allow: Option<&'static str>,
     /// The error below, for the log.
     pub(crate) cause: Option<Error>,
 }
@@ -18,7 +21,7 @@ pub(crate) struct ApiError {
 impl ApiError {
     /// An error with a row that no kind has.
     pub(crate) fn with_status(status: Status, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), cause: None }
+        Self { status, message: message.into(), allow: None, cause: None }
     }
 
     fn of_kind(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -80,6 +83,7 @@ impl From<Error> for ApiError {
         Self {
             status: Status::of(error.kind()),
             message: error.message().to_owned(),
+            allow: None,
             cause: Some(error),
         }
     }

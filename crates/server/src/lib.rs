@@ -23,6 +23,7 @@ mod integrations;
 mod listen;
 mod models;
 mod pages;
+mod openapi;
 mod ports;
 mod routes;
 mod serve;
@@ -38,6 +39,7 @@ pub use data::imports::{import_finished, import_model, import_start, reject_mode
 pub use data::manifest::manifest_model;
 pub use data::query::scored_vector;
 pub use integrations::{integration_model, integration_of, source_test_model};
+pub use openapi::openapi;
 pub use routes::{Access, Plane, Protocol, ROUTES, Route};
 pub use serve::{Bound, ServeError, serve};
 pub use tls::{Tls, TlsError};

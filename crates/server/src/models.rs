@@ -199,9 +199,12 @@ pub(crate) fn describe(call: &Call) -> Answer {
 pub(crate) fn post_index(call: &Call) -> Answer {
     match call.param("name") {
         "create-for-model" => create_for_model(call),
-        name => Err(ApiError::with_status(
-            Status::METHOD_NOT_ALLOWED,
-            format!("/indexes/{name} does not take POST"),
-        )),
+        name => Err(ApiError {
+            allow: Some("GET,HEAD,PATCH,DELETE"),
+            ..ApiError::with_status(
+                Status::METHOD_NOT_ALLOWED,
+                format!("/indexes/{name} does not take POST"),
+            )
+        }),
     }
 }

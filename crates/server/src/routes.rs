@@ -1,12 +1,17 @@
 //! Every route of the server, as data. The routers are made from this table
 //! and so is the test that tries each route without a key, with a wrong one
 //! and with the right one: a new route cannot be forgotten in either.
+//!
+//! A new REST route needs its documentation, too: an `Operation` in the table
+//! of its area in `openapi` (`openapi/control.rs`, `openapi/data.rs`), a
+//! derived `JsonSchema` on its wire types, and the document made anew
+//! (docs/openapi.md says how). Tests fail until all of these are there.
 
 use axum::http::Method;
 
 use crate::call::{Answer, Call};
 use crate::grpc::methods;
-use crate::{backups, control, data, integrations, models};
+use crate::{backups, control, data, integrations, models, openapi};
 
 /// Which listeners a route is on, and so in which shape it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +88,8 @@ const fn grpc(path: &'static str, run: fn(&Call) -> Answer) -> Route {
 pub static ROUTES: &[Route] = &[
     open(GET, "/health", control::health),
     open(GET, "/ready", control::ready),
+    open(GET, "/openapi.json", openapi::json),
+    open(GET, "/docs", openapi::docs),
     // Indexes.
     control(GET, "/indexes", control::list_indexes),
     control(POST, "/indexes", control::create_index),
@@ -210,13 +217,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_health_and_readiness_are_open() {
+    fn only_health_readiness_and_the_document_are_open() {
         let open: BTreeSet<_> = ROUTES
             .iter()
             .filter(|route| route.access == Access::Open)
             .map(|route| route.path)
             .collect();
-        assert_eq!(open, BTreeSet::from(["/health", "/ready"]));
+        assert_eq!(open, BTreeSet::from(["/docs", "/health", "/openapi.json", "/ready"]));
     }
 
     #[test]

@@ -4,26 +4,33 @@
 
 use std::collections::BTreeMap;
 
+use crossbill_core::limits::{
+    BACKUP_DESCRIPTION_CHARS_MAX, BACKUP_NAME_CHARS_MAX, SCHEDULE_EXPIRE_DAYS_MAX,
+};
 use crossbill_core::{Error, IndexName, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::describe;
 use crate::index::{checked_protection, checked_tags};
 use crate::{Pagination, Schema};
 
 /// `POST /indexes/{name}/backups`. The body may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CreateBackup {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = BACKUP_NAME_CHARS_MAX))]
     pub name: Option<String>,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = BACKUP_DESCRIPTION_CHARS_MAX))]
     pub description: Option<String>,
 }
 
 /// A backup.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupModel {
     /// A UUID.
     pub backup_id: String,
@@ -50,6 +57,7 @@ pub struct BackupModel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimension: Option<u32>,
     /// Classic.
+    #[schemars(with = "describe::MetricWord")]
     pub metric: String,
     /// 2026-07: what it holds.
     pub schema: Schema,
@@ -73,7 +81,8 @@ pub struct BackupModel {
 }
 
 /// A page of backups, restore jobs or schedules.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct DataPage<T> {
     /// Newest first.
     pub data: Vec<T>,
@@ -87,15 +96,18 @@ fn none() -> Option<Pagination> {
 }
 
 /// `POST /backups/{id}/create-index`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CreateIndexFromBackup {
     /// The name of the index to be made.
+    #[schemars(with = "describe::IndexName")]
     pub name: String,
     /// Its tags; the backup's where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Tags>")]
     pub tags: Option<BTreeMap<String, String>>,
     /// `enabled` or `disabled`; disabled where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::ProtectionWord>")]
     pub deletion_protection: Option<String>,
     /// Accepted: capacity has no meaning here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,7 +145,7 @@ pub enum PlanSource {
 }
 
 /// Answer of a restore.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IndexFromBackup {
     /// The job, which has ended.
     pub restore_job_id: String,
@@ -142,7 +154,7 @@ pub struct IndexFromBackup {
 }
 
 /// A restore job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoreJobModel {
     /// A UUID.
     pub restore_job_id: String,
@@ -163,16 +175,17 @@ pub struct RestoreJobModel {
 }
 
 /// `POST /collections`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CreateCollection {
     /// Its unique name.
+    #[schemars(with = "describe::IndexName")]
     pub name: String,
     /// The index it is made of.
     pub source: String,
 }
 
 /// A collection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CollectionModel {
     /// Its name.
     pub name: String,
@@ -190,17 +203,18 @@ pub struct CollectionModel {
 }
 
 /// Answer of `GET /collections`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CollectionList {
     /// By name.
     pub collections: Vec<CollectionModel>,
 }
 
 /// `POST /indexes/{name}/backup-schedules`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateSchedule {
     /// For people; its backups' names begin with it.
+    #[schemars(with = "describe::ScheduleName")]
     pub name: String,
     /// When.
     pub schedule: ScheduleSpec,
@@ -209,12 +223,14 @@ pub struct CreateSchedule {
 }
 
 /// When a schedule runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleSpec {
     /// `time-based`.
     #[serde(rename = "type")]
+    #[schemars(with = "describe::ScheduleTypeWord")]
     pub kind: String,
     /// `daily`, `weekly` or `monthly`.
+    #[schemars(with = "describe::FrequencyWord")]
     pub frequency: String,
 }
 
@@ -234,11 +250,12 @@ impl ScheduleSpec {
 }
 
 /// How long a schedule's backups are kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     /// Days after which each is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = SCHEDULE_EXPIRE_DAYS_MAX))]
     pub expire_after_days: Option<u32>,
     /// Ours: how many are kept at most; 0: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -246,11 +263,12 @@ pub struct Retention {
 }
 
 /// `PATCH /backup-schedules/{id}`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeSchedule {
     /// `daily`, `weekly` or `monthly`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::FrequencyWord>")]
     pub frequency: Option<String>,
     /// How long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -261,7 +279,7 @@ pub struct ChangeSchedule {
 }
 
 /// A schedule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleModel {
     /// A UUID.
     pub schedule_id: String,
@@ -276,6 +294,7 @@ pub struct ScheduleModel {
     /// `time-based`.
     pub schedule_type: String,
     /// `daily`, `weekly` or `monthly`.
+    #[schemars(with = "describe::FrequencyWord")]
     pub frequency: String,
     /// Days after which each backup is deleted.
     pub retention_expire_after_days: u32,

@@ -3,20 +3,24 @@
 
 use crossbill_core::limits::{COLUMN_NAME_CHARS_MAX, METADATA_COLUMNS_MAX, RECORD_ID_CHARS_MAX};
 use crossbill_core::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `columns` of a start. A part that is left out has its usual name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnsField {
     /// The column of ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = COLUMN_NAME_CHARS_MAX))]
     pub id: Option<String>,
     /// The column of dense vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = COLUMN_NAME_CHARS_MAX))]
     pub values: Option<String>,
     /// The column of sparse vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = COLUMN_NAME_CHARS_MAX))]
     pub sparse_values: Option<String>,
     /// Where metadata comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,13 +28,20 @@ pub struct ColumnsField {
 }
 
 /// `columns.metadata` of a start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "columns.metadata is neither a column's name nor a list of names")]
 pub enum MetadataField {
     /// One column that holds all metadata: JSON text, a struct or a map.
-    Column(String),
+    Column(#[schemars(length(min = 1, max = COLUMN_NAME_CHARS_MAX))] String),
     /// Plain columns, each a field of its own name.
-    Fields(Vec<String>),
+    Fields(
+        #[schemars(
+            length(min = 1, max = METADATA_COLUMNS_MAX),
+            inner(length(min = 1, max = COLUMN_NAME_CHARS_MAX)),
+            extend("uniqueItems" = true)
+        )]
+        Vec<String>,
+    ),
 }
 
 /// Checks names and that no two parts contradict each other.

@@ -4,12 +4,13 @@
 //! `message`, and data-plane clients `code`; a body that carries them all
 //! reads well in each.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Status;
 
 /// `error` in an error body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorDetail {
     /// Such as `NOT_FOUND`.
     pub code: String,
@@ -18,7 +19,7 @@ pub struct ErrorDetail {
 }
 
 /// An error answer's body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorBody {
     /// The HTTP status; on the control plane only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,8 +2,9 @@
 
 mod manifest;
 
-use crossbill_core::limits::{IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
+use crossbill_core::limits::{IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX, RECORD_ID_CHARS_MAX};
 use crossbill_core::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use manifest::{
@@ -13,9 +14,10 @@ pub use manifest::{
 
 use crate::Pagination;
 use crate::columns::{self, ColumnsField};
+use crate::describe;
 
 /// What an import does at a record that breaks a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
     /// Skips and counts it.
@@ -40,7 +42,7 @@ impl<'de> Deserialize<'de> for OnError {
 }
 
 /// `errorMode` of a start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorModeField {
     /// Continue where absent.
@@ -54,13 +56,15 @@ pub struct ErrorModeField {
 
 /// `POST /bulk/imports`. An unknown field is refused: one that asks for less
 /// than a full import (a dry run, say) must not be lost silently.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StartImport {
     /// Where the files are, 1 to 1500 characters.
+    #[schemars(length(min = 1, max = IMPORT_URI_CHARS_MAX))]
     pub uri: String,
     /// Which of the operator's integrations reads them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = INTEGRATION_ID_CHARS_MAX))]
     pub integration_id: Option<String>,
     /// What a bad record does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +79,7 @@ pub struct StartImport {
     /// What becomes of records that are there: `upsert` (also where absent) or
     /// `replace` (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::ImportModeWord>")]
     pub mode: Option<String>,
     /// Whether its records are shown all at once or not at all (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +90,7 @@ pub struct StartImport {
     pub columns: Option<ColumnsField>,
     /// Makes ids of this and the row's number, instead of reading them (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = RECORD_ID_CHARS_MAX))]
     pub id_prefix: Option<String>,
 }
 
@@ -142,14 +148,14 @@ impl StartImport {
 }
 
 /// Answer of a start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StartedImport {
     /// The import's id.
     pub id: String,
 }
 
 /// Counts of an import that the 2026-07 version names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ValidationResult {
     /// Records imported.
@@ -159,7 +165,7 @@ pub struct ValidationResult {
 }
 
 /// What an import would take, as its dry run found (ours).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportEstimate {
     /// Seconds, roughly.
@@ -172,7 +178,7 @@ pub struct ImportEstimate {
 
 /// An import. The fields from `records_rejected` on are ours; older clients
 /// ignore them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportModel {
     /// Its id, a growing number as text.
@@ -180,6 +186,7 @@ pub struct ImportModel {
     /// As it was given.
     pub uri: String,
     /// `Pending`, `InProgress`, `Completed`, `Failed` or `Cancelled`.
+    #[schemars(with = "describe::JobStatusWord")]
     pub status: String,
     /// RFC 3339.
     pub created_at: String,
@@ -279,7 +286,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// Answer of `GET /bulk/imports`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportPage {
     /// Newest first.
     pub data: Vec<ImportModel>,
@@ -289,7 +296,7 @@ pub struct ImportPage {
 }
 
 /// What a webhook is told: an import has ended (ours).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportFinished {
     /// `import.finished`.
     #[serde(rename = "type")]
@@ -301,7 +308,7 @@ pub struct ImportFinished {
 }
 
 /// The import of an [`ImportFinished`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FinishedImport {
     /// The index's name.
     pub index: String,
@@ -310,7 +317,7 @@ pub struct FinishedImport {
 }
 
 /// A record or file that an import refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectModel {
     /// The file.
@@ -337,7 +344,7 @@ pub struct RejectModel {
 }
 
 /// Answer of `GET /bulk/imports/{id}/rejects` (ours).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RejectPage {
     /// In source order.
     pub data: Vec<RejectModel>,

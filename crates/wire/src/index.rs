@@ -4,36 +4,43 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
+use crossbill_core::limits::{DIMENSION_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
 use crossbill_core::{Error, IndexName, IndexShape, Metric, Result, VectorStorage, VectorType};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ApiVersion;
 use crate::backups::PlanSource;
+use crate::describe;
 use crate::integrated::{EmbedModel, EmbedSettings};
 use crate::schema::{Schema, SchemaField, checked_dimension, checked_metric};
 use crate::spec::{Deployment, Placement, ReadCapacity, Spec, StoredSpec};
 
 /// `POST /indexes`, either dialect.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CreateIndex {
     /// Required in the classic dialect; made up here where the other leaves
     /// it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::IndexName>")]
     pub name: Option<String>,
     /// Classic: of a dense index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = DIMENSION_MAX))]
     pub dimension: Option<u64>,
     /// Classic: cosine where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::MetricWord>")]
     pub metric: Option<String>,
     /// Classic: dense where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::VectorTypeWord>")]
     pub vector_type: Option<String>,
     /// Ours, in both dialects: how full vectors are kept; the server's default
     /// where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::StorageWord>")]
     pub vector_storage: Option<String>,
     /// Classic: where it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,9 +53,11 @@ pub struct CreateIndex {
     pub deployment: Option<Deployment>,
     /// `enabled` or `disabled`; disabled where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::ProtectionWord>")]
     pub deletion_protection: Option<String>,
     /// At most 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Tags>")]
     pub tags: Option<BTreeMap<String, String>>,
     /// The collection whose records it begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,14 +281,16 @@ pub(crate) fn checked_protection(word: &str) -> Result<bool> {
 
 /// `PATCH /indexes/{name}`. An absent key leaves what it names; an unknown
 /// one is refused, for a misspelt one would be lost silently.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigureIndex {
     /// `enabled` or `disabled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::ProtectionWord>")]
     pub deletion_protection: Option<String>,
     /// Added or put over the others; an empty value removes the tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::TagChanges>")]
     pub tags: Option<BTreeMap<String, String>>,
     /// Accepted: capacity has no meaning here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -315,7 +326,7 @@ impl ConfigureIndex {
 }
 
 /// `status` of an index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IndexStatus {
     /// An index is ready as soon as it exists.
     pub ready: bool,
@@ -324,25 +335,29 @@ pub struct IndexStatus {
 }
 
 /// An index, in both dialects.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IndexModel {
     /// Its name.
     pub name: String,
     /// Such as `cosine`.
+    #[schemars(with = "describe::MetricWord")]
     pub metric: String,
     /// Absent in a sparse index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimension: Option<u32>,
     /// `dense` or `sparse`.
+    #[schemars(with = "describe::VectorTypeWord")]
     pub vector_type: String,
     /// Ours: how full vectors are kept, such as `f32`. Absent in a sparse index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::StorageWord>")]
     pub vector_storage: Option<String>,
     /// Where its data plane is, scheme and port included.
     pub host: String,
     /// Always ready.
     pub status: IndexStatus,
     /// `enabled` or `disabled`.
+    #[schemars(with = "describe::ProtectionWord")]
     pub deletion_protection: String,
     /// Where it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -410,7 +425,7 @@ impl IndexModel {
 }
 
 /// Answer of `GET /indexes`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IndexList {
     /// All indexes, by name.
     pub indexes: Vec<IndexModel>,

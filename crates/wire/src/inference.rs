@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 const RANK_FIELD: &str = "text";
 
 /// `POST /embed`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbedRequest {
     /// The model.
     pub model: String,
@@ -23,7 +24,7 @@ pub struct EmbedRequest {
 }
 
 /// One text, as an object or by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum EmbedInput {
     /// As clients send it.
@@ -73,7 +74,7 @@ pub(crate) fn dimension_of(parameters: Option<&Map<String, Value>>) -> Result<Op
 }
 
 /// Answer of `POST /embed`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbeddingsList {
     /// The model.
     pub model: String,
@@ -86,7 +87,7 @@ pub struct EmbeddingsList {
 }
 
 /// One vector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DenseEmbedding {
     /// Its components.
     pub values: Vec<f32>,
@@ -95,14 +96,14 @@ pub struct DenseEmbedding {
 }
 
 /// `usage` of [`EmbeddingsList`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbedUsage {
     /// Tokens read, as far as the model server says.
     pub total_tokens: u64,
 }
 
 /// `POST /rerank`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RerankRequest {
     /// The model.
     pub model: String,
@@ -190,7 +191,7 @@ pub(crate) fn rank_text<'a>(
 }
 
 /// Answer of `POST /rerank`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RerankResult {
     /// The model.
     pub model: String,
@@ -201,7 +202,7 @@ pub struct RerankResult {
 }
 
 /// One document of a [`RerankResult`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RankedDocument {
     /// Its place in the request.
     pub index: usize,
@@ -213,14 +214,14 @@ pub struct RankedDocument {
 }
 
 /// `usage` of [`RerankResult`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RerankUsage {
     /// 1 a call.
     pub rerank_units: u64,
 }
 
 /// A model, as `GET /models` shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelInfo {
     /// Its name.
     pub model: String,
@@ -282,7 +283,7 @@ impl ModelInfo {
 }
 
 /// Answer of `GET /models`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelInfoList {
     /// All models.
     pub models: Vec<ModelInfo>,

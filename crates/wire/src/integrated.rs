@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::{Error, IndexName, IndexShape, Metric, Result, VectorStorage};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -17,7 +18,7 @@ pub(crate) const SEMANTIC_TEXT: &str = "semantic_text";
 const TEXT_INPUT: &str = "text";
 
 /// `embed` of a request.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbedSettings {
     /// The model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,9 +28,11 @@ pub struct EmbedSettings {
     pub field_map: Option<BTreeMap<String, String>>,
     /// Cosine where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::MetricWord>")]
     pub metric: Option<String>,
     /// The model's own where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = DIMENSION_MAX))]
     pub dimension: Option<u64>,
     /// Kept and given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,9 +43,10 @@ pub struct EmbedSettings {
 }
 
 /// `POST /indexes/create-for-model`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CreateForModel {
     /// The index's name.
+    #[schemars(with = "describe::IndexName")]
     pub name: String,
     /// Such as `aws`.
     pub cloud: String,
@@ -52,9 +56,11 @@ pub struct CreateForModel {
     pub embed: EmbedSettings,
     /// `enabled` or `disabled`; disabled where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::ProtectionWord>")]
     pub deletion_protection: Option<String>,
     /// At most 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Tags>")]
     pub tags: Option<BTreeMap<String, String>>,
     /// Metadata fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,7 +68,7 @@ pub struct CreateForModel {
 }
 
 /// How records of an index are embedded, as the catalog keeps it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StoredEmbed {
     /// The model, by the name that clients use.
     pub model: String,
@@ -81,7 +87,7 @@ pub struct StoredEmbed {
 }
 
 /// `embed` of an answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbedModel {
     /// The model.
     pub model: String,

@@ -1,23 +1,32 @@
 //! Storage integrations (ours): made, listed, described, and tests of whether
 //! a source can be read. Secrets go in and never come out.
 
+use crossbill_core::limits::{
+    IMPORT_URI_CHARS_MAX, INTEGRATION_BUCKETS_MAX, STORED_INTEGRATION_ID_CHARS_MAX,
+};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::describe;
 
 /// Body of `POST /integrations`. Not `Debug`: it holds secrets. Unlike
 /// elsewhere an unknown field is an error, because a misspelt key would read
 /// unsigned.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateIntegration {
     /// The name by which an import asks for it.
+    #[schemars(length(min = 1, max = STORED_INTEGRATION_ID_CHARS_MAX))]
     pub id: String,
     /// `s3`, `gcs` or `azure`.
+    #[schemars(with = "describe::StoreKindWord")]
     pub kind: String,
     /// Where the store answers; the provider's own address without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// `bucket` or `bucket/prefix` that may be read; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = INTEGRATION_BUCKETS_MAX))]
     pub buckets: Vec<String>,
     /// S3: the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,11 +58,12 @@ pub struct CreateIntegration {
 }
 
 /// An integration as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntegrationModel {
     /// Its name.
     pub id: String,
     /// `s3`, `gcs` or `azure`.
+    #[schemars(with = "describe::StoreKindWord")]
     pub kind: String,
     /// `settings`, which only the operator changes, or `api`.
     pub origin: String,
@@ -77,16 +87,17 @@ pub struct IntegrationModel {
 }
 
 /// Answer of `GET /integrations`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntegrationList {
     /// By id.
     pub integrations: Vec<IntegrationModel>,
 }
 
 /// Body of `POST /sources/test`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TestSource {
     /// What an import would be given.
+    #[schemars(length(min = 1, max = IMPORT_URI_CHARS_MAX))]
     pub uri: String,
     /// The integration to try it with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +105,7 @@ pub struct TestSource {
 }
 
 /// Answer of `POST /sources/test`: also where the source cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceTest {
     /// What was asked.
     pub uri: String,
@@ -114,7 +125,7 @@ pub struct SourceTest {
 }
 
 /// A file of a source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceFile {
     /// Below the URI.
     pub path: String,

@@ -8,6 +8,7 @@
 
 pub mod backups;
 mod columns;
+pub mod describe;
 mod error;
 mod exports;
 mod floats;

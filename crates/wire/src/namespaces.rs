@@ -1,13 +1,16 @@
 //! Bodies of the namespace calls, snake_case as on the wire.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::describe;
 use crate::{MetadataSchema, Pagination};
 
 /// `POST /namespaces`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CreateNamespace {
     /// 1 to 512 ASCII characters.
+    #[schemars(with = "describe::NewNamespace")]
     pub name: String,
     /// Which metadata fields are to be filterable; all are where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -15,7 +18,7 @@ pub struct CreateNamespace {
 }
 
 /// A list of field names.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct FieldNames {
     /// The names.
     #[serde(default)]
@@ -23,7 +26,7 @@ pub struct FieldNames {
 }
 
 /// A namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamespaceModel {
     /// `__default__` for the default one.
     pub name: String,
@@ -42,7 +45,7 @@ pub struct NamespaceModel {
 }
 
 /// Answer of `GET /namespaces`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamespacePage {
     /// In order of their names.
     pub namespaces: Vec<NamespaceModel>,

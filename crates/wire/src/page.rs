@@ -2,10 +2,11 @@
 //! `pagination` object that gives it out. Nothing is signed here; that is the
 //! server's.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `pagination` of an answer; the last page has none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pagination {
     /// The token of the next page.
     pub next: String,

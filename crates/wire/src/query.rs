@@ -4,18 +4,21 @@ use crossbill_core::limits::{CANDIDATES_MAX, SCAN_FACTOR};
 use crossbill_core::{
     Error, IndexShape, Result, SparseVector, VectorType, check_dense_query, check_record_id,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::describe;
 use crate::vectors::check_sparse_allowed;
 use crate::{SparseValues, Usage, floats};
 
 /// `POST /query`. Other documented fields (`scanFactor`, `maxCandidates`,
 /// `queries`) are accepted and change nothing.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueryRequest {
     /// 1 to 10,000.
+    #[schemars(range(min = 1, max = TOP_K_MAX))]
     pub top_k: u64,
     /// The dense query; empty or absent where there is none.
     #[serde(
@@ -23,15 +26,18 @@ pub struct QueryRequest {
         deserialize_with = "floats::deserialize",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(with = "Option<describe::Components>")]
     pub vector: Vec<f32>,
     /// A stored record whose vectors are the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::RecordIdOrEmpty>")]
     pub id: Option<String>,
     /// The sparse query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_vector: Option<SparseValues>,
     /// Which records count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// Whether matches carry their vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,13 +47,16 @@ pub struct QueryRequest {
     pub include_metadata: Option<bool>,
     /// Absent, `""` and `__default__` name the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Namespace>")]
     pub namespace: Option<String>,
     /// So many times the usual part of the index is looked through: above 1
     /// for recall, below 1 for speed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = SCAN_FACTOR.0, max = SCAN_FACTOR.1))]
     pub scan_factor: Option<f32>,
     /// Checked and otherwise without effect: every match is scored exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = CANDIDATES_MAX))]
     pub max_candidates: Option<u64>,
 }
 
@@ -138,7 +147,7 @@ fn check_query(
 }
 
 /// One match.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScoredVector {
     /// The record's id.
@@ -151,17 +160,19 @@ pub struct ScoredVector {
         deserialize_with = "floats::deserialize",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(with = "Option<describe::Components>")]
     pub values: Vec<f32>,
     /// Where asked for and there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_values: Option<SparseValues>,
     /// Where asked for and there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Metadata>")]
     pub metadata: Option<Box<RawValue>>,
 }
 
 /// Answer of a query.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct QueryResponse {
     /// Nearest first.
     pub matches: Vec<ScoredVector>,

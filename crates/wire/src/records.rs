@@ -3,22 +3,26 @@
 
 use std::collections::BTreeMap;
 
+use crossbill_core::limits::{SEARCH_FIELDS_MAX, TOP_K_MAX};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crossbill_core::{Error, Metadata, Result, check_record_id};
 
+use crate::describe;
 use crate::inference::{checked_top_n, rank_text};
 use crate::{SparseValues, floats};
 
 /// The body.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SearchRequest {
     /// What to search by.
     pub query: SearchQuery,
     /// Which metadata fields to return; all where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = SEARCH_FIELDS_MAX))]
     pub fields: Option<Vec<String>>,
     /// How a model puts the hits in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,7 +30,7 @@ pub struct SearchRequest {
 }
 
 /// `rerank` of a search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchRerank {
     /// The model.
     pub model: String,
@@ -56,16 +60,17 @@ impl SearchRerank {
 }
 
 /// `inputs` of a search.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchInputs {
     /// The text to search by.
     pub text: String,
 }
 
 /// `query` of a search.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SearchQuery {
     /// 1 to 10,000.
+    #[schemars(range(min = 1, max = TOP_K_MAX))]
     pub top_k: u64,
     /// The text to search by, in an index that embeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,9 +80,11 @@ pub struct SearchQuery {
     pub vector: Option<SearchVector>,
     /// The stored record to search by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::RecordIdOrEmpty>")]
     pub id: Option<String>,
     /// Which records count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// Of sparse models, which this server does not have: refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,7 +92,7 @@ pub struct SearchQuery {
 }
 
 /// `vector` of a search.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SearchVector {
     /// The dense part.
     #[serde(
@@ -93,6 +100,7 @@ pub struct SearchVector {
         deserialize_with = "floats::deserialize",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(with = "Option<describe::Components>")]
     pub values: Vec<f32>,
     /// Values of the sparse part.
     #[serde(
@@ -100,6 +108,7 @@ pub struct SearchVector {
         deserialize_with = "floats::deserialize",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(with = "Option<describe::Components>")]
     pub sparse_values: Vec<f32>,
     /// Indices of the sparse part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +126,7 @@ impl SearchVector {
 }
 
 /// One hit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchHit {
     /// The record's id.
     #[serde(rename = "_id")]
@@ -126,18 +135,19 @@ pub struct SearchHit {
     #[serde(rename = "_score")]
     pub score: f32,
     /// Metadata fields; always there, may be empty.
+    #[schemars(with = "describe::Metadata")]
     pub fields: BTreeMap<String, Value>,
 }
 
 /// `result` of a search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchHits {
     /// Nearest first.
     pub hits: Vec<SearchHit>,
 }
 
 /// `usage` of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchUsage {
     /// At least 1.
     pub read_units: u64,
@@ -150,7 +160,7 @@ pub struct SearchUsage {
 }
 
 /// Answer of a search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchResponse {
     /// The hits.
     pub result: SearchHits,

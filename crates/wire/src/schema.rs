@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use crossbill_core::limits::DIMENSION_MAX;
 use crossbill_core::{Error, IndexShape, Metric, Result, VectorType};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::StoredSpec;
+
+use crate::describe;
 
 /// The reserved field that means the dense vector of every record.
 pub(crate) const DENSE_FIELD: &str = "_values";
@@ -19,16 +22,18 @@ const FIELD_NAME_BYTES_MAX: usize = 64;
 
 /// One field. Properties that only document indexes use are read so that they
 /// can be refused by name.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SchemaField {
     /// Such as `dense_vector` or `string`; absent in the older dialect.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Of a dense vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = DIMENSION_MAX))]
     pub dimension: Option<u64>,
     /// Of a dense vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::MetricWord>")]
     pub metric: Option<String>,
     /// Of a metadata field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +62,7 @@ pub struct SchemaField {
 }
 
 /// `schema` of an index.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Schema {
     /// Fields by name.
     #[serde(default)]
@@ -65,7 +70,7 @@ pub struct Schema {
 }
 
 /// `schema` of a namespace: filterable metadata fields.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MetadataSchema {
     /// Fields by name.
     #[serde(default)]
@@ -73,9 +78,10 @@ pub struct MetadataSchema {
 }
 
 /// One field of a [`MetadataSchema`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Filterable {
     /// Must be true: a field that is not named is what `false` would mean.
+    #[schemars(with = "describe::True")]
     pub filterable: bool,
 }
 

@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{SchemaField, StoredEmbed};
+use crate::describe;
 
 /// The cloud an index is said to run in where the request names none.
 const DEFAULT_CLOUD: &str = "aws";
@@ -16,7 +18,7 @@ const DEFAULT_REGION: &str = "us-east-1";
 
 /// `read_capacity`. Requests may ask for dedicated nodes; the answer is
 /// always on demand, for that is what this server does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadCapacity {
     /// `OnDemand` or `Dedicated`.
     #[serde(default)]
@@ -27,7 +29,7 @@ pub struct ReadCapacity {
 }
 
 /// `status` of [`ReadCapacity`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadStatus {
     /// `Ready`.
     #[serde(default)]
@@ -43,7 +45,7 @@ impl ReadCapacity {
 }
 
 /// `spec.serverless`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerlessSpec {
     /// Such as `aws`.
     pub cloud: String,
@@ -61,7 +63,7 @@ pub struct ServerlessSpec {
 }
 
 /// `spec.pod`: accepted as equivalent to serverless.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PodSpec {
     /// Such as `us-east1-gcp`.
     pub environment: String,
@@ -91,7 +93,7 @@ fn one() -> u32 {
 }
 
 /// `spec.byoc`: accepted as equivalent to serverless.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ByocSpec {
     /// The environment's name.
     pub environment: String,
@@ -104,7 +106,7 @@ pub struct ByocSpec {
 }
 
 /// `spec` of the classic dialect: exactly one of the three.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Spec {
     /// Serverless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,10 +120,11 @@ pub struct Spec {
 }
 
 /// `deployment` of the 2026-07 dialect.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Deployment {
     /// `managed`, `pod` or `byoc`; managed where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::DeploymentWord>")]
     pub deployment_type: Option<String>,
     /// Of managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -34,6 +34,22 @@ impl Status {
     /// The request took too long.
     pub const DEADLINE_EXCEEDED: Status = status(504, 4, "DEADLINE_EXCEEDED");
 
+    /// Every row, each once, by HTTP status.
+    pub fn all() -> Vec<Status> {
+        let own = [
+            Self::CANCELLED,
+            Self::NO_METHOD,
+            Self::METHOD_NOT_ALLOWED,
+            Self::UNSUPPORTED_MEDIA_TYPE,
+            Self::UNPROCESSABLE,
+            Self::DEADLINE_EXCEEDED,
+        ];
+        let mut all: Vec<_> = ErrorKind::ALL.into_iter().map(Self::of).chain(own).collect();
+        all.sort_by_key(|status| (status.http, status.grpc));
+        all.dedup();
+        all
+    }
+
     /// Whether the same request may do in a moment.
     pub fn is_temporary(self) -> bool {
         matches!(self.http, 429 | 503)

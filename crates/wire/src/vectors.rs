@@ -3,23 +3,28 @@
 
 use std::collections::BTreeMap;
 
+use crossbill_core::limits::{FETCH_BY_METADATA_PAGE_MAX, IDS_PER_REQUEST_MAX, UPSERT_RECORDS_MAX};
 use crossbill_core::{
     Error, IndexShape, Metadata, MetadataError, Record, Result, SparseVector, VectorType,
     check_dense, check_record_id,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Pagination;
+use crate::describe;
 use crate::floats;
 
 /// A sparse vector.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SparseValues {
     /// The dimensions that are not 0.
+    #[schemars(inner(range(max = u32::MAX)))]
     pub indices: Vec<u32>,
     /// Their values, in the same order.
     #[serde(deserialize_with = "floats::deserialize")]
+    #[schemars(with = "describe::ComponentsOrNull")]
     pub values: Vec<f32>,
 }
 
@@ -37,10 +42,11 @@ impl From<&SparseVector> for SparseValues {
 }
 
 /// A record, in requests and answers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Vector {
     /// 1 to 512 ASCII characters.
+    #[schemars(with = "describe::RecordId")]
     pub id: String,
     /// The dense vector; empty or absent in a sparse index.
     #[serde(
@@ -48,12 +54,14 @@ pub struct Vector {
         deserialize_with = "floats::deserialize",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(with = "Option<describe::Components>")]
     pub values: Vec<f32>,
     /// The sparse vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_values: Option<SparseValues>,
     /// The metadata, as text: it is read once, by `core`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Metadata>")]
     pub metadata: Option<Box<RawValue>>,
 }
 
@@ -140,12 +148,14 @@ pub(crate) fn check_sparse_allowed(
 }
 
 /// `POST /vectors/upsert`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct UpsertRequest {
     /// 1 to 1000 records.
+    #[schemars(length(min = 1, max = UPSERT_RECORDS_MAX))]
     pub vectors: Vec<Vector>,
     /// Absent, `""` and `__default__` name the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Namespace>")]
     pub namespace: Option<String>,
 }
 
@@ -167,7 +177,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Answer of an upsert.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpsertResponse {
     /// Vectors in the request.
@@ -175,7 +185,7 @@ pub struct UpsertResponse {
 }
 
 /// What a read cost: always 1 here, the clients expect the field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
     /// At least 1.
@@ -189,7 +199,7 @@ impl Usage {
 }
 
 /// Answer of fetch and fetch_by_metadata.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FetchResponse {
     /// Found records by id.
     pub vectors: BTreeMap<String, Vector>,
@@ -204,17 +214,20 @@ pub struct FetchResponse {
 }
 
 /// `POST /vectors/fetch_by_metadata`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FetchByMetadataRequest {
     /// Which records; not empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// As in [`UpsertRequest`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Namespace>")]
     pub namespace: Option<String>,
     /// Records of the page, 1 to 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = FETCH_BY_METADATA_PAGE_MAX))]
     pub limit: Option<usize>,
     /// From the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -222,11 +235,12 @@ pub struct FetchByMetadataRequest {
 }
 
 /// `POST /vectors/update`: by `id`, or metadata by `filter`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateRequest {
     /// The record to change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::RecordIdOrEmpty>")]
     pub id: Option<String>,
     /// New dense values; empty leaves them.
     #[serde(
@@ -234,18 +248,22 @@ pub struct UpdateRequest {
         deserialize_with = "floats::deserialize",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(with = "Option<describe::Components>")]
     pub values: Vec<f32>,
     /// New sparse values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_values: Option<SparseValues>,
     /// Fields put over the record's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Metadata>")]
     pub set_metadata: Option<Box<RawValue>>,
     /// As in [`UpsertRequest`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Namespace>")]
     pub namespace: Option<String>,
     /// Which records' metadata to change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// With a filter: only count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -271,7 +289,7 @@ pub fn check_new_parts(
 }
 
 /// Answer of an update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateResponse {
     /// Records the filter matched; only for updates by filter.
@@ -280,20 +298,23 @@ pub struct UpdateResponse {
 }
 
 /// `POST /vectors/delete`: exactly one of ids, all, filter.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeleteRequest {
     /// 1 to 1000 ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::RecordIds>")]
     pub ids: Option<Vec<String>>,
     /// Every record of the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_all: Option<bool>,
     /// Every record that matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// As in [`UpsertRequest`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Namespace>")]
     pub namespace: Option<String>,
 }
 
@@ -326,14 +347,14 @@ impl DeleteRequest {
 }
 
 /// One id of a listing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListItem {
     /// The record's id.
     pub id: String,
 }
 
 /// Answer of `GET /vectors/list`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListResponse {
     /// Ids in order.
     pub vectors: Vec<ListItem>,
@@ -347,15 +368,16 @@ pub struct ListResponse {
 }
 
 /// `POST /describe_index_stats`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct StatsRequest {
     /// Refused, as the service does on serverless indexes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<describe::Filter>")]
     pub filter: Option<Box<RawValue>>,
 }
 
 /// One namespace's count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceSummary {
     /// Records in it.
@@ -364,7 +386,7 @@ pub struct NamespaceSummary {
 
 /// Answer of `POST /describe_index_stats`. The default namespace's key is
 /// `__default__`, the name that `GET /namespaces` gives it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatsResponse {
     /// Counts by namespace.

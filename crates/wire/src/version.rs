@@ -16,6 +16,11 @@ impl<'a> ApiVersion<'a> {
         header.map(str::trim).filter(|text| !text.is_empty()).map_or(Self::DEFAULT, ApiVersion)
     }
 
+    /// The version as text.
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+
     /// Whether pod deployments are refused by name.
     pub fn refuses_pods(self) -> bool {
         self >= Self::SCHEMA && self.0.starts_with("20")

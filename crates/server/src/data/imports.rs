@@ -1,6 +1,6 @@
 //! Bulk imports: start, list, describe, cancel, and the rejected records.
 
-use crossbill_core::limits::IMPORT_PAGE_MAX;
+use crossbill_core::limits::{IMPORT_PAGE_MAX, REJECTS_PAGE};
 use crossbill_db::{
     ErrorMode, ImportMode, ImportOptions, ImportView, IndexInfo, RecordText, Reject, StartImport,
 };
@@ -13,11 +13,6 @@ use super::columns::column_mapping;
 use crate::call::{Answer, Call, Reply, check_limit};
 use crate::error::ApiError;
 use crate::pages::Listing;
-
-/// Rejects of one page.
-const REJECT_PAGE_MAX: usize = 1000;
-/// Rejects of a page that names no limit.
-const REJECT_PAGE_DEFAULT: usize = 100;
 
 /// `POST /bulk/imports`: answers at once, and never touches the source.
 pub(crate) fn start(call: &Call) -> Answer {
@@ -182,8 +177,8 @@ pub fn reject_model(reject: Reject) -> RejectModel {
 pub(crate) fn rejects(call: &Call) -> Answer {
     let index = call.index()?;
     let offset: u64 = call.query_number("offset")?.unwrap_or(0);
-    let limit = call.query_number("limit")?.unwrap_or(REJECT_PAGE_DEFAULT);
-    check_limit(limit, REJECT_PAGE_MAX)?;
+    let limit = call.query_number("limit")?.unwrap_or(REJECTS_PAGE.1);
+    check_limit(limit, REJECTS_PAGE.0)?;
     let text = match call.query("records") {
         None | Some("shown") => RecordText::Shown,
         Some("whole") => RecordText::Whole,

@@ -1,6 +1,6 @@
 //! The completion manifest of an import.
 
-use crossbill_core::limits::MANIFEST_CHUNK_ENTRIES;
+use crossbill_core::limits::{MANIFEST_CHUNK_ENTRIES, MANIFEST_PAGE_DEFAULT};
 use crossbill_db::{ErrorMode, ImportManifestPage, ManifestFile, ManifestPart, RejectCount};
 use crossbill_wire::{
     ErrorModeField, ImportManifestModel, ImportSettingsModel, ManifestCounts, ManifestFileModel,
@@ -10,14 +10,11 @@ use crossbill_wire::{
 use super::columns::columns_model;
 use crate::call::{Answer, Call, Reply, check_limit};
 
-/// Files and parts of a page that names no limit.
-const PAGE_DEFAULT: usize = 100;
-
 /// `GET /bulk/imports/{id}/manifest` (ours), a page of its files and parts.
 pub(crate) fn manifest(call: &Call) -> Answer {
     let index = call.index()?;
     let offset: u64 = call.query_number("offset")?.unwrap_or(0);
-    let limit = call.query_number("limit")?.unwrap_or(PAGE_DEFAULT);
+    let limit = call.query_number("limit")?.unwrap_or(MANIFEST_PAGE_DEFAULT);
     check_limit(limit, MANIFEST_CHUNK_ENTRIES)?;
     let page = index.import_manifest(call.param("id"), offset, limit)?;
     Reply::json(200, &manifest_model(page, offset))

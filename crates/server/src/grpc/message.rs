@@ -129,6 +129,6 @@ impl Reply {
         message
             .encode(&mut body)
             .map_err(|error| ApiError::internal(format!("an answer cannot be written: {error}")))?;
-        Ok(Reply { status: Status::OK, body, lsn: None })
+        Ok(Reply::of(Status::OK, "application/grpc", body))
     }
 }

@@ -168,3 +168,36 @@ async fn requests_over_a_limit_name_both_figures() {
     let other = [("Content-Encoding", "br")];
     server.send(Method::POST, &url, &other, gzip("{}")).await.data_error(415, 3);
 }
+
+/// Found by schemathesis: `[null, null]` was a backup without name and description.
+#[tokio::test]
+async fn a_list_is_no_object() {
+    let server = Server::start().await;
+    let host = server.dense("a", 2, "cosine").await;
+    for (path, body) in [
+        ("/indexes/a/backups", "[null, null]"),
+        ("/collections", r#"["c", "a"]"#),
+        ("/integrations", r#" ["lake", "s3"]"#),
+    ] {
+        let message = server.post_raw(path, body).await.control_error(422, "UNPROCESSABLE_ENTITY");
+        assert!(message.contains("body"), "{message}");
+    }
+    let body = Some(b"[null, null]".to_vec());
+    let got = server.send(Method::PATCH, "/indexes/a", &[], body).await;
+    got.control_error(422, "UNPROCESSABLE_ENTITY");
+    for (path, body) in [("/query", r#"[1, [1, 2]]"#), ("/vectors/delete", r#"[["a"]]"#)] {
+        let message = server.post_raw(&format!("{host}{path}"), body).await.data_error(400, 3);
+        assert!(message.contains("expected an object"), "{message}");
+    }
+}
+
+/// The router knows the methods of all other paths.
+#[tokio::test]
+async fn what_is_not_allowed_says_what_is() {
+    let server = Server::start().await;
+    let post = server.post("/indexes/a", json!({})).await;
+    assert_eq!(post.headers["allow"], "GET,HEAD,PATCH,DELETE");
+    post.control_error(405, "METHOD_NOT_ALLOWED");
+    let put = server.send(Method::PUT, "/indexes", &[], None).await;
+    assert_eq!(put.headers["allow"], "GET,HEAD,POST");
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 
+use crate::conformance;
 use crossbill_core::{RandomIds, SystemClock, limits};
 use crossbill_db::{Database, DatabaseOptions, ImportSettings, SourcePolicy};
 use crossbill_server::{ApiKey, ServeError, ServerConfig, serve};
@@ -175,7 +176,7 @@ impl Server {
             true => url.to_owned(),
             false => format!("http://{}{url}", self.control),
         };
-        let mut request = self.client.request(method, url);
+        let mut request = self.client.request(method.clone(), &url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -187,8 +188,13 @@ impl Server {
         let bytes = response.bytes().await.unwrap();
         let body = match bytes.is_empty() {
             true => Value::Null,
-            false => serde_json::from_slice(&bytes).unwrap(),
+            false if headers.get("content-type").is_some_and(|form| form == "application/json") => {
+                serde_json::from_slice(&bytes).unwrap()
+            }
+            false => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
         };
+        let content = headers.get("content-type").and_then(|form| form.to_str().ok());
+        conformance::check(&method, &url, status, content, &body);
         Got { status, headers, body }
     }
 

@@ -10,6 +10,7 @@
 mod auth;
 mod backups;
 mod bad_input;
+mod conformance;
 mod connections;
 mod grpc;
 mod grpc_client;
@@ -19,7 +20,10 @@ mod imports;
 mod indexes;
 mod limits;
 mod namespaces;
+mod openapi;
 mod properties;
 mod queries;
 mod tokens;
+#[path = "../../../wire/tests/validator/mod.rs"]
+mod validator;
 mod vectors;

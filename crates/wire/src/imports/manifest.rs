@@ -1,12 +1,14 @@
 //! The completion manifest of an import, as `GET
 //! /bulk/imports/{id}/manifest` gives it (ours).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::describe;
 use crate::{ColumnsField, ErrorModeField};
 
 /// A manifest with some of its files and parts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportManifestModel {
     /// The program that wrote it, and its version.
@@ -16,6 +18,7 @@ pub struct ImportManifestModel {
     /// The import's id.
     pub id: String,
     /// `Completed`, `Failed` or `Cancelled`.
+    #[schemars(with = "describe::JobStatusWord")]
     pub status: String,
     /// RFC 3339.
     pub created_at: String,
@@ -48,7 +51,7 @@ pub struct ImportManifestModel {
 }
 
 /// The settings of an import, in the shape of a start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportSettingsModel {
     /// Where the files are.
@@ -63,6 +66,7 @@ pub struct ImportSettingsModel {
     /// Whether files were passed over that had been loaded before.
     pub skip_loaded: bool,
     /// What became of records that were there.
+    #[schemars(with = "describe::ImportModeWord")]
     pub mode: String,
     /// Whether its records were shown all at once.
     pub atomic: bool,
@@ -76,7 +80,7 @@ pub struct ImportSettingsModel {
 
 /// What became of the records of an import: read = imported + superseded +
 /// rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestCounts {
     /// Rows that the footers promise, where they were read.
@@ -93,7 +97,7 @@ pub struct ManifestCounts {
 }
 
 /// How often a code occurs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RejectCountModel {
     /// The code.
     pub code: String,
@@ -104,7 +108,7 @@ pub struct RejectCountModel {
 }
 
 /// A file of the source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestFileModel {
     /// Relative to the import's URI.
@@ -130,7 +134,7 @@ pub struct ManifestFileModel {
 }
 
 /// A segment that held records of the import when it ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestPartModel {
     /// The namespace it belongs to.
