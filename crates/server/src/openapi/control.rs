@@ -94,7 +94,7 @@ pub(super) const INDEXES: &[Operation] = &[
         .about(MODELS_WANTED)
         .asks::<CreateForModel>()
         .gives::<IndexModel>(201)
-        .fails(&[404, 409, 412, 429, 501, 503, 507]),
+        .fails(&[404, 409, 412, 429, 501, 502, 503, 507]),
 ];
 
 /// Of integrations.
@@ -223,12 +223,12 @@ pub(super) const MODELS: &[Operation] = &[
         .about(MODELS_WANTED)
         .asks::<EmbedRequest>()
         .gives::<EmbeddingsList>(200)
-        .fails(&[404, 501, 503]),
+        .fails(&[404, 501, 502, 503]),
     post("/rerank", ("rerank", Tag::Models), "Rerank documents")
         .about(MODELS_WANTED)
         .asks::<RerankRequest>()
         .gives::<RerankResult>(200)
-        .fails(&[404, 501, 503]),
+        .fails(&[404, 501, 502, 503]),
     get("/models", ("listModels", Tag::Models), "List models")
         .gives::<ModelInfoList>(200)
         .fails(&[501]),

@@ -144,7 +144,7 @@ pub(super) const RECORDS: &[Operation] = &[
     )
     .gives_nothing(201)
     .wrote()
-    .fails(&[404, 412, 429, 501, 503, 507]),
+    .fails(&[404, 412, 429, 501, 502, 503, 507]),
     post(
         "/records/namespaces/{namespace}/search",
         ("searchRecords", Tag::Text),
@@ -154,7 +154,7 @@ pub(super) const RECORDS: &[Operation] = &[
     .asks::<SearchRequest>()
     .gives::<SearchResponse>(200)
     .saw()
-    .fails(&[404, 501, 503]),
+    .fails(&[404, 501, 502, 503]),
     post("/namespaces/{namespace}/documents/{call}", ("documents", Tag::Text), "Documents")
         .about("Needs a document index, which this server does not have: always 501.")
         .asks::<AnyObject>()
