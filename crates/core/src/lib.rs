@@ -16,6 +16,7 @@ mod scratch;
 mod seed;
 mod storage;
 mod stored_bytes;
+mod text;
 mod vector;
 
 pub use batch::{Record, RecordBatch, StringColumn};
@@ -31,6 +32,7 @@ pub use scratch::{
 pub use seed::{Rng, Seed};
 pub use storage::{VectorStorage, int8_parts};
 pub use stored_bytes::{PartBytes, StoredBytes};
+pub use text::{Language, Ngrams, TextField, TextOptions, TextSchema};
 pub use vector::{
     IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense, check_dense_query,
     check_stored,
