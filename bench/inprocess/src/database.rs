@@ -110,6 +110,8 @@ impl Store {
             name: IndexName::new(INDEX).map_err(failed)?,
             shape: IndexShape::dense(dimension, metric).stored_as(storage),
             tags: Default::default(),
+            documents: None,
+            text: Default::default(),
             deletion_protection: false,
             cloud: String::new(),
             region: String::new(),

@@ -6,6 +6,7 @@
 
 mod batch;
 mod clock;
+mod documents;
 mod error;
 mod filter;
 mod ids;
@@ -21,6 +22,7 @@ mod vector;
 
 pub use batch::{Record, RecordBatch, StringColumn};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use documents::{DocumentError, DocumentFields, check_document};
 pub use error::{Error, ErrorKind, Result};
 pub use filter::{Comparison, Filter, FilterError, FilterValue};
 pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};

@@ -14,6 +14,24 @@ pub const DIMENSION_MAX: u32 = 20_000;
 pub const SPARSE_ENTRIES_MAX: usize = 2048;
 /// Bytes of one record's metadata as JSON.
 pub const METADATA_BYTES_MAX: usize = 40 * 1024;
+/// Bytes of one text of a document.
+pub const TEXT_BYTES_MAX: usize = 100 * 1024;
+/// Words of one text of a document.
+pub const TEXT_TOKENS_MAX: usize = 10_000;
+/// Fields of an index that are searched as text.
+pub const TEXT_FIELDS_MAX: usize = 100;
+/// Bytes of the name of a schema's field.
+pub const FIELD_NAME_BYTES_MAX: usize = 64;
+/// Bytes of the description of a schema's field.
+pub const FIELD_DESCRIPTION_BYTES_MAX: usize = 256;
+/// Characters of the longest part of a word that is indexed.
+pub const NGRAM_MAX: u8 = 10;
+/// Bytes of one document as JSON.
+pub const DOCUMENT_JSON_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Clauses that a search scores documents by.
+pub const SCORE_CLAUSES_MAX: usize = 100;
+/// Bytes of a text that is searched for.
+pub const TEXT_QUERY_BYTES_MAX: usize = 10 * 1024;
 /// Records of one upsert request.
 pub const UPSERT_RECORDS_MAX: usize = 1000;
 /// Bytes of one upsert request (default; the operator may raise it).

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use crossbill_core::{Error, Filter, Metadata, NamespaceName, Record, Result};
+use crossbill_core::{Error, Filter, NamespaceName, Record, Result};
 use parking_lot::RwLock;
 use rayon::prelude::*;
 
@@ -41,6 +41,8 @@ impl Index {
         let context = Arc::new(IndexContext {
             env: Arc::clone(env),
             shape: info.shape,
+            documents: info.documents.clone(),
+            text: info.text.clone(),
             uid: info.uid.clone(),
             dir: parts::index_dir(&info.uid)?,
             lsn: AtomicU64::new(0),
@@ -222,42 +224,53 @@ impl Index {
 
     /// Changes one record.
     pub fn update(&self, namespace: &NamespaceName, update: Update) -> Result<Lsn> {
+        self.update_each(namespace, vec![update])
+    }
+
+    /// Changes records with distinct ids: all, or none where one cannot be.
+    pub fn update_each(&self, namespace: &NamespaceName, updates: Vec<Update>) -> Result<Lsn> {
         match self.find(namespace)? {
-            Some(namespace) => namespace.update(update),
-            None => Namespace::new(&self.context, namespace).update(update),
+            Some(namespace) => namespace.update(updates),
+            None => Namespace::new(&self.context, namespace).update(updates),
         }
     }
 
-    /// Puts fields over the metadata of every record that matches, or only
-    /// counts them; gives how many matched.
+    /// Changes every record that matches (the update's own id counts
+    /// nothing), or only counts them; gives how many matched.
     pub fn update_by_filter(
         &self,
         namespace: &NamespaceName,
         filter: &Filter,
-        set_metadata: Metadata,
+        update: Update,
         dry_run: bool,
     ) -> Result<u64> {
         check_filter(filter, "Update with empty metadata filter is not allowed")?;
         match self.find(namespace)? {
             None => Ok(0),
             Some(namespace) if dry_run => Ok(namespace.count_matching(filter)),
-            Some(namespace) => {
-                let op = WriteOp::UpdateMatching(filter.clone(), set_metadata);
-                Ok(namespace.write(op)?.matched)
-            }
+            Some(namespace) => Ok(namespace.update_by_filter(filter, update)?.matched),
         }
     }
 
     /// Deletes records. `NotFound` where the namespace does not exist and all
     /// of it, or a filter, is asked for.
     pub fn delete(&self, namespace: &NamespaceName, selector: Selector) -> Result<Lsn> {
+        Ok(self.delete_counted(namespace, selector)?.0)
+    }
+
+    /// The same; also how many records a filter matched.
+    pub fn delete_counted(
+        &self,
+        namespace: &NamespaceName,
+        selector: Selector,
+    ) -> Result<(Lsn, u64)> {
         let found = self.find(namespace)?.filter(|namespace| namespace.exists());
         if let Selector::Filter(filter) = &selector {
             check_filter(filter, "Delete with empty metadata filter is not allowed")?;
         }
         let Some(found) = found else {
             return match selector {
-                Selector::Ids(_) => Ok(self.lsn()),
+                Selector::Ids(_) => Ok((self.lsn(), 0)),
                 _ => Err(Error::not_found("Namespace not found")),
             };
         };
@@ -275,12 +288,12 @@ impl Index {
             // would cost records.
             found.end_life()?;
         }
-        let lsn = found.write(op)?.lsn;
+        let written = found.write(op)?;
         if cleared {
             // Gives the space of its segments back.
             found.flush_soon();
         }
-        Ok(lsn)
+        Ok((written.lsn, written.matched))
     }
 
     /// Ids with `prefix` in order, after `after`; whether there are more.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::{
-    Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector, Timestamp,
+    DocumentFields, Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector, TextSchema, Timestamp,
 };
 use crossbill_engine::{Effort, SearchStats};
 use crossbill_import::{ColumnMapping, ErrorMode};
@@ -24,6 +24,10 @@ pub struct NewIndex {
     pub name: IndexName,
     /// What its records look like.
     pub shape: IndexShape,
+    /// Which fields hold the vectors, in an index of documents.
+    pub documents: Option<DocumentFields>,
+    /// Which fields are searched as text.
+    pub text: TextSchema,
     /// The user's tags.
     pub tags: BTreeMap<String, String>,
     /// Whether deleting it is refused.
@@ -56,6 +60,10 @@ pub struct IndexInfo {
     pub uid: String,
     /// What its records look like.
     pub shape: IndexShape,
+    /// Which fields hold the vectors, in an index of documents.
+    pub documents: Option<DocumentFields>,
+    /// Which fields are searched as text.
+    pub text: TextSchema,
     /// The data-plane port that belongs to it.
     pub port: u16,
     /// The user's tags.
@@ -167,7 +175,7 @@ impl From<Record> for StoredRecord {
 }
 
 /// A change to one record; what is `None` stays.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Update {
     /// The record; an unknown id changes nothing and is no error.
     pub id: String,
@@ -177,6 +185,19 @@ pub struct Update {
     pub sparse: Option<SparseVector>,
     /// Fields to put over the record's own.
     pub set_metadata: Option<Metadata>,
+    /// What to take away, before anything is put.
+    pub remove: Removal,
+}
+
+/// What of a record is taken away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// The dense vector, where the index can do without.
+    pub values: bool,
+    /// The sparse vector, likewise.
+    pub sparse: bool,
+    /// Fields of the metadata; unknown ones are no error.
+    pub fields: Vec<String>,
 }
 
 /// Which records a deletion takes.

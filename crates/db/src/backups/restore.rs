@@ -25,6 +25,8 @@ impl Database {
         let new = NewIndex {
             name: options.name,
             shape: backup.shape,
+            documents: backup.documents,
+            text: backup.text,
             tags: options.tags.unwrap_or(backup.tags),
             deletion_protection: options.deletion_protection,
             cloud: backup.cloud,
@@ -119,6 +121,8 @@ impl Database {
             name: new.name.clone(),
             uid: uid.to_owned(),
             shape: new.shape,
+            documents: new.documents.clone(),
+            text: new.text.clone(),
             port: 0, // Known once it is in the catalog.
             tags: new.tags.clone(),
             deletion_protection: new.deletion_protection,
@@ -165,6 +169,12 @@ impl Database {
 
 /// What an index holds is fixed by the parts it begins with.
 fn check_shape(backup: &BackupInfo, new: &NewIndex) -> Result<()> {
+    if backup.documents != new.documents || backup.text != new.text {
+        return Err(Error::invalid(
+            "the index and its source have different schemas, expected the same (restore the \
+             backup instead)",
+        ));
+    }
     if backup.shape == new.shape {
         return Ok(());
     }

@@ -148,6 +148,11 @@ impl Rows {
         self.count += 1;
     }
 
+    /// What the rows look like.
+    pub(crate) fn shape(&self) -> &IndexShape {
+        &self.shape
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> u32 {
         self.count
@@ -203,7 +208,8 @@ impl Rows {
         filter: Option<&Filter>,
         dead: &RoaringBitmap,
     ) -> Vec<Scored> {
-        let mut top = TopK::new(self.shape.metric, top_k.min(self.count as usize).max(1));
+        let metric = self.shape.metric_of(dense.is_some());
+        let mut top = TopK::new(metric, top_k.min(self.count as usize).max(1));
         let query_norm = dense.map_or(0.0, norm);
         for row in 0..self.count {
             if dead.contains(row) || filter.is_some_and(|filter| !self.matches(row, filter)) {
@@ -214,8 +220,9 @@ impl Rows {
                 _ => None,
             };
             let total = match dense {
+                Some(_) if self.shape.is_absent(self.vector(row)) => continue,
                 Some(query) => {
-                    score(self.shape.metric, query, query_norm, self.vector(row))
+                    score(metric, query, query_norm, self.vector(row))
                         + sparse_score.unwrap_or(0.0)
                 }
                 // A sparse query finds the records that share an index with it.

@@ -30,7 +30,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbill_core::limits::RESIDENT_VECTORS_BYTES_MIN;
-use crossbill_core::{Error, IndexShape, NamespaceName, Result};
+use crossbill_core::{DocumentFields, Error, IndexShape, Metadata, NamespaceName, Record, Result, TextSchema};
 use crossbill_engine::Segment;
 use crossbill_store::{
     Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, StoreError, Versioned, Wal,
@@ -62,6 +62,10 @@ const RAW_BYTES: u64 = 4;
 pub(crate) struct IndexContext {
     pub(crate) env: Arc<Env>,
     pub(crate) shape: IndexShape,
+    /// Which fields hold the vectors, in an index of documents.
+    pub(crate) documents: Option<DocumentFields>,
+    /// Which fields are searched as text.
+    pub(crate) text: TextSchema,
     /// The index's uid.
     pub(crate) uid: String,
     /// `indexes/<uid>`.
@@ -70,6 +74,19 @@ pub(crate) struct IndexContext {
     pub(crate) lsn: AtomicU64,
     /// Set once the index is deleted: background work leaves it alone.
     pub(crate) closed: AtomicBool,
+}
+
+impl IndexContext {
+    /// Checks a record of an index of documents against its schema.
+    fn check_document(&self, record: &Record) -> Result<()> {
+        let Some(fields) = &self.documents else { return Ok(()) };
+        let has_vector = record.sparse.is_some() || !self.shape.is_absent(&record.values);
+        let none = Metadata::default();
+        let metadata = record.metadata.as_ref().unwrap_or(&none);
+        crossbill_core::check_document(fields, &self.text, has_vector, metadata).map_err(|error| {
+            Error::invalid(format!("document {:?}: {error}", record.id))
+        })
+    }
 }
 
 /// A namespace.

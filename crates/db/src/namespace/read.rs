@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbill_core::{Error, Filter, Record, Result, SparseVector, VectorType, check_dense_query};
+use crossbill_core::{Error, Filter, Metric, Record, Result, SparseVector, VectorType, check_dense_query};
 use crossbill_engine::{Effort, Scored, SearchStats, SegmentQuery};
 use rayon::prelude::*;
 
@@ -63,6 +63,9 @@ impl Namespace {
             let record = snapshot.record(place);
             sparse = record.sparse;
             dense = (self.context.shape.vector_type == VectorType::Dense).then_some(record.values);
+            if self.context.shape.optional_vectors && dense.as_ref().is_some_and(Vec::is_empty) {
+                dense = None;
+            }
         }
         let wanted = SegmentQuery {
             dense: dense.as_deref(),
@@ -77,13 +80,17 @@ impl Namespace {
             let hits = rows.search(wanted.dense, wanted.sparse, query.top_k, filter, dead);
             found.extend(hits.iter().map(|hit| (hit.score, Place::Table(number, hit.row))));
         }
-        let matches = self.nearest(&snapshot, found, query);
+        let metric = self.context.shape.metric_of(wanted.dense.is_some());
+        let matches = nearest(&snapshot, found, query, metric);
         Ok(QueryAnswer { matches, stats, lsn: snapshot.lsn })
     }
 
     fn check_query(&self, dense: Option<&[f32]>, sparse: Option<&SparseVector>) -> Result<()> {
         let shape = &self.context.shape;
         match (shape.vector_type, dense, sparse) {
+            (_, None, Some(sparse)) if shape.optional_vectors => {
+                check_vectors(shape, None, Some(sparse))
+            }
             (VectorType::Dense, None, _) => Err(Error::invalid(
                 "the query has no dense vector, expected one (the index is dense)",
             )),
@@ -130,23 +137,6 @@ impl Namespace {
             found.extend(hits.iter().map(|hit| (hit.score, Place::Segment(number, hit.row))));
         }
         (found, stats)
-    }
-
-    /// The nearest `top_k` of all places, read as the query asks; equal
-    /// scores in id order.
-    fn nearest(
-        &self,
-        snapshot: &Snapshot,
-        mut found: Vec<(f32, Place)>,
-        query: &Query,
-    ) -> Vec<Match> {
-        let larger_is_nearer = self.context.shape.metric.larger_is_nearer();
-        found.sort_by(|(a, x), (b, y)| {
-            let nearer = if larger_is_nearer { b.total_cmp(a) } else { a.total_cmp(b) };
-            nearer.then_with(|| snapshot.id(*x).cmp(snapshot.id(*y)))
-        });
-        found.truncate(query.top_k);
-        found.into_iter().map(|(score, place)| snapshot.read_match(score, place, query)).collect()
     }
 
     /// The record with `id`.
@@ -227,6 +217,23 @@ impl Namespace {
     }
 }
 
+/// The nearest `top_k` of all places, read as the query asks; equal scores in
+/// id order.
+fn nearest(
+    snapshot: &Snapshot,
+    mut found: Vec<(f32, Place)>,
+    query: &Query,
+    metric: Metric,
+) -> Vec<Match> {
+    let larger_is_nearer = metric.larger_is_nearer();
+    found.sort_by(|(a, x), (b, y)| {
+        let nearer = if larger_is_nearer { b.total_cmp(a) } else { a.total_cmp(b) };
+        nearer.then_with(|| snapshot.id(*x).cmp(snapshot.id(*y)))
+    });
+    found.truncate(query.top_k);
+    found.into_iter().map(|(score, place)| snapshot.read_match(score, place, query)).collect()
+}
+
 impl Snapshot {
     fn read_match(&self, score: f32, place: Place, query: &Query) -> Match {
         let mut read = Match {
@@ -245,7 +252,8 @@ impl Snapshot {
                 let segment = &self.segments[number].segment;
                 if query.include_values {
                     let values = segment.vector(row);
-                    read.values = (!values.is_empty()).then_some(values);
+                    let is_there = !values.is_empty() && !segment.shape().is_absent(&values);
+                    read.values = is_there.then_some(values);
                     read.sparse = segment.sparse(row);
                 }
                 if query.include_metadata {

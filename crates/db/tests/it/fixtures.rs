@@ -86,6 +86,8 @@ pub(crate) fn new_index(name: &str, shape: IndexShape) -> NewIndex {
         name: IndexName::new(name).unwrap(),
         shape,
         tags: BTreeMap::new(),
+        documents: None,
+        text: Default::default(),
         deletion_protection: false,
         cloud: "aws".into(),
         region: "us-east-1".into(),

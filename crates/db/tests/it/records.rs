@@ -70,7 +70,7 @@ fn rounded_vectors_are_the_same_in_memory_and_in_segments() {
             let records = vec![record("a", &given, ""), record("b", &[9.0, 9.0, 9.0], "")];
             index.upsert(&namespace(""), records).unwrap();
             let values = Some(given.to_vec());
-            let update = Update { id: "b".into(), values, sparse: None, set_metadata: None };
+            let update = Update { id: "b".into(), values, sparse: None, set_metadata: None, ..Update::default() };
             index.update(&namespace(""), update).unwrap();
         };
         everywhere(shape, fill, |index| {
@@ -85,7 +85,7 @@ fn rounded_vectors_are_the_same_in_memory_and_in_segments() {
             assert_eq!(answer.matches[0].score, 0.0);
             // Rewritten with what is stored.
             let set_metadata = Some(Metadata::from_json(r#"{"x":1}"#).unwrap());
-            let update = Update { id: "a".into(), values: None, sparse: None, set_metadata };
+            let update = Update { id: "a".into(), values: None, sparse: None, set_metadata, ..Update::default() };
             index.update(&namespace(""), update).unwrap();
         });
     }
@@ -209,7 +209,7 @@ fn updates_merge_metadata_and_replace_vectors() {
     films(&index);
     let update = |id: &str, values: Option<Vec<f32>>, json: Option<&str>| {
         let set_metadata = json.map(|json| Metadata::from_json(json).unwrap());
-        index.update(&default, Update { id: id.into(), values, sparse: None, set_metadata })
+        index.update(&default, Update { id: id.into(), values, sparse: None, set_metadata, ..Update::default() })
     };
     let fetch = |id: &str| index.fetch(&default, &[id.to_owned()]).unwrap();
     update("a", None, Some(r#"{"year":1999,"new":true}"#)).unwrap();

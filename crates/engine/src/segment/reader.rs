@@ -26,6 +26,8 @@ pub struct Segment {
     pub(super) sections: Sections,
     pub(super) facts: Facts,
     pub(super) superseded: RoaringBitmap,
+    /// Those and the rows without a dense vector, where there are any.
+    without_dense: Option<RoaringBitmap>,
     pub(super) ivf: Option<Ivf>,
     checksum: u32,
     pub(super) matching: MatchingCache,
@@ -119,6 +121,7 @@ impl Segment {
         let blocks = sections.of(file, Kind::VectorBlocks);
         check_vectors(&facts, sections.of(file, Kind::Vectors), blocks)?;
         let superseded = check_ids(file, &sections, &facts)?;
+        let without_dense = read_absent(file, &sections, &facts)?.map(|absent| absent | &superseded);
         let sparse =
             [Kind::SparseOffsets, Kind::SparseEntries, Kind::SparseTerms, Kind::SparseBounds];
         if sections.check_together(&sparse)? {
@@ -128,7 +131,17 @@ impl Segment {
         let ivf = open_ivf(file, &sections, &facts)?;
         let resident_rows = facts.rows;
         let matching = MatchingCache::new(facts.rows);
-        Ok(Segment { bytes, sections, facts, superseded, ivf, checksum, matching, resident_rows })
+        Ok(Segment {
+            bytes,
+            sections,
+            facts,
+            superseded,
+            without_dense,
+            ivf,
+            checksum,
+            matching,
+            resident_rows,
+        })
     }
 
     /// Sets how many bytes of the full vectors may become part of the
@@ -153,6 +166,12 @@ impl Segment {
     /// Rows replaced by a later row of this segment.
     pub fn superseded(&self) -> &RoaringBitmap {
         &self.superseded
+    }
+
+    /// Rows that no dense query finds: superseded ones, and those without a
+    /// dense vector.
+    pub(super) fn without_dense(&self) -> &RoaringBitmap {
+        self.without_dense.as_ref().unwrap_or(&self.superseded)
     }
 
     /// The file's checksum, as [`super::BuiltSegment`] gave it.
@@ -287,6 +306,28 @@ fn check_ids(
         ));
     }
     Ok(superseded)
+}
+
+/// The rows without a dense vector, where there are any.
+fn read_absent(
+    file: &[u8],
+    sections: &Sections,
+    facts: &Facts,
+) -> Result<Option<RoaringBitmap>, FormatError> {
+    if !sections.has(Kind::Absent) {
+        return Ok(None);
+    }
+    let may_be = facts.shape.optional_vectors && facts.shape.vector_type == VectorType::Dense;
+    sections.check_presence(&[Kind::Absent], may_be)?;
+    let damaged = |found: String, expected: &str| {
+        FormatError::damaged(Kind::Absent.label(), found, expected.to_owned())
+    };
+    let absent = RoaringBitmap::deserialize_from(sections.of(file, Kind::Absent))
+        .map_err(|error| damaged(error.to_string(), "a bitmap"))?;
+    match absent.max() {
+        Some(row) if row < facts.rows => Ok(Some(absent)),
+        found => Err(damaged(format!("rows up to {found:?}"), "some of the segment's")),
+    }
 }
 
 fn check_metadata(file: &[u8], sections: &Sections, rows: u32) -> Result<(), FormatError> {

@@ -155,6 +155,8 @@ impl History {
                     name: IndexName::new(name).unwrap(),
                     shape: IndexShape::dense(2, Metric::Euclidean),
                     tags: BTreeMap::new(),
+                    documents: None,
+                    text: Default::default(),
                     deletion_protection: false,
                     cloud: "aws".into(),
                     region: "us-east-1".into(),

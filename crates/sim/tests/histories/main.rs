@@ -33,6 +33,8 @@ fn index(database: &Database, shape: IndexShape) -> Arc<Index> {
             name: IndexName::new("a").unwrap(),
             shape,
             tags: BTreeMap::new(),
+            documents: None,
+            text: Default::default(),
             deletion_protection: false,
             cloud: "aws".into(),
             region: "us-east-1".into(),

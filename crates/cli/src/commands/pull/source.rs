@@ -195,8 +195,7 @@ pub(super) fn shape(described: Option<&Described>, stats: &Stats) -> Result<Inde
         ))
         .hint("with --from-index the control plane is asked, which names the metric"));
     };
-    let storage = VectorStorage::F32;
-    Ok(IndexShape { vector_type, metric: known, dimension, storage })
+    Ok(IndexShape::dense(dimension, known))
 }
 
 #[cfg(test)]
