@@ -34,7 +34,7 @@ pub use scratch::{
 pub use seed::{Rng, Seed};
 pub use storage::{VectorStorage, int8_parts};
 pub use stored_bytes::{PartBytes, StoredBytes};
-pub use text::{Language, Ngrams, TextField, TextOptions, TextSchema};
+pub use text::{Language, Ngrams, TextClause, TextField, TextOptions, TextSchema};
 pub use vector::{
     IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense, check_dense_query,
     check_stored,

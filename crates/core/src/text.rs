@@ -57,12 +57,13 @@ impl Language {
         LANGUAGES.iter().find(|(_, language)| *language == self).map_or("en", |(code, _)| code)
     }
 
-    /// Reads a code, in any case.
+    /// Reads a code or the language's English name, in any case.
     pub fn parse(code: &str) -> Option<Self> {
-        LANGUAGES
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(code))
-            .map(|(_, language)| *language)
+        let is_it = |known: &str, language: Language| {
+            known.eq_ignore_ascii_case(code) || format!("{language:?}").eq_ignore_ascii_case(code)
+        };
+        let found = LANGUAGES.iter().find(|(known, language)| is_it(known, *language));
+        found.map(|(_, language)| *language)
     }
 
     /// Every code, in order.
@@ -152,6 +153,21 @@ impl TextSchema {
     }
 }
 
+/// One thing that text is searched for. Of several in one search the scores
+/// add up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextClause {
+    /// Any of the words of a text, which has no operators.
+    Text {
+        /// The fields to look in, one at least.
+        fields: Vec<String>,
+        /// The words.
+        query: String,
+    },
+    /// A query in the syntax of Lucene: words, phrases, operators, fields.
+    QueryString(String),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +179,7 @@ mod tests {
             assert_eq!(Language::parse(&code.to_uppercase()), Some(language));
         }
         assert_eq!(Language::parse("xx"), None);
+        assert_eq!(Language::parse("swedish"), Some(Language::Swedish));
         assert_eq!(Language::default().code(), "en");
     }
 

@@ -99,6 +99,11 @@ impl Index {
         self.info.read().clone()
     }
 
+    /// Whether its records are documents.
+    pub fn holds_documents(&self) -> bool {
+        self.context.documents.is_some()
+    }
+
     pub(crate) fn set_info(&self, info: IndexInfo) {
         *self.info.write() = info;
     }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::{
-    DocumentFields, Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector, TextSchema, Timestamp,
+    DocumentFields, Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector,
+    TextClause, TextSchema, Timestamp,
 };
 use crossbill_engine::{Effort, SearchStats};
 use crossbill_import::{ColumnMapping, ErrorMode};
@@ -104,6 +105,10 @@ pub enum QueryBy {
     },
     /// The records nearest to this record (itself among them).
     Id(String),
+    /// The records whose text fields match any of these, the best by the sum
+    /// of their scores (BM25, larger is better) first. Nothing is asked of
+    /// their vectors.
+    Text(Vec<TextClause>),
 }
 
 /// A query.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crossbill_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::SchemaField;
+use crate::{Schema, SchemaField};
 
 /// The cloud an index is said to run in where the request names none.
 const DEFAULT_CLOUD: &str = "aws";
@@ -175,6 +175,21 @@ pub struct StoredSpec {
     /// The metadata fields that the schema named.
     #[serde(default)]
     pub metadata_fields: BTreeMap<String, SchemaField>,
+    /// The schema of an index of documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_schema: Option<Schema>,
+}
+
+impl StoredSpec {
+    /// What is kept of an index whose request named no more than where it runs.
+    pub fn of(placement: Placement) -> Self {
+        Self {
+            placement,
+            sparse_field: false,
+            metadata_fields: BTreeMap::new(),
+            document_schema: None,
+        }
+    }
 }
 
 impl Placement {

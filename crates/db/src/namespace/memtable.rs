@@ -222,8 +222,7 @@ impl Rows {
             let total = match dense {
                 Some(_) if self.shape.is_absent(self.vector(row)) => continue,
                 Some(query) => {
-                    score(metric, query, query_norm, self.vector(row))
-                        + sparse_score.unwrap_or(0.0)
+                    score(metric, query, query_norm, self.vector(row)) + sparse_score.unwrap_or(0.0)
                 }
                 // A sparse query finds the records that share an index with it.
                 None => match sparse_score {

@@ -30,7 +30,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbill_core::limits::RESIDENT_VECTORS_BYTES_MIN;
-use crossbill_core::{DocumentFields, Error, IndexShape, Metadata, NamespaceName, Record, Result, TextSchema};
+use crossbill_core::{
+    DocumentFields, Error, IndexShape, Metadata, NamespaceName, Record, Result, TextSchema,
+};
 use crossbill_engine::Segment;
 use crossbill_store::{
     Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, StoreError, Versioned, Wal,
@@ -83,9 +85,8 @@ impl IndexContext {
         let has_vector = record.sparse.is_some() || !self.shape.is_absent(&record.values);
         let none = Metadata::default();
         let metadata = record.metadata.as_ref().unwrap_or(&none);
-        crossbill_core::check_document(fields, &self.text, has_vector, metadata).map_err(|error| {
-            Error::invalid(format!("document {:?}: {error}", record.id))
-        })
+        crossbill_core::check_document(fields, &self.text, has_vector, metadata)
+            .map_err(|error| Error::invalid(format!("document {:?}: {error}", record.id)))
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbill_core::{Error, Filter, Metric, Record, Result, SparseVector, VectorType, check_dense_query};
+use crossbill_core::{
+    Error, Filter, Metric, Record, Result, SparseVector, VectorType, check_dense_query,
+};
 use crossbill_engine::{Effort, Scored, SearchStats, SegmentQuery};
 use rayon::prelude::*;
 
@@ -44,13 +46,14 @@ impl Namespace {
         let (mut dense, mut sparse) = match &query.by {
             QueryBy::Vector { dense, sparse } => (dense.clone(), sparse.clone()),
             QueryBy::Id(_) => (None, None),
+            QueryBy::Text(_) => return Err(Error::unsupported("to be merged")),
         };
         if !matches!(query.by, QueryBy::Id(_)) {
             self.check_query(dense.as_deref(), sparse.as_ref())?;
         }
         let id = match &query.by {
             QueryBy::Id(id) => Some(id),
-            QueryBy::Vector { .. } => None,
+            QueryBy::Vector { .. } | QueryBy::Text(_) => None,
         };
         let look = |state: &State| id.and_then(|id| find_in_memory(state, id));
         let Some((snapshot, in_memory)) = self.snapshot(look) else {

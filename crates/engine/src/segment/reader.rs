@@ -121,7 +121,8 @@ impl Segment {
         let blocks = sections.of(file, Kind::VectorBlocks);
         check_vectors(&facts, sections.of(file, Kind::Vectors), blocks)?;
         let superseded = check_ids(file, &sections, &facts)?;
-        let without_dense = read_absent(file, &sections, &facts)?.map(|absent| absent | &superseded);
+        let without_dense =
+            read_absent(file, &sections, &facts)?.map(|absent| absent | &superseded);
         let sparse =
             [Kind::SparseOffsets, Kind::SparseEntries, Kind::SparseTerms, Kind::SparseBounds];
         if sections.check_together(&sparse)? {

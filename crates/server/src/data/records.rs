@@ -1,6 +1,6 @@
-//! Records with text, and documents: both need what this server does not
-//! have (an embedding model, document indexes) and say so. A search by vector
-//! or by id needs nothing, and is a query.
+//! Records with text: they need what this server does not have (an embedding
+//! model) and say so. A search by vector or by id needs nothing, and is a
+//! query.
 
 use crossbill_db::Match;
 use crossbill_wire::{
@@ -16,25 +16,16 @@ const FIELDS_MAX: usize = 100;
 
 /// `POST /records/namespaces/{namespace}/upsert`.
 pub(crate) fn upsert(call: &Call) -> Answer {
-    call.index()?;
+    call.vectors()?;
     Err(ApiError::invalid(
         "records with text need an index with integrated embedding, which this server does not \
          have: use /vectors/upsert with values",
     ))
 }
 
-/// `POST /namespaces/{namespace}/documents/{call}`.
-pub(crate) fn no_documents(call: &Call) -> Answer {
-    call.index()?;
-    Err(ApiError::unsupported(format!(
-        "documents/{} needs a document index, which this server does not have",
-        call.param("call")
-    )))
-}
-
 /// `POST /records/namespaces/{namespace}/search`.
 pub(crate) fn search(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let namespace = namespace(Some(call.param("namespace")))?;
     let request: SearchRequest = call.json()?;
     check(&request)?;

@@ -24,7 +24,7 @@ use crate::verbs::records::{ByMetadata, Change, Deletion, LIST_LIMITS};
 use crate::verbs::{PageRequest, namespaces, records};
 
 pub(crate) fn upsert(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let request = UpsertMessage::new(&call.body).read().map_err(|error| malformed(&error))??;
     let namespace = namespace(Some(&request.namespace))?;
     let upserted_count = count(request.vectors.len() as u64);
@@ -35,7 +35,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
 }
 
 pub(crate) fn query(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let request: QueryRequest = call.message()?;
     let filter = filter(request.filter)?;
     let mut twin = crossbill_wire::QueryRequest {
@@ -61,7 +61,7 @@ pub(crate) fn query(call: &Call) -> Answer {
 
 pub(crate) fn fetch(call: &Call) -> Answer {
     let request: FetchRequest = call.message()?;
-    let (records, lsn) = records::fetch(&*call.index()?, &request.namespace, &request.ids)?;
+    let (records, lsn) = records::fetch(&*call.vectors()?, &request.namespace, &request.ids)?;
     let message = FetchResponse {
         vectors: vectors(records)?,
         namespace: request.namespace,
@@ -78,7 +78,7 @@ pub(crate) fn fetch_by_metadata(call: &Call) -> Answer {
         limit: request.limit.map(|limit| limit as usize),
         token: request.pagination_token.as_deref(),
     };
-    let (records, next, lsn) = records::fetch_by_metadata(&*call.index()?, asked)?;
+    let (records, next, lsn) = records::fetch_by_metadata(&*call.vectors()?, asked)?;
     let message = FetchByMetadataResponse {
         vectors: vectors(records)?,
         namespace: request.namespace,
@@ -99,7 +99,7 @@ pub(crate) fn update(call: &Call) -> Answer {
         filter: filter(request.filter)?,
         dry_run: request.dry_run.unwrap_or(false),
     };
-    let (matched_records, lsn) = records::update(&*call.index()?, asked)?;
+    let (matched_records, lsn) = records::update(&*call.vectors()?, asked)?;
     Ok(Reply::message(call, &UpdateResponse { matched_records })?.wrote(lsn))
 }
 
@@ -111,14 +111,14 @@ pub(crate) fn delete(call: &Call) -> Answer {
         all: request.delete_all,
         filter: filter(request.filter)?,
     };
-    let lsn = records::delete(&*call.index()?, &request.namespace, asked)?;
+    let lsn = records::delete(&*call.vectors()?, &request.namespace, asked)?;
     Ok(Reply::message(call, &DeleteResponse {})?.wrote(lsn))
 }
 
 pub(crate) fn list(call: &Call) -> Answer {
     let request: ListRequest = call.message()?;
     let page = page(request.pagination_token, request.limit, request.prefix)?;
-    let (ids, next, lsn) = records::list(&*call.index()?, &request.namespace, page)?;
+    let (ids, next, lsn) = records::list(&*call.vectors()?, &request.namespace, page)?;
     let message = ListResponse {
         vectors: ids.into_iter().map(|id| ListItem { id }).collect(),
         pagination: next.map(|token| token.pagination().into()),

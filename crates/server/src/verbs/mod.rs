@@ -53,6 +53,6 @@ impl PageRequest {
 }
 
 /// A filter that must be there and say something.
-fn required(filter: Option<Filter>, empty: &str) -> Result<Filter, ApiError> {
+pub(crate) fn required(filter: Option<Filter>, empty: &str) -> Result<Filter, ApiError> {
     filter.filter(|filter| !filter.is_empty()).ok_or_else(|| ApiError::invalid(empty))
 }

@@ -89,7 +89,8 @@ fn update_one(index: &Index, asked: Change, id: String) -> Result<Lsn, ApiError>
         ));
     }
     let set_metadata = asked.set_metadata;
-    Ok(index.update(&namespace, Update { id, values, sparse, set_metadata, ..Update::default() })?)
+    Ok(index
+        .update(&namespace, Update { id, values, sparse, set_metadata, ..Update::default() })?)
 }
 
 fn update_matching(

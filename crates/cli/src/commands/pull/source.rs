@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::limits::{LIST_PAGE_MAX, PULL_URL_BYTES_MAX};
-use crossbill_core::{ErrorKind, IndexShape, Metric, VectorStorage, VectorType};
+use crossbill_core::{ErrorKind, IndexShape, Metric, VectorType};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::value::RawValue;
