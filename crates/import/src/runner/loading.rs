@@ -15,7 +15,7 @@ use crate::dry::{SeenIds, id_hash, ids_within};
 use crate::failure::file_reject;
 use crate::rejects::{RejectWriter, rejects_key};
 use crate::validate::record::KeptText;
-use crate::validate::{ValidBatch, validate};
+use crate::validate::{Rules, ValidBatch, validate};
 use crate::{
     ErrorMode, Reject, TaskError, TaskOutcome, TaskPiece, TaskSegment, TaskSpec, TaskWatch,
 };
@@ -104,7 +104,7 @@ impl<'a> Loading<'a> {
     fn store(&mut self, batch: RowBatch) -> Result<(), TaskError> {
         let (rows, bytes) = (batch.rows as u64, batch.packed_bytes);
         let (valid, rejects) =
-            validate(batch, &self.task.shape, &self.parts.pool, &mut self.kept_text);
+            validate(batch, Rules::of(self.task), &self.parts.pool, &mut self.kept_text);
         assert_eq!(
             valid.records().len() as u64 + rejects.len() as u64,
             rows,
