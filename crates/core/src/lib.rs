@@ -22,7 +22,7 @@ mod vector;
 pub use batch::{Record, RecordBatch, StringColumn};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind, Result};
-pub use filter::{Comparison, Filter, FilterError, FilterValue};
+pub use filter::{Comparison, Filter, FilterError, FilterValue, TextMatch};
 pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};
 pub use metadata::{Metadata, MetadataError, MetadataValue};
 pub use names::{IndexName, NameError, NamespaceName, check_record_id};
@@ -32,7 +32,7 @@ pub use scratch::{
 pub use seed::{Rng, Seed};
 pub use storage::{VectorStorage, int8_parts};
 pub use stored_bytes::{PartBytes, StoredBytes};
-pub use text::{Language, Ngrams, TextField, TextOptions, TextSchema};
+pub use text::{Language, Ngrams, TextClause, TextField, TextOptions, TextSchema};
 pub use vector::{
     IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense, check_dense_query,
     check_stored,

@@ -152,6 +152,21 @@ impl TextSchema {
     }
 }
 
+/// One thing that text is searched for. Of several in one search the scores
+/// add up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextClause {
+    /// Any of the words of a text, which has no operators.
+    Text {
+        /// The fields to look in, one at least.
+        fields: Vec<String>,
+        /// The words.
+        query: String,
+    },
+    /// A query in the syntax of Lucene: words, phrases, operators, fields.
+    QueryString(String),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbill_core::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
-use crossbill_core::{Error, IndexName, IndexShape, Result, Timestamp};
+use crossbill_core::{Error, IndexName, IndexShape, Result, TextSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::backups::BackupCatalog;
@@ -28,6 +28,8 @@ pub(crate) struct Catalog {
 pub(crate) struct CatalogEntry {
     uid: String,
     shape: IndexShape,
+    #[serde(default, skip_serializing_if = "TextSchema::is_empty")]
+    text: TextSchema,
     port: u16,
     #[serde(default)]
     tags: BTreeMap<String, String>,
@@ -50,6 +52,7 @@ impl CatalogEntry {
             name: name.clone(),
             uid: self.uid.clone(),
             shape: self.shape,
+            text: self.text.clone(),
             port: self.port,
             tags: self.tags.clone(),
             deletion_protection: self.deletion_protection,
@@ -85,6 +88,7 @@ impl Catalog {
         let entry = CatalogEntry {
             uid,
             shape: new.shape,
+            text: new.text,
             port,
             tags: new.tags,
             deletion_protection: new.deletion_protection,
@@ -193,6 +197,7 @@ mod tests {
         NewIndex {
             name: IndexName::new(name).unwrap(),
             shape: IndexShape::dense(2, Metric::Cosine),
+            text: TextSchema::default(),
             tags: BTreeMap::new(),
             deletion_protection: false,
             cloud: "aws".into(),

@@ -1,7 +1,7 @@
 //! Backups, restore jobs, collections and backup schedules.
 
 use crossbill_core::limits::{BACKUP_PAGE_DEFAULT, BACKUP_PAGE_MAX};
-use crossbill_core::{Error, IndexName, Result};
+use crossbill_core::{Error, IndexName, Result, TextSchema};
 use crossbill_db::{
     BackupFilter, BackupInfo, BackupSchedule, Database, Frequency, IndexInfo, IndexSource,
     NewBackup, NewIndex, NewSchedule, RestoreJob, RestoreOptions, ScheduleChange,
@@ -131,6 +131,7 @@ pub fn make_index(db: &Database, plan: IndexPlan, name: IndexName) -> Result<Ind
     let mut new = NewIndex {
         name,
         shape: plan.shape,
+        text: TextSchema::default(),
         tags: plan.tags,
         deletion_protection: plan.deletion_protection,
         cloud,

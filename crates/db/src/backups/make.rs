@@ -74,6 +74,7 @@ impl Database {
             index_uid: info.uid.clone(),
             index_deleted_at: None,
             shape: info.shape,
+            text: info.text,
             tags: info.tags,
             cloud: info.cloud,
             region: info.region,

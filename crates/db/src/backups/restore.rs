@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbill_core::{Error, Result, VectorType};
+use crossbill_core::{Error, Result, TextSchema, VectorType};
 use crossbill_store::killpoint::reach;
 use crossbill_store::{Documents, MANIFEST_KIND, Manifest};
 
@@ -25,6 +25,7 @@ impl Database {
         let new = NewIndex {
             name: options.name,
             shape: backup.shape,
+            text: backup.text,
             tags: options.tags.unwrap_or(backup.tags),
             deletion_protection: options.deletion_protection,
             cloud: backup.cloud,
@@ -119,6 +120,7 @@ impl Database {
             name: new.name.clone(),
             uid: uid.to_owned(),
             shape: new.shape,
+            text: new.text.clone(),
             port: 0, // Known once it is in the catalog.
             tags: new.tags.clone(),
             deletion_protection: new.deletion_protection,
@@ -165,6 +167,18 @@ impl Database {
 
 /// What an index holds is fixed by the parts it begins with.
 fn check_shape(backup: &BackupInfo, new: &NewIndex) -> Result<()> {
+    if backup.text != new.text {
+        let names = |text: &TextSchema| {
+            let names: Vec<_> = text.fields().iter().map(|field| field.name.clone()).collect();
+            format!("{names:?}")
+        };
+        return Err(Error::invalid(format!(
+            "the index would have the text fields {}, expected those of its source with the same \
+             options: {}",
+            names(&new.text),
+            names(&backup.text)
+        )));
+    }
     if backup.shape == new.shape {
         return Ok(());
     }

@@ -21,6 +21,7 @@ mod read;
 mod snapshot;
 mod staged;
 mod state;
+mod text;
 mod tiers;
 mod tombstones;
 mod write;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use crossbill_core::limits::RESIDENT_VECTORS_BYTES_MIN;
 use crossbill_core::{Error, IndexShape, NamespaceName, Result};
-use crossbill_engine::Segment;
+use crossbill_engine::{Segment, TextFields};
 use crossbill_store::{
     Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, StoreError, Versioned, Wal,
 };
@@ -62,6 +63,8 @@ const RAW_BYTES: u64 = 4;
 pub(crate) struct IndexContext {
     pub(crate) env: Arc<Env>,
     pub(crate) shape: IndexShape,
+    /// Its fields that are searched as text.
+    pub(crate) text: TextFields,
     /// The index's uid.
     pub(crate) uid: String,
     /// `indexes/<uid>`.
@@ -100,7 +103,7 @@ pub(crate) fn directory_name(name: &str) -> String {
 impl Namespace {
     /// A namespace that was never written to. Nothing is stored yet.
     pub(crate) fn new(context: &Arc<IndexContext>, name: &NamespaceName) -> Arc<Self> {
-        let state = State::new(context.shape, name.as_str());
+        let state = State::new(context.shape, &context.text, name.as_str());
         Self::with_state(context, name.clone(), state, None)
     }
 
@@ -153,7 +156,7 @@ impl Namespace {
             .collect::<Result<Vec<_>>>()?;
         live.sort_by_key(|segment| segment.entry.seq);
         let (wal, frames) = Wal::open(root, &dir, header.flushed_lsn)?;
-        let mut state = State { version, live, ..State::new(context.shape, name.as_str()) };
+        let mut state = State { version, live, ..State::new(context.shape, &context.text, name.as_str()) };
         state.applied_lsn = header.flushed_lsn;
         state.header = header;
         for (lsn, payload) in frames {
@@ -210,6 +213,16 @@ fn open_segment(context: &IndexContext, entry: SegmentEntry) -> Result<LiveSegme
             entry.part,
             segment.shape(),
             context.shape
+        )));
+    }
+    if let Some(text) = segment.text()
+        && text.fields().schema() != context.text.schema()
+    {
+        return Err(Error::corrupt(format!(
+            "part {} has the text fields {:?}, expected {:?} as its index",
+            entry.part,
+            text.fields().schema(),
+            context.text.schema()
         )));
     }
     LiveSegment::open(entry, segment)

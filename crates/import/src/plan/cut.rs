@@ -105,6 +105,7 @@ impl<'a> Cutter<'a> {
             ordinal,
             namespace: self.namespace.clone(),
             shape: *shape,
+            text: self.request.text.clone(),
             seed,
             error_mode: *error_mode,
             errors_max: self.errors_max,

@@ -20,6 +20,7 @@ fn request(error_mode: ErrorMode) -> PlanRequest {
         integration: None,
         index_dir: "indexes/u".into(),
         shape: IndexShape::dense(4, Metric::Cosine),
+        text: Default::default(),
         seed: Seed(7),
         error_mode,
         errors_max: None,

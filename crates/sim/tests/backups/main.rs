@@ -154,6 +154,7 @@ impl History {
                 database.create_index(NewIndex {
                     name: IndexName::new(name).unwrap(),
                     shape: IndexShape::dense(2, Metric::Euclidean),
+                    text: Default::default(),
                     tags: BTreeMap::new(),
                     deletion_protection: false,
                     cloud: "aws".into(),

@@ -32,6 +32,7 @@ fn index(database: &Database, shape: IndexShape) -> Arc<Index> {
         let new = NewIndex {
             name: IndexName::new("a").unwrap(),
             shape,
+            text: Default::default(),
             tags: BTreeMap::new(),
             deletion_protection: false,
             cloud: "aws".into(),
