@@ -109,6 +109,7 @@ impl Store {
         let new = NewIndex {
             name: IndexName::new(INDEX).map_err(failed)?,
             shape: IndexShape::dense(dimension, metric).stored_as(storage),
+            text: Default::default(),
             tags: Default::default(),
             documents: None,
             text: Default::default(),

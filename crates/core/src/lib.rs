@@ -24,7 +24,7 @@ pub use batch::{Record, RecordBatch, StringColumn};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use documents::{DocumentError, DocumentFields, check_document};
 pub use error::{Error, ErrorKind, Result};
-pub use filter::{Comparison, Filter, FilterError, FilterValue};
+pub use filter::{Comparison, Filter, FilterError, FilterValue, TextMatch};
 pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};
 pub use metadata::{Metadata, MetadataError, MetadataValue};
 pub use names::{IndexName, NameError, NamespaceName, check_record_id};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbill_core::{Error, Filter, NamespaceName, Record, Result};
+use crossbill_engine::TextFields;
 use parking_lot::RwLock;
 use rayon::prelude::*;
 
@@ -42,7 +43,7 @@ impl Index {
             env: Arc::clone(env),
             shape: info.shape,
             documents: info.documents.clone(),
-            text: info.text.clone(),
+            text: TextFields::new(&info.text),
             uid: info.uid.clone(),
             dir: parts::index_dir(&info.uid)?,
             lsn: AtomicU64::new(0),
@@ -198,6 +199,9 @@ impl Index {
         if query.top_k == 0 {
             return Err(Error::invalid("top_k is 0, expected at least 1"));
         }
+        if let Some(filter) = &query.filter {
+            self.context.text.check_filter(filter)?;
+        }
         self.context.env.reserve.query_begins();
         match self.find(namespace)? {
             Some(namespace) => namespace.query(query),
@@ -220,7 +224,7 @@ impl Index {
         limit: usize,
         after: Option<&str>,
     ) -> Result<(Vec<StoredRecord>, Option<String>)> {
-        check_filter(filter, "Empty filter provided for fetch by metadata request")?;
+        self.check_filter(filter, "Empty filter provided for fetch by metadata request")?;
         match self.find(namespace)? {
             Some(namespace) => Ok(namespace.fetch_by_metadata(filter, limit, after)),
             None => Ok((Vec::new(), None)),
@@ -249,7 +253,7 @@ impl Index {
         update: Update,
         dry_run: bool,
     ) -> Result<u64> {
-        check_filter(filter, "Update with empty metadata filter is not allowed")?;
+        self.check_filter(filter, "Update with empty metadata filter is not allowed")?;
         match self.find(namespace)? {
             None => Ok(0),
             Some(namespace) if dry_run => Ok(namespace.count_matching(filter)),
@@ -271,7 +275,7 @@ impl Index {
     ) -> Result<(Lsn, u64)> {
         let found = self.find(namespace)?.filter(|namespace| namespace.exists());
         if let Selector::Filter(filter) = &selector {
-            check_filter(filter, "Delete with empty metadata filter is not allowed")?;
+            self.check_filter(filter, "Delete with empty metadata filter is not allowed")?;
         }
         let Some(found) = found else {
             return match selector {
@@ -299,6 +303,15 @@ impl Index {
             found.flush_soon();
         }
         Ok((written.lsn, written.matched))
+    }
+
+    /// A filter that takes records by itself is not empty, and asks for words of
+    /// text fields alone.
+    fn check_filter(&self, filter: &Filter, message: &str) -> Result<()> {
+        if filter.is_empty() {
+            return Err(Error::invalid(message));
+        }
+        Ok(self.context.text.check_filter(filter)?)
     }
 
     /// Ids with `prefix` in order, after `after`; whether there are more.
@@ -391,11 +404,4 @@ impl Index {
 
 fn namespace_not_found(namespace: &NamespaceName) -> Error {
     Error::not_found(format!("Namespace {namespace} not found"))
-}
-
-fn check_filter(filter: &Filter, message: &str) -> Result<()> {
-    if filter.is_empty() {
-        return Err(Error::invalid(message));
-    }
-    Ok(())
 }

@@ -133,8 +133,8 @@ pub struct Query {
 pub struct Match {
     /// The record's id.
     pub id: String,
-    /// In the API's scale: cosine similarity, dot product or squared
-    /// Euclidean distance.
+    /// In the API's scale: cosine similarity, dot product, squared Euclidean
+    /// distance, or BM25 where text was searched.
     pub score: f32,
     /// The dense vector, where asked for and there is one.
     pub values: Option<Vec<f32>>,

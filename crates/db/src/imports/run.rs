@@ -159,7 +159,7 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         integration,
         index_dir: index.context().dir.to_string(),
         shape: index.context().shape,
-        text: index.context().text.clone(),
+        text: index.context().text.schema().clone(),
         documents: index.context().documents.clone(),
         seed: Seed(job.id),
         error_mode: options.error_mode,

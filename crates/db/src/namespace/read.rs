@@ -4,10 +4,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbill_core::{
-    Error, Filter, Metric, Record, Result, SparseVector, VectorType, check_dense_query,
-};
-use crossbill_engine::{Effort, Scored, SearchStats, SegmentQuery};
+use crossbill_core::{Error, Filter, Record, Result, SparseVector, VectorType, check_dense_query};
+use crossbill_engine::{Effort, SearchStats, SegmentQuery};
 use rayon::prelude::*;
 
 use super::Namespace;
@@ -43,10 +41,12 @@ impl Drop for Running<'_> {
 impl Namespace {
     /// The nearest records.
     pub(crate) fn query(&self, query: &Query) -> Result<QueryAnswer> {
+        if let QueryBy::Text(clauses) = &query.by {
+            return self.query_text(query, clauses);
+        }
         let (mut dense, mut sparse) = match &query.by {
             QueryBy::Vector { dense, sparse } => (dense.clone(), sparse.clone()),
-            QueryBy::Id(_) => (None, None),
-            QueryBy::Text(_) => return Err(Error::unsupported("to be merged")),
+            QueryBy::Id(_) | QueryBy::Text(_) => (None, None),
         };
         if !matches!(query.by, QueryBy::Id(_)) {
             self.check_query(dense.as_deref(), sparse.as_ref())?;
@@ -84,7 +84,7 @@ impl Namespace {
             found.extend(hits.iter().map(|hit| (hit.score, Place::Table(number, hit.row))));
         }
         let metric = self.context.shape.metric_of(wanted.dense.is_some());
-        let matches = nearest(&snapshot, found, query, metric);
+        let matches = snapshot.nearest(found, query, metric.larger_is_nearer());
         Ok(QueryAnswer { matches, stats, lsn: snapshot.lsn })
     }
 
@@ -124,15 +124,7 @@ impl Namespace {
             let only = filter.map(|filter| live.segment.matching(filter));
             live.segment.search(wanted, &live.deleted, only.as_deref())
         };
-        let pool = &self.env().query_pool;
-        let running = Running::begin(&self.env().searches);
-        // One processor for each query where many run: splitting them all would
-        // only make them wait for each other.
-        let is_split = segments.len() > 1 && 2 * running.count <= pool.current_num_threads();
-        let answers: Vec<(Vec<Scored>, SearchStats)> = match is_split {
-            true => pool.install(|| segments.par_iter().map(search).collect()),
-            false => segments.iter().map(search).collect(),
-        };
+        let answers = self.of_segments(segments, search);
         let mut stats = SearchStats::default();
         let mut found = Vec::new();
         for (number, (hits, own)) in answers.into_iter().enumerate() {
@@ -140,6 +132,23 @@ impl Namespace {
             found.extend(hits.iter().map(|hit| (hit.score, Place::Segment(number, hit.row))));
         }
         (found, stats)
+    }
+
+    /// What `search` finds in each segment, in their order.
+    pub(super) fn of_segments<T: Send>(
+        &self,
+        segments: &[LiveSegment],
+        search: impl Fn(&LiveSegment) -> T + Sync + Send,
+    ) -> Vec<T> {
+        let pool = &self.env().query_pool;
+        let running = Running::begin(&self.env().searches);
+        // One processor for each query where many run: splitting them all would
+        // only make them wait for each other.
+        let is_split = segments.len() > 1 && 2 * running.count <= pool.current_num_threads();
+        match is_split {
+            true => pool.install(|| segments.par_iter().map(search).collect()),
+            false => segments.iter().map(search).collect(),
+        }
     }
 
     /// The record with `id`.
@@ -220,24 +229,23 @@ impl Namespace {
     }
 }
 
-/// The nearest `top_k` of all places, read as the query asks; equal scores in
-/// id order.
-fn nearest(
-    snapshot: &Snapshot,
-    mut found: Vec<(f32, Place)>,
-    query: &Query,
-    metric: Metric,
-) -> Vec<Match> {
-    let larger_is_nearer = metric.larger_is_nearer();
-    found.sort_by(|(a, x), (b, y)| {
-        let nearer = if larger_is_nearer { b.total_cmp(a) } else { a.total_cmp(b) };
-        nearer.then_with(|| snapshot.id(*x).cmp(snapshot.id(*y)))
-    });
-    found.truncate(query.top_k);
-    found.into_iter().map(|(score, place)| snapshot.read_match(score, place, query)).collect()
-}
-
 impl Snapshot {
+    /// The nearest `top_k` of all places, read as the query asks; equal
+    /// scores in id order.
+    pub(super) fn nearest(
+        &self,
+        mut found: Vec<(f32, Place)>,
+        query: &Query,
+        larger_is_nearer: bool,
+    ) -> Vec<Match> {
+        found.sort_by(|(a, x), (b, y)| {
+            let nearer = if larger_is_nearer { b.total_cmp(a) } else { a.total_cmp(b) };
+            nearer.then_with(|| self.id(*x).cmp(self.id(*y)))
+        });
+        found.truncate(query.top_k);
+        found.into_iter().map(|(score, place)| self.read_match(score, place, query)).collect()
+    }
+
     fn read_match(&self, score: f32, place: Place, query: &Query) -> Match {
         let mut read = Match {
             id: self.id(place).to_owned(),
@@ -280,6 +288,6 @@ impl Match {
     }
 }
 
-fn nothing(lsn: Lsn) -> QueryAnswer {
+pub(super) fn nothing(lsn: Lsn) -> QueryAnswer {
     QueryAnswer { matches: Vec::new(), stats: SearchStats::default(), lsn }
 }

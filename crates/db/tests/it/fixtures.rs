@@ -85,6 +85,7 @@ pub(crate) fn new_index(name: &str, shape: IndexShape) -> NewIndex {
     NewIndex {
         name: IndexName::new(name).unwrap(),
         shape,
+        text: Default::default(),
         tags: BTreeMap::new(),
         documents: None,
         text: Default::default(),

@@ -95,8 +95,10 @@ kinds! {
     IvfTuning = 17, 1, "ivf tuning";
     /// Live rows by the hash of their ids.
     IdTable = 18, 1, "id table";
+    /// Words of text fields to rows.
+    Text = 19, 1, "text";
     /// Rows without a dense vector, whose place holds zeros.
-    Absent = 19, 1, "absent vectors";
+    Absent = 20, 1, "absent vectors";
 }
 
 /// Where a section stands and what its bytes hash to.

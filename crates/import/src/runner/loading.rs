@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crossbill_core::limits::EXACT_ROWS_MAX;
-use crossbill_engine::{BuiltSegment, SegmentBuilder, SegmentOptions};
+use crossbill_engine::{BuiltSegment, SegmentBuilder, SegmentOptions, TextFields};
 use crossbill_store::{LocalScratch, LocalScratchFile, TaskCounts, killpoint};
 
 use super::decoding::Decoded;
@@ -27,6 +27,7 @@ pub(super) struct Loading<'a> {
     parts: &'a RunnerParts,
     task: &'a TaskSpec,
     watch: &'a TaskWatch<'a>,
+    text: TextFields,
     builder: Option<SegmentBuilder<LocalScratch>>,
     segments: Vec<TaskSegment>,
     rejects: RejectWriter<'a>,
@@ -52,6 +53,7 @@ impl<'a> Loading<'a> {
             parts,
             task,
             watch,
+            text: TextFields::new(&task.text),
             builder: None,
             segments: Vec::new(),
             rejects,
@@ -167,7 +169,8 @@ impl<'a> Loading<'a> {
                 let options = SegmentOptions { seed, exact_rows_max: EXACT_ROWS_MAX };
                 let space = self.parts.root.scratch();
                 let made = SegmentBuilder::new(self.task.shape, options, space);
-                none.insert(made.map_err(crossbill_core::Error::from)?)
+                let made = made.map_err(crossbill_core::Error::from)?;
+                none.insert(made.with_text(&self.text))
             }
         };
         builder.push(records).map_err(crossbill_core::Error::from)?;

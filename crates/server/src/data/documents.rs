@@ -207,7 +207,20 @@ fn changed(matched: Option<u64>) -> ChangedDocuments {
 
 /// The filter of a write: it says something, and of metadata alone.
 fn checked(filter: Filter, empty: &str) -> Result<Filter, ApiError> {
-    required(Some(filter), empty)
+    let filter = required(Some(filter), empty)?;
+    let mut of_text = None;
+    filter.for_each(&mut |part| {
+        if let Filter::Text(field, ..) = part {
+            of_text = Some(field.clone());
+        }
+    });
+    match of_text {
+        None => Ok(filter),
+        Some(field) => Err(ApiError::invalid(format!(
+            "the filter asks for words of field {field:?}, expected conditions on metadata: only a \
+             search takes $match_phrase, $match_all and $match_any"
+        ))),
+    }
 }
 
 /// `…/documents/delete`.

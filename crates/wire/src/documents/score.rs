@@ -1,7 +1,7 @@
 //! What a search of documents scores them by: clauses, each checked against
 //! the index's schema.
 
-use crossbill_core::limits::{SCORE_CLAUSES_MAX, TEXT_QUERY_BYTES_MAX};
+use crossbill_core::limits::{TEXT_CLAUSES_MAX, TEXT_QUERY_BYTES_MAX};
 use crossbill_core::{DocumentFields, Error, Result, SparseVector, TextClause};
 use serde::{Deserialize, Serialize};
 
@@ -124,9 +124,9 @@ impl ScoreClause {
 /// What a search scores by, checked.
 pub fn score_by(clauses: Vec<ScoreClause>, schema: &DocumentFields) -> Result<ScoreBy> {
     let found = clauses.len();
-    if !(1..=SCORE_CLAUSES_MAX).contains(&found) {
+    if !(1..=TEXT_CLAUSES_MAX).contains(&found) {
         return Err(Error::invalid(format!(
-            "score_by has {found} clauses, expected 1 to {SCORE_CLAUSES_MAX}"
+            "score_by has {found} clauses, expected 1 to {TEXT_CLAUSES_MAX}"
         )));
     }
     let mut texts = Vec::new();
