@@ -112,7 +112,6 @@ impl Store {
             text: Default::default(),
             tags: Default::default(),
             documents: None,
-            text: Default::default(),
             deletion_protection: false,
             cloud: String::new(),
             region: String::new(),

@@ -73,31 +73,30 @@ pub struct IndexShape {
     /// How full vectors are kept; `f32` in a sparse index.
     #[serde(default)]
     pub storage: VectorStorage,
-    /// Whether a record may do without its vectors, and have sparse values
-    /// beside dense ones under any metric: so in an index of documents. A
-    /// dense vector of zeros then stands for none.
+    /// Whether records are documents: they may have a sparse vector under any
+    /// metric and do without it, and are searched by one vector at a time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub optional_vectors: bool,
+    pub documents: bool,
 }
 
 impl IndexShape {
     /// A dense index that keeps vectors as they come.
     pub const fn dense(dimension: u32, metric: Metric) -> Self {
         let storage = VectorStorage::F32;
-        let optional_vectors = false;
-        Self { vector_type: VectorType::Dense, metric, dimension, storage, optional_vectors }
+        let documents = false;
+        Self { vector_type: VectorType::Dense, metric, dimension, storage, documents }
     }
 
     /// A sparse index.
     pub const fn sparse() -> Self {
         let (metric, storage) = (Metric::DotProduct, VectorStorage::F32);
-        let (vector_type, optional_vectors) = (VectorType::Sparse, false);
-        Self { vector_type, metric, dimension: 0, storage, optional_vectors }
+        let (vector_type, documents) = (VectorType::Sparse, false);
+        Self { vector_type, metric, dimension: 0, storage, documents }
     }
 
-    /// The same index, of documents: see [`IndexShape::optional_vectors`].
+    /// The same index, of documents: see [`IndexShape::documents`].
     pub const fn of_documents(self) -> Self {
-        Self { optional_vectors: true, ..self }
+        Self { documents: true, ..self }
     }
 
     /// The same index with its full vectors kept so.
@@ -112,12 +111,7 @@ impl IndexShape {
 
     /// Whether records may carry sparse values.
     pub fn takes_sparse(&self) -> bool {
-        self.metric == Metric::DotProduct || self.optional_vectors
-    }
-
-    /// Whether a stored dense vector stands for none.
-    pub fn is_absent(&self, values: &[f32]) -> bool {
-        self.optional_vectors && values.iter().all(|&value| value == 0.0)
+        self.metric == Metric::DotProduct || self.documents
     }
 
     /// How scores compare that no dense vector had a part in.
@@ -127,7 +121,7 @@ impl IndexShape {
 
     /// Whether a dense vector of zeros is refused.
     fn needs_direction(&self) -> bool {
-        self.metric == Metric::Cosine || self.optional_vectors
+        self.metric == Metric::Cosine || self.documents
     }
 }
 

@@ -197,9 +197,7 @@ pub struct Update {
 /// What of a record is taken away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removal {
-    /// The dense vector, where the index can do without.
-    pub values: bool,
-    /// The sparse vector, likewise.
+    /// The sparse vector, in an index of documents.
     pub sparse: bool,
     /// Fields of the metadata; unknown ones are no error.
     pub fields: Vec<String>,

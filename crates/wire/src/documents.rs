@@ -136,7 +136,14 @@ impl UpsertDocuments {
         each(self.documents, |id, fields| {
             let mut parts = DocumentParts::of(fields, schema)?;
             let metadata = parts.take_metadata();
-            let values = parts.values.unwrap_or_default();
+            let values = match (parts.values, &schema.dense) {
+                (None, Some(name)) => {
+                    return Err(Error::invalid(format!(
+                        "field {name:?} is missing, expected the dense vector"
+                    )));
+                }
+                (values, _) => values.unwrap_or_default(),
+            };
             Ok(Record { id, values, sparse: parts.sparse, metadata })
         })
     }

@@ -13,8 +13,6 @@ pub(super) fn accept_record(shape: &IndexShape, record: &mut Record) -> Result<(
     check_vectors(shape, Some(&record.values), record.sparse.as_ref())
         .and_then(|()| check_metadata(shape, record.metadata.as_ref()))
         .map_err(|error| named(&record.id, &error))?;
-    // Zeros stand for the vector that a document does without.
-    record.values.resize(shape.dimension as usize, 0.0);
     shape.storage.round(&mut record.values);
     Ok(())
 }
@@ -26,10 +24,9 @@ pub(super) fn check_vectors(
     values: Option<&[f32]>,
     sparse: Option<&SparseVector>,
 ) -> Result<()> {
-    let is_given = |values: &&[f32]| !(shape.optional_vectors && values.is_empty());
     match shape.vector_type {
         VectorType::Dense => {
-            if let Some(values) = values.filter(is_given) {
+            if let Some(values) = values {
                 check_stored(shape, values)?;
             }
             if sparse.is_some() && !shape.takes_sparse() {
@@ -47,7 +44,7 @@ pub(super) fn check_vectors(
                     values.len()
                 )));
             }
-            if values.is_some() && sparse.is_none() && !shape.optional_vectors {
+            if values.is_some() && sparse.is_none() && !shape.documents {
                 return Err(Error::invalid(
                     "found no sparse values, expected some (the index is sparse)",
                 ));
@@ -64,7 +61,7 @@ const STORED_FACTOR: usize = 4;
 /// Checks the size of metadata in the form it is kept in. The exact limit is
 /// on the user's own text, where that is read.
 pub(super) fn check_metadata(shape: &IndexShape, metadata: Option<&Metadata>) -> Result<()> {
-    let most = if shape.optional_vectors { DOCUMENT_JSON_BYTES_MAX } else { METADATA_BYTES_MAX };
+    let most = if shape.documents { DOCUMENT_JSON_BYTES_MAX } else { METADATA_BYTES_MAX };
     let found = metadata.map_or(0, |metadata| metadata.to_json().len());
     if found > STORED_FACTOR * most {
         return Err(MetadataError::TooLarge { found }.into());

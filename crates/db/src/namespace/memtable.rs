@@ -157,11 +157,6 @@ impl Rows {
         self.count += 1;
     }
 
-    /// What the rows look like.
-    pub(crate) fn shape(&self) -> &IndexShape {
-        &self.shape
-    }
-
     /// How many there are.
     pub(crate) fn len(&self) -> u32 {
         self.count
@@ -243,7 +238,6 @@ impl Rows {
                 _ => None,
             };
             let total = match dense {
-                Some(_) if self.shape.is_absent(self.vector(row)) => continue,
                 Some(query) => {
                     score(metric, query, query_norm, self.vector(row)) + sparse_score.unwrap_or(0.0)
                 }

@@ -81,7 +81,7 @@ impl IndexContext {
     /// Checks a record of an index of documents against its schema.
     fn check_document(&self, record: &Record) -> Result<()> {
         let Some(fields) = &self.documents else { return Ok(()) };
-        let has_vector = record.sparse.is_some() || !self.shape.is_absent(&record.values);
+        let has_vector = record.sparse.is_some() || !record.values.is_empty();
         let none = Metadata::default();
         let metadata = record.metadata.as_ref().unwrap_or(&none);
         crossbill_core::check_document(fields, self.text.schema(), has_vector, metadata)

@@ -66,9 +66,6 @@ impl Namespace {
             let record = snapshot.record(place);
             sparse = record.sparse;
             dense = (self.context.shape.vector_type == VectorType::Dense).then_some(record.values);
-            if self.context.shape.optional_vectors && dense.as_ref().is_some_and(Vec::is_empty) {
-                dense = None;
-            }
         }
         let wanted = SegmentQuery {
             dense: dense.as_deref(),
@@ -91,9 +88,7 @@ impl Namespace {
     fn check_query(&self, dense: Option<&[f32]>, sparse: Option<&SparseVector>) -> Result<()> {
         let shape = &self.context.shape;
         match (shape.vector_type, dense, sparse) {
-            (_, None, Some(sparse)) if shape.optional_vectors => {
-                check_vectors(shape, None, Some(sparse))
-            }
+            (_, None, Some(sparse)) if shape.documents => check_vectors(shape, None, Some(sparse)),
             (VectorType::Dense, None, _) => Err(Error::invalid(
                 "the query has no dense vector, expected one (the index is dense)",
             )),
@@ -263,8 +258,7 @@ impl Snapshot {
                 let segment = &self.segments[number].segment;
                 if query.include_values {
                     let values = segment.vector(row);
-                    let is_there = !values.is_empty() && !segment.shape().is_absent(&values);
-                    read.values = is_there.then_some(values);
+                    read.values = (!values.is_empty()).then_some(values);
                     read.sparse = segment.sparse(row);
                 }
                 if query.include_metadata {

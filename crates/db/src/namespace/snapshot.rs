@@ -82,22 +82,11 @@ impl Snapshot {
         }
     }
 
-    /// The record at `place`, without the zeros that stand for no vector.
     pub(super) fn record(&self, place: Place) -> Record {
-        let (mut record, shape) = match place {
-            Place::Table(number, row) => {
-                let rows = &self.tables[number].0;
-                (rows.record(row), rows.shape())
-            }
-            Place::Segment(number, row) => {
-                let segment = &self.segments[number].segment;
-                (segment.record(row), segment.shape())
-            }
-        };
-        if shape.is_absent(&record.values) {
-            record.values = Vec::new();
+        match place {
+            Place::Table(number, row) => self.tables[number].0.record(row),
+            Place::Segment(number, row) => self.segments[number].segment.record(row),
         }
-        record
     }
 
     /// The live rows that match.

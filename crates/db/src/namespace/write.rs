@@ -376,13 +376,8 @@ impl Namespace {
     /// Does an update to a record, and checks what comes of it.
     fn change(&self, record: &mut Record, update: &Update) -> Result<()> {
         let (shape, remove) = (&self.context.shape, &update.remove);
-        if shape.optional_vectors {
-            if remove.values {
-                record.values.clear();
-            }
-            if remove.sparse {
-                record.sparse = None;
-            }
+        if shape.documents && remove.sparse {
+            record.sparse = None;
         }
         if let Some(values) = &update.values {
             record.values.clone_from(values);
@@ -395,7 +390,7 @@ impl Namespace {
         }
         if let Some(fields) = &update.set_metadata {
             let own = record.metadata.take().unwrap_or_default();
-            record.metadata = Some(match shape.optional_vectors {
+            record.metadata = Some(match shape.documents {
                 true => own.overlaid(fields.clone()),
                 false => own.merged(fields.clone())?,
             });

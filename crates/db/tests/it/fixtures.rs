@@ -10,7 +10,7 @@ use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use crossbill_core::{
     IndexName, IndexShape, Metadata, Metric, NamespaceName, RandomIds, Record, SparseVector,
-    SystemClock, limits,
+    SystemClock, TextSchema, limits,
 };
 use crossbill_db::{
     Database, DatabaseOptions, ErrorMode, FaultPlan, ImportOptions, ImportSettings, ImportStatus,
@@ -85,10 +85,9 @@ pub(crate) fn new_index(name: &str, shape: IndexShape) -> NewIndex {
     NewIndex {
         name: IndexName::new(name).unwrap(),
         shape,
-        text: Default::default(),
         tags: BTreeMap::new(),
         documents: None,
-        text: Default::default(),
+        text: TextSchema::default(),
         deletion_protection: false,
         cloud: "aws".into(),
         region: "us-east-1".into(),

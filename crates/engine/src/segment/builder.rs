@@ -41,8 +41,6 @@ pub struct SegmentBuilder<S: ScratchSpace> {
     options: SegmentOptions,
     file: S::File,
     vectors: VectorColumn,
-    /// Rows without a dense vector.
-    absent: RoaringBitmap,
     ids: StringColumn,
     sparse: SparseBuilder,
     metadata: MetadataColumn<S::File>,
@@ -60,7 +58,6 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             options,
             file,
             vectors: VectorColumn::default(),
-            absent: RoaringBitmap::new(),
             ids: StringColumn::default(),
             sparse: SparseBuilder::default(),
             metadata: MetadataColumn::new(space.create("segment-metadata")?),
@@ -80,7 +77,6 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
     /// which a later one of the same id wins.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), BuildError> {
         self.check(batch)?;
-        self.note_absent(&batch.values);
         self.push_vectors(&batch.values)?;
         for (at, id) in batch.ids.iter().enumerate() {
             let row = self.rows();
@@ -94,17 +90,6 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             }
         }
         Ok(())
-    }
-
-    /// Notes which of the rows that begin with the next have no dense vector.
-    fn note_absent(&mut self, values: &[f32]) {
-        let (shape, next) = (self.shape, self.rows());
-        if !shape.optional_vectors || shape.dimension == 0 {
-            return;
-        }
-        let rows = values.chunks_exact(shape.dimension as usize);
-        let absent = (next..).zip(rows).filter(|(_, values)| shape.is_absent(values));
-        self.absent.extend(absent.map(|(row, _)| row));
     }
 
     /// Appends vectors, which were rounded to what their encoding keeps.
@@ -167,9 +152,7 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
         let facts =
             Facts { shape: self.shape, rows, live_rows: order.len() as u32, options: self.options };
         let dense = self.shape.vector_type == VectorType::Dense;
-        let without_dense = &superseded | &self.absent;
-        let indexed_rows = u64::from(rows) - without_dense.len();
-        let is_indexed = dense && indexed_rows > u64::from(self.options.exact_rows_max);
+        let is_indexed = dense && facts.live_rows > self.options.exact_rows_max;
         let (vectors, blocks) = self.vectors.finish();
         let mapped =
             if is_indexed && vectors.length <= mapped_max { self.file.map()? } else { None };
@@ -177,7 +160,6 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
         let columns = Columns {
             facts: &facts,
             blocks: dense.then_some(blocks),
-            absent: self.absent,
             ids: self.ids,
             order,
             superseded: &superseded,
@@ -187,7 +169,7 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             text: self.text,
         };
         let build = |source: &dyn RowSource| {
-            build_ivf(&facts.shape, facts.options.seed, source, &without_dense, pool)
+            build_ivf(&facts.shape, facts.options.seed, source, &superseded, pool)
         };
         let ivf = if let Some(mapped) = mapped {
             let source = ScratchRows::new(&facts, watch, |offset: u64, out: &mut [u8]| {
@@ -251,7 +233,6 @@ struct Columns<'a, F> {
     facts: &'a Facts,
     /// Checksums of the blocks of dense vectors.
     blocks: Option<Vec<u32>>,
-    absent: RoaringBitmap,
     ids: StringColumn,
     order: Vec<u32>,
     superseded: &'a RoaringBitmap,
@@ -266,9 +247,6 @@ impl<F: ScratchFile> Columns<'_, F> {
         out.section(Kind::Facts, |out| out.put(&self.facts.to_bytes()))?;
         if let Some(blocks) = self.blocks {
             out.section(Kind::VectorBlocks, |out| out.put(bytemuck::cast_slice(&blocks)))?;
-        }
-        if !self.absent.is_empty() {
-            out.section(Kind::Absent, |out| write_rows(out, &self.absent))?;
         }
         write_ids(out, &self.ids, &self.order, self.superseded)?;
         drop((self.ids, self.order));
@@ -308,13 +286,11 @@ fn write_ids<F: ScratchFile>(
     out.section(Kind::IdOrder, |out| out.put(bytemuck::cast_slice(order)))?;
     let table = id_table::build(order, |row| ids.get(row as usize));
     out.section(Kind::IdTable, |out| out.put(bytemuck::cast_slice(&table)))?;
-    out.section(Kind::Superseded, |out| write_rows(out, superseded))
-}
-
-fn write_rows<F: ScratchFile>(out: &mut FileWriter<F>, rows: &RoaringBitmap) -> io::Result<()> {
-    let mut bytes = Vec::with_capacity(rows.serialized_size());
-    rows.serialize_into(&mut bytes)?;
-    out.put(&bytes)
+    out.section(Kind::Superseded, |out| {
+        let mut bytes = Vec::with_capacity(superseded.serialized_size());
+        superseded.serialize_into(&mut bytes)?;
+        out.put(&bytes)
+    })
 }
 
 /// The dense vectors where they stand in the scratch file; `read` fills bytes

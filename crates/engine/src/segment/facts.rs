@@ -44,7 +44,7 @@ impl Facts {
             VectorStorage::Bf16 => 2,
             VectorStorage::Int8 => 3,
         };
-        bytes[3] = u8::from(self.shape.optional_vectors);
+        bytes[3] = u8::from(self.shape.documents);
         bytes[4..8].copy_from_slice(&self.shape.dimension.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.rows.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.live_rows.to_le_bytes());
@@ -93,7 +93,7 @@ impl Facts {
         let shape = match bytes[3] {
             0 => shape,
             1 => shape.of_documents(),
-            other => return wrong(format!("optional vectors {other}"), "0 or 1"),
+            other => return wrong(format!("documents {other}"), "0 or 1"),
         };
         let (rows, live_rows) = (u32_at(bytes, 8), u32_at(bytes, 12));
         if rows > ROWS_MAX {

@@ -97,8 +97,6 @@ kinds! {
     IdTable = 18, 1, "id table";
     /// Words of text fields to rows.
     Text = 19, 1, "text";
-    /// Rows without a dense vector, whose place holds zeros.
-    Absent = 20, 1, "absent vectors";
 }
 
 /// Where a section stands and what its bytes hash to.

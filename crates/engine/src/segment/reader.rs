@@ -28,8 +28,6 @@ pub struct Segment {
     pub(super) sections: Sections,
     pub(super) facts: Facts,
     pub(super) superseded: RoaringBitmap,
-    /// Those and the rows without a dense vector, where there are any.
-    without_dense: Option<RoaringBitmap>,
     pub(super) ivf: Option<Ivf>,
     text: Option<TextIndex>,
     checksum: u32,
@@ -124,8 +122,6 @@ impl Segment {
         let blocks = sections.of(file, Kind::VectorBlocks);
         check_vectors(&facts, sections.of(file, Kind::Vectors), blocks)?;
         let superseded = check_ids(file, &sections, &facts)?;
-        let without_dense =
-            read_absent(file, &sections, &facts)?.map(|absent| absent | &superseded);
         let sparse =
             [Kind::SparseOffsets, Kind::SparseEntries, Kind::SparseTerms, Kind::SparseBounds];
         if sections.check_together(&sparse)? {
@@ -141,7 +137,6 @@ impl Segment {
             sections,
             facts,
             superseded,
-            without_dense,
             ivf,
             text,
             checksum,
@@ -172,12 +167,6 @@ impl Segment {
     /// Rows replaced by a later row of this segment.
     pub fn superseded(&self) -> &RoaringBitmap {
         &self.superseded
-    }
-
-    /// Rows that no dense query finds: superseded ones, and those without a
-    /// dense vector.
-    pub(super) fn without_dense(&self) -> &RoaringBitmap {
-        self.without_dense.as_ref().unwrap_or(&self.superseded)
     }
 
     /// The file's checksum, as [`super::BuiltSegment`] gave it.
@@ -329,28 +318,6 @@ fn check_ids(
         ));
     }
     Ok(superseded)
-}
-
-/// The rows without a dense vector, where there are any.
-fn read_absent(
-    file: &[u8],
-    sections: &Sections,
-    facts: &Facts,
-) -> Result<Option<RoaringBitmap>, FormatError> {
-    if !sections.has(Kind::Absent) {
-        return Ok(None);
-    }
-    let may_be = facts.shape.optional_vectors && facts.shape.vector_type == VectorType::Dense;
-    sections.check_presence(&[Kind::Absent], may_be)?;
-    let damaged = |found: String, expected: &str| {
-        FormatError::damaged(Kind::Absent.label(), found, expected.to_owned())
-    };
-    let absent = RoaringBitmap::deserialize_from(sections.of(file, Kind::Absent))
-        .map_err(|error| damaged(error.to_string(), "a bitmap"))?;
-    match absent.max() {
-        Some(row) if row < facts.rows => Ok(Some(absent)),
-        found => Err(damaged(format!("rows up to {found:?}"), "some of the segment's")),
-    }
 }
 
 fn check_metadata(file: &[u8], sections: &Sections, rows: u32) -> Result<(), FormatError> {

@@ -36,8 +36,7 @@ pub struct SegmentQuery<'a> {
     pub effort: Effort,
 }
 
-/// The rows that may be found. `superseded` are those that never are: under a
-/// dense query also those without a dense vector.
+/// The rows that may be found.
 #[derive(Clone, Copy)]
 pub(super) struct Allowed<'a> {
     rows: u32,
@@ -83,7 +82,7 @@ impl Segment {
     /// `only` where that is given; nearest first, ties by lower row.
     ///
     /// Under cosine, dot product and Euclidean distance alike the dense query
-    /// finds any row that has a dense vector. A query with a sparse vector alone finds the rows that
+    /// finds any row. A query with a sparse vector alone finds the rows that
     /// share a term with it. One with both finds any row by the sum of both
     /// dot products.
     ///
@@ -97,8 +96,7 @@ impl Segment {
     ) -> (Vec<Scored>, SearchStats) {
         let shape = &self.facts.shape;
         let dense = query.dense.filter(|_| shape.vector_type == VectorType::Dense);
-        let superseded = if dense.is_some() { self.without_dense() } else { &self.superseded };
-        let allowed = Allowed { rows: self.rows(), superseded, skip, only };
+        let allowed = Allowed { rows: self.rows(), superseded: &self.superseded, skip, only };
         let mut stats = SearchStats { segments: 1, ..SearchStats::default() };
         let mut top = TopK::new(shape.metric_of(dense.is_some()), query.top_k);
         if query.top_k == 0 || allowed.count_max() == 0 {

@@ -145,13 +145,12 @@ impl Columns {
             None if only_named => Ok(None),
             mapped => find(found, mapped.unwrap_or(part)),
         };
-        let is_optional = shape.optional_vectors;
         let id = if makes_ids { None } else { named(ID, &mapping.id)? };
         let values = if dense { named(VALUES, &mapping.values)? } else { None };
         let sparse = named(SPARSE, &mapping.sparse_values)?;
         let mut missing = Missing {
             id: id.is_none() && !makes_ids,
-            values: dense && values.is_none() && !is_optional,
+            values: dense && values.is_none(),
             sparse: sparse.is_none() && (!dense || mapping.sparse_values.is_some()) && !is_optional,
             named: Vec::new(),
             is_mapped: !mapping.is_default(),

@@ -125,13 +125,10 @@ pub(crate) fn validate(
     if !any_metadata {
         records.metadata = Vec::new();
     }
-    let values = batch.values.map(|column| column.values);
-    if shape.optional_vectors {
-        records.values = gather_some(values.as_deref().unwrap_or(&[]), &kept, shape);
-    } else if let Some(values) = values {
-        records.values = gather(values, &kept);
+    if let Some(column) = batch.values {
+        records.values = gather(column.values, &kept);
+        round(shape, &mut records.values, pool);
     }
-    round(shape, &mut records.values, pool);
     (ValidBatch { records }, rejects)
 }
 
@@ -198,9 +195,6 @@ fn check_values(
     shape: &IndexShape,
 ) -> Result<Range<usize>, Reason> {
     let Some(range) = column.lists.range(row) else {
-        if shape.optional_vectors {
-            return Ok(0..0);
-        }
         let text = format!("vector is null, expected {} components", shape.dimension);
         return Err(Reason::new(codes::VALUES_NULL, VALUES, text));
     };
@@ -221,7 +215,7 @@ fn check_sparse(
     shape: &IndexShape,
 ) -> Result<Option<SparseVector>, Reason> {
     let found = batch.sparse.as_ref().map_or(SparseRow::Absent, |column| column.get(row));
-    let required = shape.vector_type == VectorType::Sparse && !shape.optional_vectors;
+    let required = shape.vector_type == VectorType::Sparse && !shape.documents;
     match found {
         SparseRow::Absent if required => {
             let text = "sparse vector is null, expected at least 1 entry";
@@ -282,7 +276,7 @@ fn read_metadata(
 
 /// Rounds vectors to what the index keeps of them.
 fn round(shape: &IndexShape, values: &mut [f32], pool: &ThreadPool) {
-    if shape.storage == VectorStorage::F32 || values.is_empty() {
+    if shape.storage == VectorStorage::F32 {
         return;
     }
     pool.install(|| {
@@ -307,17 +301,6 @@ fn gather(values: ScalarBuffer<f32>, kept: &[Range<usize>]) -> Vec<f32> {
     }
     values.truncate(end);
     values
-}
-
-/// The vectors at `kept` end to end; zeros where there is none.
-fn gather_some(values: &[f32], kept: &[Range<usize>], shape: &IndexShape) -> Vec<f32> {
-    let dimension = shape.dimension as usize;
-    let mut all = Vec::with_capacity(kept.len() * dimension);
-    for range in kept {
-        all.extend_from_slice(&values[range.clone()]);
-        all.resize(all.len() + dimension - range.len(), 0.0);
-    }
-    all
 }
 
 fn reject(batch: &RowBatch, row: usize, reason: Reason, record: String) -> Reject {

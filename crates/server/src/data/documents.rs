@@ -12,7 +12,7 @@ use crossbill_wire::documents::{
     ScoreBy, SearchDocuments, StoredDocument, UpdateDocuments, UpsertDocuments, UpsertedDocuments,
     check_document_ids, score_by,
 };
-use crossbill_wire::{PageToken, SearchUsage};
+use crossbill_wire::{ApiVersion, PageToken, SearchUsage};
 
 use crate::call::{Answer, Call, Reply, check_limit, filter, namespace};
 use crate::error::ApiError;
@@ -74,7 +74,11 @@ pub(crate) fn search(call: &Call) -> Answer {
         let found = request.top_k;
         return Err(ApiError::invalid(format!("top_k is {found}, expected 1 to {TOP_K_MAX}")));
     }
-    let included = Included::of(request.include_fields, Included::none());
+    // Older versions answer with everything where nothing is said.
+    let included = match request.include_fields {
+        None if call.version() < ApiVersion::SCHEMA => Included::All,
+        fields => Included::of(fields, Included::none()),
+    };
     let by = match score_by(request.score_by, &asked.schema)? {
         ScoreBy::Dense(values) => QueryBy::Vector { dense: Some(values), sparse: None },
         ScoreBy::Sparse(values) => QueryBy::Vector { dense: None, sparse: Some(values) },
@@ -193,10 +197,9 @@ pub(crate) fn update(call: &Call) -> Answer {
 /// The database's form of a change.
 fn update_of(id: String, change: DocumentChange, schema: &DocumentFields) -> Update {
     let DocumentChange { mut set, remove } = change;
-    let removes = |own: &Option<String>| own.as_ref().is_some_and(|own| remove.contains(own));
-    let (values, sparse) = (removes(&schema.dense), removes(&schema.sparse));
+    let sparse = schema.sparse.as_ref().is_some_and(|name| remove.contains(name));
     let set_metadata = set.take_metadata();
-    let remove = Removal { values, sparse, fields: remove };
+    let remove = Removal { sparse, fields: remove };
     Update { id, values: set.values, sparse: set.sparse, set_metadata, remove }
 }
 

@@ -42,6 +42,11 @@ impl DocumentChange {
         if let Some(name) = remove.iter().find(|name| name.starts_with('_') || name.is_empty()) {
             return Err(Error::invalid(format!("field {name:?} cannot be removed")));
         }
+        if let Some(name) = schema.dense.as_ref().filter(|name| remove.contains(name)) {
+            return Err(Error::invalid(format!(
+                "field {name:?} cannot be removed: every document has its dense vector"
+            )));
+        }
         Ok(Self { set: DocumentParts::of(set, schema)?, remove })
     }
 

@@ -53,6 +53,7 @@ fn refusals_name_the_document_and_the_field() {
         (r#"{"documents":[{"body":"x"}]}"#, "documents[0]: _id is missing"),
         (r#"{"documents":[{"_id":3}]}"#, "documents[0]: _id is 3, expected a string"),
         (r#"{"documents":[{"_id":"a"},{"_id":"a"}]}"#, "documents[1]: _id \"a\" is there twice"),
+        (r#"{"documents":[{"_id":"a","x":1}]}"#, "field \"embedding\" is missing"),
         (r#"{"documents":[{"_id":"a","embedding":"x"}]}"#, "\"a\": field \"embedding\""),
         (r#"{"documents":[{"_id":"a","embedding":[]}]}"#, "no components"),
         (r#"{"documents":[{"_id":"a","embedding":[1,"x"]}]}"#, "component 1"),
@@ -114,6 +115,7 @@ fn changes_set_and_remove() {
     for (json, expected) in [
         (r#"[{"_id":"a","year":1,"_remove_fields":["year"]}]"#, "both set and removed"),
         (r#"[{"_id":"a","_remove_fields":["_id"]}]"#, "\"_id\" cannot be removed"),
+        (r#"[{"_id":"a","_remove_fields":["embedding"]}]"#, "cannot be removed: every"),
         (r#"[{"_id":"a","_remove_fields":"x"}]"#, "no list of names"),
     ] {
         let error = changed(json).unwrap_err();
