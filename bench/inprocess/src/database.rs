@@ -109,7 +109,9 @@ impl Store {
         let new = NewIndex {
             name: IndexName::new(INDEX).map_err(failed)?,
             shape: IndexShape::dense(dimension, metric).stored_as(storage),
+            text: Default::default(),
             tags: Default::default(),
+            documents: None,
             deletion_protection: false,
             cloud: String::new(),
             region: String::new(),

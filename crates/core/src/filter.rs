@@ -49,6 +49,17 @@ impl Comparison {
     }
 }
 
+/// How the words of a condition stand in a field's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TextMatch {
+    /// `$match_phrase`: one after another.
+    Phrase,
+    /// `$match_all`: all of them, anywhere.
+    All,
+    /// `$match_any`: at least one.
+    Any,
+}
+
 /// A condition on metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
@@ -64,6 +75,8 @@ pub enum Filter {
     Compare(String, Comparison, f64),
     /// The field is there.
     Exists(String),
+    /// The text of the field has these words.
+    Text(String, TextMatch, String),
 }
 
 /// Why a filter was refused; quotes the offending part.
@@ -100,17 +113,38 @@ impl Filter {
         object(value, 0, &mut Budget { clauses: 0, values_max })
     }
 
+    /// Calls `look` for every condition in it.
+    pub fn for_each<'a>(&'a self, look: &mut dyn FnMut(&'a Filter)) {
+        match self {
+            Filter::And(parts) | Filter::Or(parts) => {
+                parts.iter().for_each(|part| part.for_each(look));
+            }
+            Filter::Not(part) => part.for_each(look),
+            Filter::In(..) | Filter::Compare(..) | Filter::Exists(_) | Filter::Text(..) => {
+                look(self);
+            }
+        }
+    }
+
     /// Whether this is the empty filter `{}`.
     pub fn is_empty(&self) -> bool {
         matches!(self, Filter::And(parts) if parts.is_empty())
     }
 
-    /// Whether a record with this metadata matches.
+    /// Whether a record with this metadata matches. A condition on words, which
+    /// only who can take text apart can answer, never holds.
     pub fn matches(&self, metadata: &Metadata) -> bool {
+        self.matches_with(metadata, &|_| false)
+    }
+
+    /// The same where `has_words` answers the conditions on words
+    /// ([`Filter::Text`], nothing else is asked).
+    pub fn matches_with(&self, metadata: &Metadata, has_words: &dyn Fn(&Filter) -> bool) -> bool {
         match self {
-            Filter::And(parts) => parts.iter().all(|part| part.matches(metadata)),
-            Filter::Or(parts) => parts.iter().any(|part| part.matches(metadata)),
-            Filter::Not(part) => !part.matches(metadata),
+            Filter::And(parts) => parts.iter().all(|part| part.matches_with(metadata, has_words)),
+            Filter::Or(parts) => parts.iter().any(|part| part.matches_with(metadata, has_words)),
+            Filter::Not(part) => !part.matches_with(metadata, has_words),
+            Filter::Text(..) => has_words(self),
             Filter::In(field, values) => metadata
                 .0
                 .get(field)
@@ -157,9 +191,10 @@ fn object(value: &Value, depth: usize, budget: &mut Budget) -> Result<Filter, Fi
         match key.as_str() {
             "$and" => parts.push(Filter::And(list(key, value, depth, budget)?)),
             "$or" => parts.push(Filter::Or(list(key, value, depth, budget)?)),
+            "$not" => parts.push(negate(object(value, depth + 1, budget)?)),
             operator if operator.starts_with('$') => {
                 return Err(FilterError(format!(
-                    "{operator:?} cannot stand here, expected a field name, \"$and\" or \"$or\""
+                    "{operator:?} cannot stand here, expected a field name, \"$and\", \"$or\" or \"$not\""
                 )));
             }
             field => conditions(field, value, budget, &mut parts)?,
@@ -224,6 +259,10 @@ fn condition(
         Some(number) => Ok(Filter::Compare(name.clone(), comparison, number)),
         None => Err(wrong(field, operator, operand, "a number")),
     };
+    let words = |how| match operand {
+        Value::String(text) => Ok(Filter::Text(name.clone(), how, text.clone())),
+        _ => Err(wrong(field, operator, operand, "a string")),
+    };
     match operator {
         "$eq" => Ok(Filter::In(name, vec![scalar(field, operator, operand)?])),
         "$ne" => Ok(negate(Filter::In(name, vec![scalar(field, operator, operand)?]))),
@@ -238,9 +277,12 @@ fn condition(
             Value::Bool(false) => Ok(negate(Filter::Exists(name))),
             _ => Err(wrong(field, operator, operand, "true or false")),
         },
+        "$match_phrase" => words(TextMatch::Phrase),
+        "$match_all" => words(TextMatch::All),
+        "$match_any" => words(TextMatch::Any),
         _ => Err(FilterError(format!(
             "illegal condition for field {field:?}: unknown operator {operator:?}, expected one of \
-             $eq $ne $gt $gte $lt $lte $in $nin $exists"
+             $eq $ne $gt $gte $lt $lte $in $nin $exists $match_phrase $match_all $match_any"
         ))),
     }
 }

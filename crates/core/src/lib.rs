@@ -6,6 +6,7 @@
 
 mod batch;
 mod clock;
+mod documents;
 mod error;
 mod filter;
 mod ids;
@@ -17,12 +18,14 @@ mod scratch;
 mod seed;
 mod storage;
 mod stored_bytes;
+mod text;
 mod vector;
 
 pub use batch::{Record, RecordBatch, StringColumn};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use documents::{DocumentError, DocumentFields, check_document};
 pub use error::{Error, ErrorKind, Result};
-pub use filter::{Comparison, Filter, FilterError, FilterValue};
+pub use filter::{Comparison, Filter, FilterError, FilterValue, TextMatch};
 pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};
 pub use metadata::{Metadata, MetadataError, MetadataValue};
 pub use names::{IndexName, NameError, NamespaceName, check_record_id};
@@ -33,6 +36,7 @@ pub use scratch::{
 pub use seed::{Rng, Seed};
 pub use storage::{VectorStorage, int8_parts};
 pub use stored_bytes::{PartBytes, StoredBytes};
+pub use text::{Language, Ngrams, TextClause, TextField, TextOptions, TextSchema};
 pub use vector::{
     IndexShape, Metric, SparseVector, VectorError, VectorType, check_dense, check_dense_query,
     check_stored,

@@ -14,6 +14,22 @@ pub const DIMENSION_MAX: u32 = 20_000;
 pub const SPARSE_ENTRIES_MAX: usize = 2048;
 /// Bytes of one record's metadata as JSON.
 pub const METADATA_BYTES_MAX: usize = 40 * 1024;
+/// Bytes of one text of a document.
+pub const TEXT_BYTES_MAX: usize = 100 * 1024;
+/// Words of one text of a document.
+pub const TEXT_TOKENS_MAX: usize = 10_000;
+/// Fields of an index that are searched as text.
+pub const TEXT_FIELDS_MAX: usize = 100;
+/// Bytes of the name of a schema's field.
+pub const FIELD_NAME_BYTES_MAX: usize = 64;
+/// Bytes of the description of a schema's field.
+pub const FIELD_DESCRIPTION_BYTES_MAX: usize = 256;
+/// Characters of the longest part of a word that is indexed.
+pub const NGRAM_MAX: u8 = 10;
+/// Bytes of one document as JSON.
+pub const DOCUMENT_JSON_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of a text that is searched for.
+pub const TEXT_QUERY_BYTES_MAX: usize = 10 * 1024;
 /// Records of one upsert request.
 pub const UPSERT_RECORDS_MAX: usize = 1000;
 /// Bytes of one upsert request (default; the operator may raise it).
@@ -47,6 +63,26 @@ pub const FILTER_VALUES_MAX: usize = 10_000;
 pub const FILTER_DEPTH_MAX: usize = 32;
 /// Conditions of one filter (ours).
 pub const FILTER_CLAUSES_MAX: usize = 1000;
+/// Words of one text condition of a filter, once the text is taken apart.
+pub const TEXT_FILTER_TOKENS_MAX: usize = 128;
+/// Clauses of one search of text.
+pub const TEXT_CLAUSES_MAX: usize = 100;
+/// Words of one search of text, each counted once for every field that it is
+/// looked for in (ours).
+pub const TEXT_TERMS_MAX: usize = 4096;
+/// Groups within groups of a text query (ours).
+pub const TEXT_DEPTH_MAX: usize = 32;
+/// Fuzzy words and regular expressions of one search of text, each counted
+/// once for every field (ours): each takes a bit for every row.
+pub const TEXT_AUTOMATA_MAX: usize = 64;
+/// Bytes of one regular expression (ours).
+pub const TEXT_REGEX_BYTES_MAX: usize = 256;
+/// Words, first in order, that the last one of a phrase prefix stands for.
+pub const TEXT_PREFIX_WORDS_MAX: usize = 50;
+/// How many words may lie between those of a phrase (ours).
+pub const TEXT_SLOP_MAX: u32 = 100;
+/// Characters of a word that count, the rest of it is cut off.
+pub const TEXT_TOKEN_CHARS_MAX: usize = 40;
 /// Tags of one index.
 pub const TAGS_MAX: usize = 20;
 /// Characters of a tag's key.
@@ -72,8 +108,6 @@ pub const SOURCE_TEST_FILES_MAX: usize = 10;
 pub const TEXT_RECORDS_MAX: usize = 96;
 /// Documents of one call to rerank.
 pub const RERANK_DOCUMENTS_MAX: usize = 100;
-/// Fields that one search of records may name.
-pub const SEARCH_FIELDS_MAX: usize = 100;
 /// Texts of one request to an embedding endpoint (ours; default, the operator
 /// may change it, at most [`TEXT_RECORDS_MAX`]).
 pub const EMBEDDING_BATCH: u16 = 32;

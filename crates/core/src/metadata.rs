@@ -193,13 +193,38 @@ impl Metadata {
 
     /// This metadata with the fields of `newer` put over its own; an error
     /// where the result is over the limit.
-    pub fn merged(mut self, newer: Metadata) -> Result<Metadata, MetadataError> {
-        self.0.extend(newer.0);
-        let found = self.to_json().len();
+    pub fn merged(self, newer: Metadata) -> Result<Metadata, MetadataError> {
+        let all = self.overlaid(newer);
+        let found = all.to_json().len();
         if found > METADATA_BYTES_MAX {
             return Err(MetadataError::TooLarge { found });
         }
-        Ok(self)
+        Ok(all)
+    }
+
+    /// The same, whatever its length.
+    pub fn overlaid(mut self, newer: Metadata) -> Metadata {
+        self.0.extend(newer.0);
+        self
+    }
+}
+
+impl MetadataValue {
+    /// Reads a JSON value of the field called `field`.
+    pub fn from_value(field: &str, value: Value) -> Result<Self, MetadataError> {
+        let (_, value) = Metadata::entry(check_key(field.to_owned())?, value)?;
+        Ok(value)
+    }
+
+    /// Bytes of it as JSON, but for escapes.
+    pub fn json_bytes(&self) -> usize {
+        match self {
+            MetadataValue::String(text) => text.len() + 2,
+            MetadataValue::Number(_) | MetadataValue::Bool(_) => 8,
+            MetadataValue::Strings(items) => {
+                items.iter().map(|item| item.len() + 3).sum::<usize>() + 2
+            }
+        }
     }
 }
 

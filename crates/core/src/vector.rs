@@ -73,19 +73,30 @@ pub struct IndexShape {
     /// How full vectors are kept; `f32` in a sparse index.
     #[serde(default)]
     pub storage: VectorStorage,
+    /// Whether records are documents: they may have a sparse vector under any
+    /// metric and do without it, and are searched by one vector at a time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub documents: bool,
 }
 
 impl IndexShape {
     /// A dense index that keeps vectors as they come.
     pub const fn dense(dimension: u32, metric: Metric) -> Self {
         let storage = VectorStorage::F32;
-        Self { vector_type: VectorType::Dense, metric, dimension, storage }
+        let documents = false;
+        Self { vector_type: VectorType::Dense, metric, dimension, storage, documents }
     }
 
     /// A sparse index.
     pub const fn sparse() -> Self {
         let (metric, storage) = (Metric::DotProduct, VectorStorage::F32);
-        Self { vector_type: VectorType::Sparse, metric, dimension: 0, storage }
+        let (vector_type, documents) = (VectorType::Sparse, false);
+        Self { vector_type, metric, dimension: 0, storage, documents }
+    }
+
+    /// The same index, of documents: see [`IndexShape::documents`].
+    pub const fn of_documents(self) -> Self {
+        Self { documents: true, ..self }
     }
 
     /// The same index with its full vectors kept so.
@@ -100,7 +111,17 @@ impl IndexShape {
 
     /// Whether records may carry sparse values.
     pub fn takes_sparse(&self) -> bool {
-        self.metric == Metric::DotProduct
+        self.metric == Metric::DotProduct || self.documents
+    }
+
+    /// How scores compare that no dense vector had a part in.
+    pub fn metric_of(&self, dense: bool) -> Metric {
+        if dense { self.metric } else { Metric::DotProduct }
+    }
+
+    /// Whether a dense vector of zeros is refused.
+    fn needs_direction(&self) -> bool {
+        self.metric == Metric::Cosine || self.documents
     }
 }
 
@@ -125,12 +146,12 @@ pub enum VectorError {
         /// The value found.
         value: f32,
     },
-    /// All zero under cosine.
-    #[error("all components are 0, expected at least one that is not (the metric is cosine)")]
+    /// All zero under cosine, or in a document.
+    #[error("all components are 0, expected at least one that is not")]
     AllZero,
-    /// All zero under cosine once it is rounded.
+    /// All zero once it is rounded, where zeros are refused.
     #[error(
-        "all components are 0 as {}, expected at least one that is not (the metric is cosine)",
+        "all components are 0 as {}, expected at least one that is not",
         storage.as_str()
     )]
     RoundsToZero {
@@ -223,7 +244,7 @@ pub fn check_stored(shape: &IndexShape, values: &[f32]) -> Result<(), VectorErro
         let position = values.iter().position(is_too_large).unwrap_or_default();
         return Err(VectorError::TooLarge { position, value: values[position], storage });
     }
-    if shape.metric == Metric::Cosine && largest <= storage.zero_max() {
+    if shape.needs_direction() && largest <= storage.zero_max() {
         return Err(VectorError::RoundsToZero { storage });
     }
     Ok(())
@@ -246,7 +267,7 @@ pub fn check_dense(shape: &IndexShape, values: &[f32]) -> Result<(), VectorError
         let position = values.iter().position(|v| !v.is_finite()).unwrap_or_default();
         return Err(VectorError::NotFinite { position, value: values[position] });
     }
-    if shape.metric == Metric::Cosine && any == 0 {
+    if shape.needs_direction() && any == 0 {
         return Err(VectorError::AllZero);
     }
     Ok(())

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbill_core::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
-use crossbill_core::{Error, IndexName, IndexShape, Result, Timestamp};
+use crossbill_core::{DocumentFields, Error, IndexName, IndexShape, Result, TextSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::backups::BackupCatalog;
@@ -28,6 +28,10 @@ pub(crate) struct Catalog {
 pub(crate) struct CatalogEntry {
     uid: String,
     shape: IndexShape,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    documents: Option<DocumentFields>,
+    #[serde(default, skip_serializing_if = "TextSchema::is_empty")]
+    text: TextSchema,
     port: u16,
     #[serde(default)]
     tags: BTreeMap<String, String>,
@@ -50,6 +54,8 @@ impl CatalogEntry {
             name: name.clone(),
             uid: self.uid.clone(),
             shape: self.shape,
+            documents: self.documents.clone(),
+            text: self.text.clone(),
             port: self.port,
             tags: self.tags.clone(),
             deletion_protection: self.deletion_protection,
@@ -85,6 +91,8 @@ impl Catalog {
         let entry = CatalogEntry {
             uid,
             shape: new.shape,
+            documents: new.documents,
+            text: new.text,
             port,
             tags: new.tags,
             deletion_protection: new.deletion_protection,
@@ -193,6 +201,8 @@ mod tests {
         NewIndex {
             name: IndexName::new(name).unwrap(),
             shape: IndexShape::dense(2, Metric::Cosine),
+            documents: None,
+            text: TextSchema::default(),
             tags: BTreeMap::new(),
             deletion_protection: false,
             cloud: "aws".into(),

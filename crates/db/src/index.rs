@@ -5,7 +5,8 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use crossbill_core::{Error, Filter, Metadata, NamespaceName, Record, Result};
+use crossbill_core::{Error, Filter, NamespaceName, Record, Result};
+use crossbill_engine::TextFields;
 use parking_lot::RwLock;
 use rayon::prelude::*;
 
@@ -41,6 +42,8 @@ impl Index {
         let context = Arc::new(IndexContext {
             env: Arc::clone(env),
             shape: info.shape,
+            documents: info.documents.clone(),
+            text: TextFields::new(&info.text),
             uid: info.uid.clone(),
             dir: parts::index_dir(&info.uid)?,
             lsn: AtomicU64::new(0),
@@ -95,6 +98,11 @@ impl Index {
     /// The index as described.
     pub fn info(&self) -> IndexInfo {
         self.info.read().clone()
+    }
+
+    /// Whether its records are documents.
+    pub fn holds_documents(&self) -> bool {
+        self.context.documents.is_some()
     }
 
     pub(crate) fn set_info(&self, info: IndexInfo) {
@@ -191,6 +199,9 @@ impl Index {
         if query.top_k == 0 {
             return Err(Error::invalid("top_k is 0, expected at least 1"));
         }
+        if let Some(filter) = &query.filter {
+            self.context.text.check_filter(filter)?;
+        }
         self.context.env.reserve.query_begins();
         match self.find(namespace)? {
             Some(namespace) => namespace.query(query),
@@ -213,7 +224,7 @@ impl Index {
         limit: usize,
         after: Option<&str>,
     ) -> Result<(Vec<StoredRecord>, Option<String>)> {
-        check_filter(filter, "Empty filter provided for fetch by metadata request")?;
+        self.check_filter(filter, "Empty filter provided for fetch by metadata request")?;
         match self.find(namespace)? {
             Some(namespace) => Ok(namespace.fetch_by_metadata(filter, limit, after)),
             None => Ok((Vec::new(), None)),
@@ -222,42 +233,53 @@ impl Index {
 
     /// Changes one record.
     pub fn update(&self, namespace: &NamespaceName, update: Update) -> Result<Lsn> {
+        self.update_each(namespace, vec![update])
+    }
+
+    /// Changes records with distinct ids: all, or none where one cannot be.
+    pub fn update_each(&self, namespace: &NamespaceName, updates: Vec<Update>) -> Result<Lsn> {
         match self.find(namespace)? {
-            Some(namespace) => namespace.update(update),
-            None => Namespace::new(&self.context, namespace).update(update),
+            Some(namespace) => namespace.update(updates),
+            None => Namespace::new(&self.context, namespace).update(updates),
         }
     }
 
-    /// Puts fields over the metadata of every record that matches, or only
-    /// counts them; gives how many matched.
+    /// Changes every record that matches (the update's own id counts
+    /// nothing), or only counts them; gives how many matched.
     pub fn update_by_filter(
         &self,
         namespace: &NamespaceName,
         filter: &Filter,
-        set_metadata: Metadata,
+        update: Update,
         dry_run: bool,
     ) -> Result<u64> {
-        check_filter(filter, "Update with empty metadata filter is not allowed")?;
+        self.check_filter(filter, "Update with empty metadata filter is not allowed")?;
         match self.find(namespace)? {
             None => Ok(0),
             Some(namespace) if dry_run => Ok(namespace.count_matching(filter)),
-            Some(namespace) => {
-                let op = WriteOp::UpdateMatching(filter.clone(), set_metadata);
-                Ok(namespace.write(op)?.matched)
-            }
+            Some(namespace) => Ok(namespace.update_by_filter(filter, update)?.matched),
         }
     }
 
     /// Deletes records. `NotFound` where the namespace does not exist and all
     /// of it, or a filter, is asked for.
     pub fn delete(&self, namespace: &NamespaceName, selector: Selector) -> Result<Lsn> {
+        Ok(self.delete_counted(namespace, selector)?.0)
+    }
+
+    /// The same; also how many records a filter matched.
+    pub fn delete_counted(
+        &self,
+        namespace: &NamespaceName,
+        selector: Selector,
+    ) -> Result<(Lsn, u64)> {
         let found = self.find(namespace)?.filter(|namespace| namespace.exists());
         if let Selector::Filter(filter) = &selector {
-            check_filter(filter, "Delete with empty metadata filter is not allowed")?;
+            self.check_filter(filter, "Delete with empty metadata filter is not allowed")?;
         }
         let Some(found) = found else {
             return match selector {
-                Selector::Ids(_) => Ok(self.lsn()),
+                Selector::Ids(_) => Ok((self.lsn(), 0)),
                 _ => Err(Error::not_found("Namespace not found")),
             };
         };
@@ -275,12 +297,21 @@ impl Index {
             // would cost records.
             found.end_life()?;
         }
-        let lsn = found.write(op)?.lsn;
+        let written = found.write(op)?;
         if cleared {
             // Gives the space of its segments back.
             found.flush_soon();
         }
-        Ok(lsn)
+        Ok((written.lsn, written.matched))
+    }
+
+    /// A filter that takes records by itself is not empty, and asks for words of
+    /// text fields alone.
+    fn check_filter(&self, filter: &Filter, message: &str) -> Result<()> {
+        if filter.is_empty() {
+            return Err(Error::invalid(message));
+        }
+        Ok(self.context.text.check_filter(filter)?)
     }
 
     /// Ids with `prefix` in order, after `after`; whether there are more.
@@ -373,11 +404,4 @@ impl Index {
 
 fn namespace_not_found(namespace: &NamespaceName) -> Error {
     Error::not_found(format!("Namespace {namespace} not found"))
-}
-
-fn check_filter(filter: &Filter, message: &str) -> Result<()> {
-    if filter.is_empty() {
-        return Err(Error::invalid(message));
-    }
-    Ok(())
 }

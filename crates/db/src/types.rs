@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::{
-    Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector, Timestamp,
+    DocumentFields, Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector,
+    TextClause, TextSchema, Timestamp,
 };
 use crossbill_engine::{Effort, SearchStats};
 use crossbill_import::{ColumnMapping, ErrorMode};
@@ -24,6 +25,10 @@ pub struct NewIndex {
     pub name: IndexName,
     /// What its records look like.
     pub shape: IndexShape,
+    /// Which fields hold the vectors, in an index of documents.
+    pub documents: Option<DocumentFields>,
+    /// Which fields are searched as text.
+    pub text: TextSchema,
     /// The user's tags.
     pub tags: BTreeMap<String, String>,
     /// Whether deleting it is refused.
@@ -56,6 +61,10 @@ pub struct IndexInfo {
     pub uid: String,
     /// What its records look like.
     pub shape: IndexShape,
+    /// Which fields hold the vectors, in an index of documents.
+    pub documents: Option<DocumentFields>,
+    /// Which fields are searched as text.
+    pub text: TextSchema,
     /// The data-plane port that belongs to it.
     pub port: u16,
     /// The user's tags.
@@ -96,6 +105,10 @@ pub enum QueryBy {
     },
     /// The records nearest to this record (itself among them).
     Id(String),
+    /// The records whose text fields match any of these, the best by the sum
+    /// of their scores (BM25, larger is better) first. Nothing is asked of
+    /// their vectors.
+    Text(Vec<TextClause>),
 }
 
 /// A query.
@@ -120,8 +133,8 @@ pub struct Query {
 pub struct Match {
     /// The record's id.
     pub id: String,
-    /// In the API's scale: cosine similarity, dot product or squared
-    /// Euclidean distance.
+    /// In the API's scale: cosine similarity, dot product, squared Euclidean
+    /// distance, or BM25 where text was searched.
     pub score: f32,
     /// The dense vector, where asked for and there is one.
     pub values: Option<Vec<f32>>,
@@ -167,7 +180,7 @@ impl From<Record> for StoredRecord {
 }
 
 /// A change to one record; what is `None` stays.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Update {
     /// The record; an unknown id changes nothing and is no error.
     pub id: String,
@@ -177,6 +190,17 @@ pub struct Update {
     pub sparse: Option<SparseVector>,
     /// Fields to put over the record's own.
     pub set_metadata: Option<Metadata>,
+    /// What to take away, before anything is put.
+    pub remove: Removal,
+}
+
+/// What of a record is taken away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// The sparse vector, in an index of documents.
+    pub sparse: bool,
+    /// Fields of the metadata; unknown ones are no error.
+    pub fields: Vec<String>,
 }
 
 /// Which records a deletion takes.

@@ -15,6 +15,7 @@ mod rabitq;
 mod rotation;
 mod rows;
 mod segment;
+mod text;
 mod topk;
 
 pub use build_watch::BuildWatch;
@@ -27,4 +28,5 @@ pub use segment::{
     AlignedBytes, BuildError, BuiltSegment, Matching, Segment, SegmentBuilder, SegmentOptions,
     SegmentQuery,
 };
+pub use text::{TextFields, TextIndex, TextPart, TextPlan, TextQuery, TextQueryError};
 pub use topk::{Scored, TopK};

@@ -13,7 +13,7 @@ use crate::decode::{DecodeBudget, Flow, Reading, decode_piece, survey};
 use crate::source::blocks::ReadAhead;
 use crate::source::{RangeRead, read_footer};
 use crate::validate::record::KeptText;
-use crate::validate::validate;
+use crate::validate::{Rules, validate};
 use crate::{ColumnMapping, LineSpan, SourceFile, TaskPiece};
 
 /// Rows after which a file has said enough.
@@ -61,7 +61,7 @@ pub fn file(path: &str, bytes: &[u8], pool: &ThreadPool) {
     let (mut rows, mut kept) = (0, KeptText::default());
     let _ = decode_piece(memory(), &piece, &reading, &mut |batch| {
         rows += batch.rows;
-        validate(batch, &shape, pool, &mut kept);
+        validate(batch, Rules { shape: &shape, documents: None }, pool, &mut kept);
         if rows < ROWS_MAX { Flow::Go } else { Flow::Stop }
     });
 }

@@ -2,6 +2,7 @@
 //! schema names. Plain data, kept with an import's record and plan; what it
 //! means for a file is found out in `columns`.
 
+use crossbill_core::DocumentFields;
 use serde::{Deserialize, Serialize};
 
 use crate::source::Format;
@@ -39,12 +40,58 @@ pub enum MetadataMapping {
     Column(String),
     /// Plain columns, each a field of its own name; nulls are left out.
     Fields(Vec<String>),
+    /// Every column that nothing else is named for, likewise.
+    Others {
+        /// Says so.
+        all_others: True,
+    },
 }
+
+/// What can only be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "bool", try_from = "bool")]
+pub struct True;
+
+impl From<True> for bool {
+    fn from(_: True) -> Self {
+        true
+    }
+}
+
+impl TryFrom<bool> for True {
+    type Error = &'static str;
+
+    fn try_from(value: bool) -> Result<Self, Self::Error> {
+        if value { Ok(True) } else { Err("false, expected true") }
+    }
+}
+
+/// The column of a document's id.
+const DOCUMENT_ID: &str = "_id";
 
 impl ColumnMapping {
     /// Whether everything has its usual name.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The mapping for an index whose vectors are in these fields. A document
+    /// has them under their own names and everything else beside them; what
+    /// a mapping says beyond that stays.
+    pub fn for_index(mut self, documents: Option<&DocumentFields>) -> Self {
+        let Some(fields) = documents else { return self };
+        if self.id_prefix.is_none() {
+            self.id.get_or_insert_with(|| DOCUMENT_ID.to_owned());
+        }
+        self.values = self.values.or_else(|| fields.dense.clone());
+        self.sparse_values = self.sparse_values.or_else(|| fields.sparse.clone());
+        self.metadata.get_or_insert(MetadataMapping::Others { all_others: True });
+        self
+    }
+
+    /// Whether only columns that it names are vectors.
+    pub(crate) fn is_of_documents(&self) -> bool {
+        matches!(self.metadata, Some(MetadataMapping::Others { .. }))
     }
 
     /// What the ids of the file at `path` begin with, where they are made.
@@ -81,5 +128,12 @@ mod tests {
         let one: ColumnMapping = serde_json::from_str(r#"{"metadata":"meta"}"#).unwrap();
         assert_eq!(one.metadata, Some(MetadataMapping::Column("meta".into())));
         assert!(serde_json::from_str::<ColumnMapping>("{}").unwrap().is_default());
+        let fields = DocumentFields { dense: Some("emb".into()), sparse: None };
+        let documents = ColumnMapping::default().for_index(Some(&fields));
+        let json = r#"{"id":"_id","values":"emb","metadata":{"all_others":true}}"#;
+        assert_eq!(serde_json::to_string(&documents).unwrap(), json);
+        assert_eq!(serde_json::from_str::<ColumnMapping>(json).unwrap(), documents);
+        let wrong = r#"{"metadata":{"all_others":false}}"#;
+        assert!(serde_json::from_str::<ColumnMapping>(wrong).is_err());
     }
 }

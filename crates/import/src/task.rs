@@ -1,7 +1,7 @@
 //! A task: one unit of an import, restartable, of one namespace; and what it
 //! made. Both are plain data that travel as JSON.
 
-use crossbill_core::{IndexShape, Seed};
+use crossbill_core::{DocumentFields, IndexShape, Seed, TextSchema};
 use crossbill_store::{SourceObject, TaskCounts};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,12 @@ pub struct TaskSpec {
     pub namespace: String,
     /// What the index fixes.
     pub shape: IndexShape,
+    /// Its fields that are searched as text.
+    #[serde(default, skip_serializing_if = "TextSchema::is_empty")]
+    pub text: TextSchema,
+    /// Which fields hold the vectors, in an index of documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<DocumentFields>,
     /// Where the task's random choices start.
     pub seed: Seed,
     /// What happens on a bad record.

@@ -131,6 +131,8 @@ pub fn make_index(db: &Database, plan: IndexPlan, name: IndexName) -> Result<Ind
     let mut new = NewIndex {
         name,
         shape: plan.shape,
+        documents: plan.documents,
+        text: plan.text,
         tags: plan.tags,
         deletion_protection: plan.deletion_protection,
         cloud,

@@ -68,6 +68,18 @@ impl Call {
         }
     }
 
+    /// The same, for a call that documents do not take.
+    pub(crate) fn vectors(&self) -> Result<Arc<Index>, ApiError> {
+        let index = self.index()?;
+        match index.holds_documents() {
+            false => Ok(index),
+            true => Err(ApiError::invalid(
+                "this index holds documents, expected the calls under \
+                 /namespaces/{namespace}/documents",
+            )),
+        }
+    }
+
     /// A path parameter, decoded.
     pub(crate) fn param(&self, name: &str) -> &str {
         let found = self.params.iter().find(|(key, _)| key == name);

@@ -53,12 +53,7 @@ pub(crate) fn stored_spec(spec_json: Option<&str>, cloud: &str, region: &str) ->
             true => Placement::managed(),
             false => Placement::Managed { cloud: cloud.to_owned(), region: region.to_owned() },
         };
-        StoredSpec {
-            placement,
-            sparse_field: false,
-            metadata_fields: Default::default(),
-            embed: None,
-        }
+        StoredSpec::of(placement)
     })
 }
 

@@ -2,6 +2,7 @@
 //! calls the database once and renders.
 
 pub(crate) mod columns;
+pub(crate) mod documents;
 pub(crate) mod exports;
 pub(crate) mod imports;
 pub(crate) mod manifest;

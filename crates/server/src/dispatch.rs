@@ -133,14 +133,16 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
     let patience = grpc::timeout(&parts.headers).ok().flatten().unwrap_or(Duration::MAX);
     let patience = patience.min(shared.config.request_timeout);
     let work = answer(shared.clone(), site, found, protocol, parts, body);
-    let answer = match tokio::time::timeout(patience, work).await {
-        Ok(answer) => answer,
-        Err(_) => Err(ApiError::with_status(
+    let in_time = tokio::time::timeout(patience, work).await;
+    let took = shared.config.clock.monotonic().saturating_sub(started);
+    let answer = match in_time {
+        // The timer counts in milliseconds, a caller may in less.
+        Ok(answer) if took <= patience => answer,
+        _ => Err(ApiError::with_status(
             Status::DEADLINE_EXCEEDED,
             format!("the request took longer than {} seconds", patience.as_secs_f32()),
         )),
     };
-    let took = shared.config.clock.monotonic().saturating_sub(started);
     log(&method, &path, &id, u64::try_from(took.as_micros()).unwrap_or(u64::MAX), &answer);
     match protocol {
         Protocol::Rest => render(plane, &id, answer),

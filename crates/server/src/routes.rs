@@ -162,10 +162,16 @@ pub static ROUTES: &[Route] = &[
     data(POST, "/bulk/exports", data::exports::start),
     data(GET, "/bulk/exports/{id}", data::exports::describe),
     data(DELETE, "/bulk/exports/{id}", data::exports::cancel),
-    // Records with text, and documents.
+    // Records with text.
     data(POST, "/records/namespaces/{namespace}/upsert", data::records::upsert),
     data(POST, "/records/namespaces/{namespace}/search", data::records::search),
-    data(POST, "/namespaces/{namespace}/documents/{call}", data::records::no_documents),
+    // Documents.
+    data(POST, "/namespaces/{namespace}/documents/upsert", data::documents::upsert),
+    data(POST, "/namespaces/{namespace}/documents/search", data::documents::search),
+    data(POST, "/namespaces/{namespace}/documents/fetch", data::documents::fetch),
+    data(POST, "/namespaces/{namespace}/documents/update", data::documents::update),
+    data(POST, "/namespaces/{namespace}/documents/delete", data::documents::delete),
+    data(POST, "/namespaces/{namespace}/documents/list", data::documents::list),
     // The same over gRPC.
     grpc("/VectorService/Upsert", methods::upsert),
     grpc("/VectorService/Query", methods::query),

@@ -62,6 +62,14 @@ fn tags(value_chars_min: usize) -> Schema {
     })
 }
 
+/// An object whose fields are what its index's schema says, which only the
+/// index knows.
+fn document_fields(generator: &mut SchemaGenerator, has_id: bool) -> Schema {
+    let id = generator.subschema_for::<RecordId>();
+    let required: &[&str] = if has_id { &["_id"] } else { &[] };
+    json_schema!({"type": "object", "properties": {"_id": id}, "required": required})
+}
+
 /// A number as a vector's component: what `f32` has room for.
 pub fn component() -> Value {
     json!({"type": "number", "format": "float", "minimum": f32::MIN, "maximum": f32::MAX})
@@ -114,6 +122,14 @@ schemas! {
         "minLength": 1,
         "maxLength": BACKUP_NAME_CHARS_MAX / 2,
     });
+    /// What documents are scored by.
+    ScoreWord = |_| words(&["dense_vector", "sparse_vector", "text", "query_string"]);
+    /// Fields of a document by name.
+    DocumentFields as "DocumentFields" = |generator| document_fields(generator, false);
+    /// A document.
+    Document as "Document" = |generator| document_fields(generator, true);
+    /// A change to a document, by its id.
+    DocumentChange as "DocumentChange" = |generator| document_fields(generator, true);
     /// How nearness is measured.
     MetricWord = |_| words(&["cosine", "euclidean", "dotproduct"]);
     /// What kind of vectors an index holds.
@@ -173,6 +189,7 @@ schemas! {
             "properties": {
                 "$and": {"type": "array", "minItems": 1, "items": filter},
                 "$or": {"type": "array", "minItems": 1, "items": filter},
+                "$not": filter,
             },
             "patternProperties": {"^[^$]": condition, "^$": condition},
             "additionalProperties": false,
@@ -206,6 +223,9 @@ schemas! {
                         "$in": scalars,
                         "$nin": scalars,
                         "$exists": {"type": "boolean"},
+                        "$match_phrase": {"type": "string"},
+                        "$match_all": {"type": "string"},
+                        "$match_any": {"type": "string"},
                     },
                     "additionalProperties": false,
                 },

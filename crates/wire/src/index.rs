@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::limits::{DIMENSION_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
-use crossbill_core::{Error, IndexName, IndexShape, Metric, Result, VectorStorage, VectorType};
+use crossbill_core::{
+    DocumentFields, Error, IndexName, IndexShape, Metric, Result, TextSchema, VectorStorage,
+    VectorType,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +16,7 @@ use serde_json::Value;
 use crate::ApiVersion;
 use crate::backups::PlanSource;
 use crate::describe;
+use crate::document_schema::DocumentPlan;
 use crate::integrated::{EmbedModel, EmbedSettings};
 use crate::schema::{Schema, SchemaField, checked_dimension, checked_metric};
 use crate::spec::{Deployment, Placement, ReadCapacity, Spec, StoredSpec};
@@ -84,6 +88,10 @@ pub struct IndexPlan {
     pub deletion_protection: bool,
     /// What the catalog keeps.
     pub stored: StoredSpec,
+    /// Which fields hold the vectors, in an index of documents.
+    pub documents: Option<DocumentFields>,
+    /// Which fields are searched as text.
+    pub text: TextSchema,
     /// What it begins with; nothing where absent.
     pub source: Option<PlanSource>,
     /// Whether the request says how full vectors are kept.
@@ -106,22 +114,35 @@ impl CreateIndex {
             None => false,
         };
         let asked = self.vector_storage.as_deref().map(checked_storage).transpose()?;
-        let (shape, stored) = match self.schema.is_some() {
-            true => self.schema_dialect()?,
-            false => self.classic_dialect(name.is_some())?,
+        let (shape, stored, planned) = match self.schema.is_some() {
+            true => self.schema_dialect(version)?,
+            false => {
+                let (shape, stored) = self.classic_dialect(name.is_some())?;
+                (shape, stored, None)
+            }
         };
         let shape = match (shape.vector_type, asked) {
             (VectorType::Dense, asked) => shape.stored_as(asked.unwrap_or(storage)),
             (VectorType::Sparse, None) => shape,
             (VectorType::Sparse, Some(asked)) => {
                 return Err(Error::invalid(format!(
-                    "vector_storage is {}, expected none: the index is sparse",
+                    "vector_storage is {}, expected none: the index has no dense vectors",
                     asked.as_str()
                 )));
             }
         };
-        let names_storage = asked.is_some();
-        Ok(IndexPlan { name, shape, tags, deletion_protection, stored, source, names_storage })
+        let (documents, text) = planned.map(|plan| (plan.fields, plan.text)).unzip();
+        Ok(IndexPlan {
+            name,
+            shape,
+            tags,
+            deletion_protection,
+            stored,
+            documents,
+            text: text.unwrap_or_default(),
+            source,
+            names_storage: asked.is_some(),
+        })
     }
 
     /// The one source that the request names, wherever it does.
@@ -157,13 +178,16 @@ impl CreateIndex {
         Ok(())
     }
 
-    fn schema_dialect(self) -> Result<(IndexShape, StoredSpec)> {
+    fn schema_dialect(
+        self,
+        version: ApiVersion<'_>,
+    ) -> Result<(IndexShape, StoredSpec, Option<DocumentPlan>)> {
         if self.dimension.is_some() || self.metric.is_some() || self.vector_type.is_some() {
             return Err(Error::invalid(
                 "schema was given beside dimension, metric or vector_type, expected schema alone",
             ));
         }
-        let facts = self.schema.unwrap_or_default().into_facts()?;
+        let facts = self.schema.unwrap_or_default().into_facts(version)?;
         let placement = match (self.deployment, self.spec) {
             (Some(deployment), None) => deployment.into_placement()?,
             (None, Some(spec)) => spec.into_placement()?.0,
@@ -177,8 +201,9 @@ impl CreateIndex {
             sparse_field: facts.sparse_field,
             metadata_fields: facts.metadata_fields,
             embed: None,
+            document_schema: facts.documents.as_ref().map(|plan| plan.schema.clone()),
         };
-        Ok((facts.shape, stored))
+        Ok((facts.shape, stored, facts.documents))
     }
 
     fn classic_dialect(self, named: bool) -> Result<(IndexShape, StoredSpec)> {
@@ -198,7 +223,7 @@ impl CreateIndex {
                 ));
             }
         };
-        Ok((shape, StoredSpec { placement, sparse_field: false, metadata_fields, embed: None }))
+        Ok((shape, StoredSpec { metadata_fields, ..StoredSpec::of(placement) }))
     }
 
     fn classic_shape(&self) -> Result<IndexShape> {

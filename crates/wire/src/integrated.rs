@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::{Error, IndexName, IndexShape, Metric, Result, VectorStorage};
+use crossbill_core::limits::DIMENSION_MAX;
+use crossbill_core::{Error, IndexName, IndexShape, Metric, Result, TextSchema, VectorStorage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::describe;
 use crate::index::{checked_protection, checked_tags};
 use crate::schema::{SchemaField, check_metadata_field, checked_dimension, checked_metric};
 use crate::{IndexPlan, Placement, Schema, StoredSpec};
@@ -144,13 +146,15 @@ impl CreateForModel {
         metadata_fields.iter().try_for_each(|(name, field)| check_metadata_field(name, field))?;
         let placement = Placement::Managed { cloud: self.cloud, region: self.region };
         let shape = IndexShape::dense(1, metric.unwrap_or(Metric::Cosine)).stored_as(storage);
-        let stored = StoredSpec { placement, sparse_field: false, metadata_fields, embed: None };
+        let stored = StoredSpec { metadata_fields, ..StoredSpec::of(placement) };
         let plan = IndexPlan {
             name: Some(name),
             shape,
             tags,
             deletion_protection: protection.transpose()?.unwrap_or(false),
             stored,
+            documents: None,
+            text: TextSchema::default(),
             source: None,
             names_storage: false,
         };

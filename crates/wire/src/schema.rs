@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::limits::DIMENSION_MAX;
+use crossbill_core::limits::{DIMENSION_MAX, FIELD_NAME_BYTES_MAX};
 use crossbill_core::{Error, IndexShape, Metric, Result, VectorType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,15 +13,15 @@ use crate::StoredSpec;
 
 use crate::describe;
 
+use crate::ApiVersion;
+use crate::document_schema::{self, DocumentPlan, FullTextSearch, is_of_documents};
+
 /// The reserved field that means the dense vector of every record.
 pub(crate) const DENSE_FIELD: &str = "_values";
 /// The reserved field that means the sparse vector of every record.
 pub(crate) const SPARSE_FIELD: &str = "_sparse_values";
-/// Bytes of a field's name.
-const FIELD_NAME_BYTES_MAX: usize = 64;
 
-/// One field. Properties that only document indexes use are read so that they
-/// can be refused by name.
+/// One field.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SchemaField {
     /// Such as `dense_vector` or `string`; absent in the older dialect.
@@ -41,9 +41,9 @@ pub struct SchemaField {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Asks for a text index: refused.
+    /// Of a string that is searched as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub full_text_search: Option<Value>,
+    pub full_text_search: Option<FullTextSearch>,
     /// Asks for a model: refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embed: Option<Value>,
@@ -109,18 +109,29 @@ pub(crate) struct SchemaFacts {
     pub(crate) shape: IndexShape,
     pub(crate) sparse_field: bool,
     pub(crate) metadata_fields: BTreeMap<String, SchemaField>,
+    /// Of an index of documents.
+    pub(crate) documents: Option<DocumentPlan>,
 }
 
 impl Schema {
     /// The shape that the reserved fields give, and the plain metadata fields
-    /// beside them. Anything that makes it a document index is refused by
-    /// name.
-    pub(crate) fn into_facts(self) -> Result<SchemaFacts> {
+    /// beside them; or what other vector fields and texts make of an index of
+    /// documents.
+    pub(crate) fn into_facts(self, version: ApiVersion<'_>) -> Result<SchemaFacts> {
+        if self.fields.iter().any(|(name, field)| is_of_documents(name, field)) {
+            let (shape, plan) = document_schema::plan(self.fields, version < ApiVersion::SCHEMA)?;
+            return Ok(SchemaFacts {
+                shape,
+                sparse_field: false,
+                metadata_fields: BTreeMap::new(),
+                documents: Some(plan),
+            });
+        }
         let (mut dense, mut sparse_field) = (None, false);
         let mut metadata_fields = BTreeMap::new();
         for (name, field) in self.fields {
             match (name.as_str(), field.kind.as_deref()) {
-                (DENSE_FIELD, Some("dense_vector")) => dense = Some(dense_shape(&field)?),
+                (DENSE_FIELD, Some("dense_vector")) => dense = Some(dense_shape(&name, &field)?),
                 (SPARSE_FIELD, Some("sparse_vector")) => sparse_field = true,
                 (DENSE_FIELD | SPARSE_FIELD, kind) => {
                     return Err(Error::invalid(format!(
@@ -148,16 +159,19 @@ impl Schema {
             (None, true) => IndexShape::sparse(),
             (None, false) => {
                 return Err(Error::invalid(format!(
-                    "schema has no vector field, expected {DENSE_FIELD:?} of type dense_vector or \
-                     {SPARSE_FIELD:?} of type sparse_vector"
+                    "schema has no field to search by, expected {DENSE_FIELD:?} of type \
+                     dense_vector, {SPARSE_FIELD:?} of type sparse_vector, or those of documents"
                 )));
             }
         };
-        Ok(SchemaFacts { shape, sparse_field, metadata_fields })
+        Ok(SchemaFacts { shape, sparse_field, metadata_fields, documents: None })
     }
 
     /// The schema that an answer carries.
     pub(crate) fn of(shape: &IndexShape, stored: &StoredSpec) -> Self {
+        if let Some(schema) = &stored.document_schema {
+            return schema.clone();
+        }
         let mut fields = stored.metadata_fields.clone();
         if let Some(embed) = &stored.embed {
             // The dense field is the text's own then.
@@ -182,9 +196,10 @@ impl Schema {
     }
 }
 
-fn dense_shape(field: &SchemaField) -> Result<IndexShape> {
+/// The shape that a dense vector field gives.
+pub(crate) fn dense_shape(name: &str, field: &SchemaField) -> Result<IndexShape> {
     let metric = field.metric.as_deref().ok_or_else(|| {
-        Error::invalid(format!("schema field {DENSE_FIELD:?} has no metric, expected one"))
+        Error::invalid(format!("schema field {name:?} has no metric, expected one"))
     })?;
     Ok(IndexShape::dense(checked_dimension(field.dimension)?, checked_metric(metric)?))
 }
@@ -222,13 +237,10 @@ pub(crate) fn check_metadata_field(name: &str, field: &SchemaField) -> Result<()
         field.kind.as_deref(),
         None | Some("string" | "string_list" | "boolean" | "float" | "integer")
     );
-    let modelled =
-        field.full_text_search.is_some() || field.embed.is_some() || field.sparse_embed.is_some();
-    if !plain || modelled {
-        return Err(Error::unsupported(format!(
-            "schema field {name:?} makes this a document index, which this server does not have: \
-             expected the vector fields {DENSE_FIELD:?} and {SPARSE_FIELD:?} and plain metadata \
-             fields"
+    if !plain {
+        return Err(Error::invalid(format!(
+            "schema field {name:?} has type {}, expected string, string_list, boolean or float",
+            field.kind.as_deref().unwrap_or_default()
         )));
     }
     Ok(())
@@ -240,7 +252,7 @@ mod tests {
 
     fn facts(json: &str) -> std::result::Result<SchemaFacts, String> {
         let schema: Schema = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        schema.into_facts().map_err(|error| error.to_string())
+        schema.into_facts(ApiVersion::DEFAULT).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -260,19 +272,18 @@ mod tests {
         assert!(both.sparse_field && both.shape.dimension == 3);
         assert_eq!(both.metadata_fields.len(), 2);
         let stored = StoredSpec {
-            placement: crate::Placement::managed(),
             sparse_field: both.sparse_field,
             metadata_fields: both.metadata_fields.clone(),
-            embed: None,
+            ..StoredSpec::of(crate::Placement::managed())
         };
         let answer = Schema::of(&both.shape, &stored);
-        assert_eq!(answer.into_facts().unwrap(), both);
+        assert_eq!(answer.into_facts(ApiVersion::DEFAULT).unwrap(), both);
     }
 
     #[test]
-    fn what_this_server_cannot_index_is_named() {
+    fn what_cannot_be_indexed_is_named() {
         for (json, expected) in [
-            (r#"{"fields":{}}"#, "no vector field"),
+            (r#"{"fields":{}}"#, "no field to search by"),
             (r#"{"fields":{"_values":{"type":"string"}}}"#, "has type string"),
             (r#"{"fields":{"_values":{"type":"dense_vector","metric":"cosine"}}}"#, "dimension is"),
             (
@@ -283,11 +294,8 @@ mod tests {
                 r#"{"fields":{"_values":{"type":"dense_vector","dimension":2,"metric":"l1"}}}"#,
                 "metric is \"l1\"",
             ),
-            (
-                r#"{"fields":{"body":{"type":"string","full_text_search":{}}}}"#,
-                "\"body\" makes this a document index",
-            ),
-            (r#"{"fields":{"v":{"type":"dense_vector","dimension":2}}}"#, "document index"),
+            (r#"{"fields":{"v":{"type":"dense_vector","dimension":2}}}"#, "\"v\" has no metric"),
+            (r#"{"fields":{"v":{"type":"semantic_text"}}}"#, "has type semantic_text"),
         ] {
             let error = facts(json).unwrap_err();
             assert!(error.contains(expected), "{json}: {error}");

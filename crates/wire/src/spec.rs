@@ -8,8 +8,8 @@ use crossbill_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{SchemaField, StoredEmbed};
 use crate::describe;
+use crate::{Schema, SchemaField, StoredEmbed};
 
 /// The cloud an index is said to run in where the request names none.
 const DEFAULT_CLOUD: &str = "aws";
@@ -181,6 +181,22 @@ pub struct StoredSpec {
     /// How its records are embedded, where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embed: Option<StoredEmbed>,
+    /// The schema of an index of documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_schema: Option<Schema>,
+}
+
+impl StoredSpec {
+    /// What is kept of an index whose request named no more than where it runs.
+    pub fn of(placement: Placement) -> Self {
+        Self {
+            placement,
+            sparse_field: false,
+            metadata_fields: BTreeMap::new(),
+            embed: None,
+            document_schema: None,
+        }
+    }
 }
 
 impl Placement {

@@ -2,7 +2,6 @@
 //! this process. Its user is the operator, so imports may read any file that
 //! the user may read.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -259,12 +258,7 @@ impl Client for Embedded {
 
 fn index_model(info: &IndexInfo) -> IndexModel {
     let stored = info.spec_json.as_deref().and_then(|json| serde_json::from_str(json).ok());
-    let stored: StoredSpec = stored.unwrap_or_else(|| StoredSpec {
-        placement: Placement::managed(),
-        sparse_field: false,
-        metadata_fields: BTreeMap::new(),
-        embed: None,
-    });
+    let stored = stored.unwrap_or_else(|| StoredSpec::of(Placement::managed()));
     IndexModel::of(IndexFacts {
         name: &info.name,
         shape: &info.shape,

@@ -74,6 +74,8 @@ impl Database {
             index_uid: info.uid.clone(),
             index_deleted_at: None,
             shape: info.shape,
+            documents: info.documents,
+            text: info.text,
             tags: info.tags,
             cloud: info.cloud,
             region: info.region,

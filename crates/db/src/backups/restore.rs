@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbill_core::{Error, Result, VectorType};
+use crossbill_core::{Error, Result, TextSchema, VectorType};
 use crossbill_store::killpoint::reach;
 use crossbill_store::{Documents, MANIFEST_KIND, Manifest};
 
@@ -25,6 +25,8 @@ impl Database {
         let new = NewIndex {
             name: options.name,
             shape: backup.shape,
+            documents: backup.documents,
+            text: backup.text,
             tags: options.tags.unwrap_or(backup.tags),
             deletion_protection: options.deletion_protection,
             cloud: backup.cloud,
@@ -119,6 +121,8 @@ impl Database {
             name: new.name.clone(),
             uid: uid.to_owned(),
             shape: new.shape,
+            documents: new.documents.clone(),
+            text: new.text.clone(),
             port: 0, // Known once it is in the catalog.
             tags: new.tags.clone(),
             deletion_protection: new.deletion_protection,
@@ -165,6 +169,24 @@ impl Database {
 
 /// What an index holds is fixed by the parts it begins with.
 fn check_shape(backup: &BackupInfo, new: &NewIndex) -> Result<()> {
+    if backup.documents != new.documents {
+        return Err(Error::invalid(
+            "the index and its source have different schemas, expected the same (restore the \
+             backup instead)",
+        ));
+    }
+    if backup.text != new.text {
+        let names = |text: &TextSchema| {
+            let names: Vec<_> = text.fields().iter().map(|field| field.name.clone()).collect();
+            format!("{names:?}")
+        };
+        return Err(Error::invalid(format!(
+            "the index would have the text fields {}, expected those of its source with the same \
+             options: {}",
+            names(&new.text),
+            names(&backup.text)
+        )));
+    }
     if backup.shape == new.shape {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossbill_core::{IndexName, IndexShape, Timestamp};
+use crossbill_core::{DocumentFields, IndexName, IndexShape, TextSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A backup to be made.
@@ -43,6 +43,12 @@ pub struct BackupInfo {
     pub index_deleted_at: Option<Timestamp>,
     /// What its records look like.
     pub shape: IndexShape,
+    /// Which fields hold the vectors, in an index of documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<DocumentFields>,
+    /// Which fields are searched as text.
+    #[serde(default, skip_serializing_if = "TextSchema::is_empty")]
+    pub text: TextSchema,
     /// The index's tags at that time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,

@@ -159,12 +159,14 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
         integration,
         index_dir: index.context().dir.to_string(),
         shape: index.context().shape,
+        text: index.context().text.schema().clone(),
+        documents: index.context().documents.clone(),
         seed: Seed(job.id),
         error_mode: options.error_mode,
         errors_max: options.errors_max,
         dry_run: options.dry_run,
         loaded,
-        mapping: options.mapping,
+        mapping: options.mapping.for_index(index.context().documents.as_ref()),
     };
     let plan = plan(&source, &request, &env.import, &job.watch)?;
     if job.is_stopped() {

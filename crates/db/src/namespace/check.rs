@@ -1,6 +1,6 @@
 //! What a record must be before it is written.
 
-use crossbill_core::limits::METADATA_BYTES_MAX;
+use crossbill_core::limits::{DOCUMENT_JSON_BYTES_MAX, METADATA_BYTES_MAX};
 use crossbill_core::{
     Error, IndexShape, Metadata, MetadataError, Record, Result, SparseVector, VectorType,
     check_record_id, check_stored,
@@ -11,7 +11,7 @@ use crossbill_core::{
 pub(super) fn accept_record(shape: &IndexShape, record: &mut Record) -> Result<()> {
     check_record_id(&record.id)?;
     check_vectors(shape, Some(&record.values), record.sparse.as_ref())
-        .and_then(|()| check_metadata(record.metadata.as_ref()))
+        .and_then(|()| check_metadata(shape, record.metadata.as_ref()))
         .map_err(|error| named(&record.id, &error))?;
     shape.storage.round(&mut record.values);
     Ok(())
@@ -44,7 +44,7 @@ pub(super) fn check_vectors(
                     values.len()
                 )));
             }
-            if values.is_some() && sparse.is_none() {
+            if values.is_some() && sparse.is_none() && !shape.documents {
                 return Err(Error::invalid(
                     "found no sparse values, expected some (the index is sparse)",
                 ));
@@ -60,9 +60,10 @@ const STORED_FACTOR: usize = 4;
 
 /// Checks the size of metadata in the form it is kept in. The exact limit is
 /// on the user's own text, where that is read.
-pub(super) fn check_metadata(metadata: Option<&Metadata>) -> Result<()> {
+pub(super) fn check_metadata(shape: &IndexShape, metadata: Option<&Metadata>) -> Result<()> {
+    let most = if shape.documents { DOCUMENT_JSON_BYTES_MAX } else { METADATA_BYTES_MAX };
     let found = metadata.map_or(0, |metadata| metadata.to_json().len());
-    if found > STORED_FACTOR * METADATA_BYTES_MAX {
+    if found > STORED_FACTOR * most {
         return Err(MetadataError::TooLarge { found }.into());
     }
     Ok(())

@@ -131,7 +131,8 @@ impl Namespace {
         space: &S,
     ) -> Result<SegmentBuilder<S>> {
         let options = SegmentOptions { seed: Seed(seq), exact_rows_max: EXACT_ROWS_MAX };
-        Ok(SegmentBuilder::new(self.context.shape, options, space)?)
+        let builder = SegmentBuilder::new(self.context.shape, options, space)?;
+        Ok(builder.with_text(&self.context.text))
     }
 
     /// Stores a built segment's part and opens it.

@@ -12,8 +12,10 @@ use std::sync::Arc;
 use crossbill_core::{Filter, IndexShape, Metadata, Record, SparseVector};
 use crossbill_engine::exact::score;
 use crossbill_engine::kernels::norm;
-use crossbill_engine::{Scored, TopK};
+use crossbill_engine::{Scored, TextFields, TopK};
 use roaring::RoaringBitmap;
+
+use super::text::{TextTable, WordConditions};
 
 /// Rows of a block. Adding to a block that a reader holds copies it, so it is
 /// small; a reader takes a pointer to each, so it is not very small.
@@ -41,6 +43,8 @@ pub(crate) struct Rows {
     /// All full but the last.
     blocks: Vec<Arc<Block>>,
     count: u32,
+    /// Their words, where there are text fields.
+    text: Option<Arc<TextTable>>,
 }
 
 /// Records in memory.
@@ -54,9 +58,10 @@ pub(crate) struct Memtable {
 
 impl Memtable {
     /// An empty one.
-    pub(crate) fn new(shape: IndexShape) -> Self {
+    pub(crate) fn new(shape: IndexShape, text: &TextFields) -> Self {
+        let text = (!text.is_empty()).then(|| Arc::new(TextTable::new(text)));
         Self {
-            rows: Rows { shape, blocks: Vec::new(), count: 0 },
+            rows: Rows { shape, blocks: Vec::new(), count: 0, text },
             by_id: BTreeMap::new(),
             dead: Arc::default(),
             bytes: 0,
@@ -66,6 +71,9 @@ impl Memtable {
     /// Puts a checked record in place of any with its id.
     pub(crate) fn put(&mut self, record: Record) {
         self.bytes += record_bytes(&record);
+        if let Some(text) = &self.rows.text {
+            self.bytes += text.bytes_of(record.metadata.as_ref());
+        }
         let id: Arc<str> = record.id.into();
         if let Some(old) = self.by_id.insert(Arc::clone(&id), self.rows.count) {
             Arc::make_mut(&mut self.dead).insert(old);
@@ -83,7 +91,8 @@ impl Memtable {
 
     /// Marks all as deleted.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.rows.shape);
+        let text = self.rows.text.as_ref().map(|text| text.fields().clone());
+        *self = Self::new(self.rows.shape, &text.unwrap_or_default());
     }
 
     /// Its rows, dead ones included.
@@ -180,18 +189,31 @@ impl Rows {
         }
     }
 
-    /// Whether the metadata of `row` matches.
-    fn matches(&self, row: u32, filter: &Filter) -> bool {
-        match &self.row(row).metadata {
-            Some(metadata) => filter.matches(metadata),
-            None => filter.matches(&Metadata::default()),
+    /// The metadata of `row`, where it has any.
+    pub(super) fn metadata(&self, row: u32) -> Option<&Metadata> {
+        self.row(row).metadata.as_ref()
+    }
+
+    /// Their words, where there are text fields.
+    pub(super) fn text(&self) -> Option<&TextTable> {
+        self.text.as_deref()
+    }
+
+    /// Answers `filter` row by row.
+    fn matches<'a>(&'a self, filter: &'a Filter) -> impl Fn(u32) -> bool + 'a {
+        let words = WordConditions::of(self, filter);
+        let nothing = Metadata::default();
+        move |row| {
+            let has_words = |condition: &Filter| words.holds(condition, row);
+            filter.matches_with(self.metadata(row).unwrap_or(&nothing), &has_words)
         }
     }
 
     /// The rows that match among those not in `dead`.
     pub(crate) fn matching(&self, filter: &Filter, dead: &RoaringBitmap) -> RoaringBitmap {
+        let matches = self.matches(filter);
         let live = (0..self.count).filter(|row| !dead.contains(*row));
-        live.filter(|row| self.matches(*row, filter)).collect()
+        live.filter(|row| matches(*row)).collect()
     }
 
     /// The rows nearest to the query among those not in `dead`, nearest first.
@@ -203,10 +225,12 @@ impl Rows {
         filter: Option<&Filter>,
         dead: &RoaringBitmap,
     ) -> Vec<Scored> {
-        let mut top = TopK::new(self.shape.metric, top_k.min(self.count as usize).max(1));
+        let metric = self.shape.metric_of(dense.is_some());
+        let mut top = TopK::new(metric, top_k.min(self.count as usize).max(1));
         let query_norm = dense.map_or(0.0, norm);
+        let matches = filter.map(|filter| self.matches(filter));
         for row in 0..self.count {
-            if dead.contains(row) || filter.is_some_and(|filter| !self.matches(row, filter)) {
+            if dead.contains(row) || matches.as_ref().is_some_and(|matches| !matches(row)) {
                 continue;
             }
             let sparse_score = match (sparse, &self.row(row).sparse) {
@@ -215,8 +239,7 @@ impl Rows {
             };
             let total = match dense {
                 Some(query) => {
-                    score(self.shape.metric, query, query_norm, self.vector(row))
-                        + sparse_score.unwrap_or(0.0)
+                    score(metric, query, query_norm, self.vector(row)) + sparse_score.unwrap_or(0.0)
                 }
                 // A sparse query finds the records that share an index with it.
                 None => match sparse_score {
@@ -282,7 +305,8 @@ mod tests {
 
     #[test]
     fn the_last_put_of_an_id_counts() {
-        let mut table = Memtable::new(IndexShape::dense(2, Metric::Euclidean));
+        let mut table =
+            Memtable::new(IndexShape::dense(2, Metric::Euclidean), &TextFields::default());
         table.put(record("a", [0.0, 0.0]));
         table.put(record("b", [1.0, 0.0]));
         table.put(record("a", [5.0, 0.0]));
@@ -299,7 +323,8 @@ mod tests {
     /// What a reader took stays as it was, whatever is written since.
     #[test]
     fn rows_taken_do_not_change() {
-        let mut table = Memtable::new(IndexShape::dense(2, Metric::Euclidean));
+        let mut table =
+            Memtable::new(IndexShape::dense(2, Metric::Euclidean), &TextFields::default());
         let mut taken = Vec::new();
         for number in 0..200_u16 {
             table.put(record(&format!("{number:03}"), [f32::from(number), 0.0]));
@@ -320,7 +345,8 @@ mod tests {
 
     #[test]
     fn ids_go_on_after_the_last_one() {
-        let mut table = Memtable::new(IndexShape::dense(2, Metric::Euclidean));
+        let mut table =
+            Memtable::new(IndexShape::dense(2, Metric::Euclidean), &TextFields::default());
         for id in ["b", "a1", "a2", "a3", "c"] {
             table.put(record(id, [0.0, 0.0]));
         }

@@ -21,6 +21,7 @@ mod read;
 mod snapshot;
 mod staged;
 mod state;
+mod text;
 mod tiers;
 mod tombstones;
 mod write;
@@ -30,8 +31,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbill_core::limits::RESIDENT_VECTORS_BYTES_MIN;
-use crossbill_core::{Error, IndexShape, NamespaceName, Result};
-use crossbill_engine::Segment;
+use crossbill_core::{DocumentFields, Error, IndexShape, Metadata, NamespaceName, Record, Result};
+use crossbill_engine::{Segment, TextFields};
 use crossbill_store::{
     Documents, Key, MANIFEST_KIND, Manifest, SegmentEntry, StoreError, Versioned, Wal,
 };
@@ -62,6 +63,10 @@ const RAW_BYTES: u64 = 4;
 pub(crate) struct IndexContext {
     pub(crate) env: Arc<Env>,
     pub(crate) shape: IndexShape,
+    /// Which fields hold the vectors, in an index of documents.
+    pub(crate) documents: Option<DocumentFields>,
+    /// Its fields that are searched as text.
+    pub(crate) text: TextFields,
     /// The index's uid.
     pub(crate) uid: String,
     /// `indexes/<uid>`.
@@ -70,6 +75,18 @@ pub(crate) struct IndexContext {
     pub(crate) lsn: AtomicU64,
     /// Set once the index is deleted: background work leaves it alone.
     pub(crate) closed: AtomicBool,
+}
+
+impl IndexContext {
+    /// Checks a record of an index of documents against its schema.
+    fn check_document(&self, record: &Record) -> Result<()> {
+        let Some(fields) = &self.documents else { return Ok(()) };
+        let has_vector = record.sparse.is_some() || !record.values.is_empty();
+        let none = Metadata::default();
+        let metadata = record.metadata.as_ref().unwrap_or(&none);
+        crossbill_core::check_document(fields, self.text.schema(), has_vector, metadata)
+            .map_err(|error| Error::invalid(format!("document {:?}: {error}", record.id)))
+    }
 }
 
 /// A namespace.
@@ -100,7 +117,7 @@ pub(crate) fn directory_name(name: &str) -> String {
 impl Namespace {
     /// A namespace that was never written to. Nothing is stored yet.
     pub(crate) fn new(context: &Arc<IndexContext>, name: &NamespaceName) -> Arc<Self> {
-        let state = State::new(context.shape, name.as_str());
+        let state = State::new(context.shape, &context.text, name.as_str());
         Self::with_state(context, name.clone(), state, None)
     }
 
@@ -153,7 +170,8 @@ impl Namespace {
             .collect::<Result<Vec<_>>>()?;
         live.sort_by_key(|segment| segment.entry.seq);
         let (wal, frames) = Wal::open(root, &dir, header.flushed_lsn)?;
-        let mut state = State { version, live, ..State::new(context.shape, name.as_str()) };
+        let mut state =
+            State { version, live, ..State::new(context.shape, &context.text, name.as_str()) };
         state.applied_lsn = header.flushed_lsn;
         state.header = header;
         for (lsn, payload) in frames {
@@ -210,6 +228,16 @@ fn open_segment(context: &IndexContext, entry: SegmentEntry) -> Result<LiveSegme
             entry.part,
             segment.shape(),
             context.shape
+        )));
+    }
+    if let Some(text) = segment.text()
+        && text.fields().schema() != context.text.schema()
+    {
+        return Err(Error::corrupt(format!(
+            "part {} has the text fields {:?}, expected {:?} as its index",
+            entry.part,
+            text.fields().schema(),
+            context.text.schema()
         )));
     }
     LiveSegment::open(entry, segment)

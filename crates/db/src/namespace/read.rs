@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbill_core::{Error, Filter, Record, Result, SparseVector, VectorType, check_dense_query};
-use crossbill_engine::{Effort, Scored, SearchStats, SegmentQuery};
+use crossbill_engine::{Effort, SearchStats, SegmentQuery};
 use rayon::prelude::*;
 
 use super::Namespace;
@@ -41,16 +41,19 @@ impl Drop for Running<'_> {
 impl Namespace {
     /// The nearest records.
     pub(crate) fn query(&self, query: &Query) -> Result<QueryAnswer> {
+        if let QueryBy::Text(clauses) = &query.by {
+            return self.query_text(query, clauses);
+        }
         let (mut dense, mut sparse) = match &query.by {
             QueryBy::Vector { dense, sparse } => (dense.clone(), sparse.clone()),
-            QueryBy::Id(_) => (None, None),
+            QueryBy::Id(_) | QueryBy::Text(_) => (None, None),
         };
         if !matches!(query.by, QueryBy::Id(_)) {
             self.check_query(dense.as_deref(), sparse.as_ref())?;
         }
         let id = match &query.by {
             QueryBy::Id(id) => Some(id),
-            QueryBy::Vector { .. } => None,
+            QueryBy::Vector { .. } | QueryBy::Text(_) => None,
         };
         let look = |state: &State| id.and_then(|id| find_in_memory(state, id));
         let Some((snapshot, in_memory)) = self.snapshot(look) else {
@@ -77,13 +80,15 @@ impl Namespace {
             let hits = rows.search(wanted.dense, wanted.sparse, query.top_k, filter, dead);
             found.extend(hits.iter().map(|hit| (hit.score, Place::Table(number, hit.row))));
         }
-        let matches = self.nearest(&snapshot, found, query);
+        let metric = self.context.shape.metric_of(wanted.dense.is_some());
+        let matches = snapshot.nearest(found, query, metric.larger_is_nearer());
         Ok(QueryAnswer { matches, stats, lsn: snapshot.lsn })
     }
 
     fn check_query(&self, dense: Option<&[f32]>, sparse: Option<&SparseVector>) -> Result<()> {
         let shape = &self.context.shape;
         match (shape.vector_type, dense, sparse) {
+            (_, None, Some(sparse)) if shape.documents => check_vectors(shape, None, Some(sparse)),
             (VectorType::Dense, None, _) => Err(Error::invalid(
                 "the query has no dense vector, expected one (the index is dense)",
             )),
@@ -114,15 +119,7 @@ impl Namespace {
             let only = filter.map(|filter| live.segment.matching(filter));
             live.segment.search(wanted, &live.deleted, only.as_deref())
         };
-        let pool = &self.env().query_pool;
-        let running = Running::begin(&self.env().searches);
-        // One processor for each query where many run: splitting them all would
-        // only make them wait for each other.
-        let is_split = segments.len() > 1 && 2 * running.count <= pool.current_num_threads();
-        let answers: Vec<(Vec<Scored>, SearchStats)> = match is_split {
-            true => pool.install(|| segments.par_iter().map(search).collect()),
-            false => segments.iter().map(search).collect(),
-        };
+        let answers = self.of_segments(segments, search);
         let mut stats = SearchStats::default();
         let mut found = Vec::new();
         for (number, (hits, own)) in answers.into_iter().enumerate() {
@@ -132,21 +129,21 @@ impl Namespace {
         (found, stats)
     }
 
-    /// The nearest `top_k` of all places, read as the query asks; equal
-    /// scores in id order.
-    fn nearest(
+    /// What `search` finds in each segment, in their order.
+    pub(super) fn of_segments<T: Send>(
         &self,
-        snapshot: &Snapshot,
-        mut found: Vec<(f32, Place)>,
-        query: &Query,
-    ) -> Vec<Match> {
-        let larger_is_nearer = self.context.shape.metric.larger_is_nearer();
-        found.sort_by(|(a, x), (b, y)| {
-            let nearer = if larger_is_nearer { b.total_cmp(a) } else { a.total_cmp(b) };
-            nearer.then_with(|| snapshot.id(*x).cmp(snapshot.id(*y)))
-        });
-        found.truncate(query.top_k);
-        found.into_iter().map(|(score, place)| snapshot.read_match(score, place, query)).collect()
+        segments: &[LiveSegment],
+        search: impl Fn(&LiveSegment) -> T + Sync + Send,
+    ) -> Vec<T> {
+        let pool = &self.env().query_pool;
+        let running = Running::begin(&self.env().searches);
+        // One processor for each query where many run: splitting them all would
+        // only make them wait for each other.
+        let is_split = segments.len() > 1 && 2 * running.count <= pool.current_num_threads();
+        match is_split {
+            true => pool.install(|| segments.par_iter().map(search).collect()),
+            false => segments.iter().map(search).collect(),
+        }
     }
 
     /// The record with `id`.
@@ -228,6 +225,22 @@ impl Namespace {
 }
 
 impl Snapshot {
+    /// The nearest `top_k` of all places, read as the query asks; equal
+    /// scores in id order.
+    pub(super) fn nearest(
+        &self,
+        mut found: Vec<(f32, Place)>,
+        query: &Query,
+        larger_is_nearer: bool,
+    ) -> Vec<Match> {
+        found.sort_by(|(a, x), (b, y)| {
+            let nearer = if larger_is_nearer { b.total_cmp(a) } else { a.total_cmp(b) };
+            nearer.then_with(|| self.id(*x).cmp(self.id(*y)))
+        });
+        found.truncate(query.top_k);
+        found.into_iter().map(|(score, place)| self.read_match(score, place, query)).collect()
+    }
+
     fn read_match(&self, score: f32, place: Place, query: &Query) -> Match {
         let mut read = Match {
             id: self.id(place).to_owned(),
@@ -269,6 +282,6 @@ impl Match {
     }
 }
 
-fn nothing(lsn: Lsn) -> QueryAnswer {
+pub(super) fn nothing(lsn: Lsn) -> QueryAnswer {
     QueryAnswer { matches: Vec::new(), stats: SearchStats::default(), lsn }
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crossbill_core::{Error, IndexShape, Result};
-use crossbill_engine::Segment;
+use crossbill_engine::{Segment, TextFields};
 use crossbill_store::{Manifest, SegmentEntry};
 use roaring::RoaringBitmap;
 
@@ -137,6 +137,8 @@ impl Found {
 /// All that a namespace holds.
 pub(crate) struct State {
     pub(crate) shape: IndexShape,
+    /// The fields that are searched as text.
+    pub(crate) text: TextFields,
     /// The manifest's version; 0 where there is none yet.
     pub(crate) version: u64,
     /// The manifest without its segments (they are in `live`).
@@ -156,7 +158,7 @@ pub(crate) struct State {
 
 impl State {
     /// A namespace that was never written to.
-    pub(crate) fn new(shape: IndexShape, name: &str) -> Self {
+    pub(crate) fn new(shape: IndexShape, text: &TextFields, name: &str) -> Self {
         let header = Manifest {
             namespace: name.to_owned(),
             next_seq: 1,
@@ -169,7 +171,8 @@ impl State {
             header,
             live: Vec::new(),
             incoming: Vec::new(),
-            memtable: Memtable::new(shape),
+            text: text.clone(),
+            memtable: Memtable::new(shape, text),
             frozen: None,
             applied_lsn: 0,
             logged_bytes: 0,
@@ -280,7 +283,7 @@ impl State {
             return;
         }
         self.logged_bytes = 0;
-        let table = std::mem::replace(&mut self.memtable, Memtable::new(self.shape));
+        let table = std::mem::replace(&mut self.memtable, Memtable::new(self.shape, &self.text));
         let seq = self.header.next_seq;
         self.header.next_seq += 1;
         self.frozen = Some(Frozen {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbill_core::{Error, Filter, Metadata, Record, Result, VectorType};
+use crossbill_core::{Error, Filter, Record, Result, VectorType};
 use crossbill_store::Wal;
 use parking_lot::{Condvar, Mutex};
 
@@ -36,10 +36,10 @@ const FLUSH_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) enum WriteOp {
     /// Needs no look at the present state.
     Blind(Vec<Op>),
-    /// Changes one record.
-    Update(Update),
-    /// Changes the metadata of all that match.
-    UpdateMatching(Filter, Metadata),
+    /// Changes these records, whose ids are distinct.
+    Update(Vec<Update>),
+    /// Changes all that match; the update's id counts nothing.
+    UpdateMatching(Filter, Update),
     /// Deletes all that match.
     DeleteMatching(Filter),
     /// Makes the namespace; `Conflict` where it exists.
@@ -109,6 +109,7 @@ impl Namespace {
     pub(crate) fn upsert(&self, mut records: Vec<Record>) -> Result<Lsn> {
         for record in &mut records {
             accept_record(&self.context.shape, record)?;
+            self.context.check_document(record)?;
         }
         let mut lsn = Lsn(self.context.lsn.load(Ordering::Acquire));
         let mut records = records.into_iter().peekable();
@@ -124,15 +125,28 @@ impl Namespace {
         Ok(lsn)
     }
 
-    /// Checks an update and does it.
-    pub(crate) fn update(&self, update: Update) -> Result<Lsn> {
-        crossbill_core::check_record_id(&update.id)?;
+    /// Checks updates of distinct records and does them: all, or none where
+    /// one cannot be.
+    pub(crate) fn update(&self, updates: Vec<Update>) -> Result<Lsn> {
+        for update in &updates {
+            crossbill_core::check_record_id(&update.id)?;
+            self.check_update(update)?;
+        }
+        Ok(self.write(WriteOp::Update(updates))?.lsn)
+    }
+
+    /// Checks an update and does it to every record that matches.
+    pub(crate) fn update_by_filter(&self, filter: &Filter, update: Update) -> Result<Written> {
+        self.check_update(&update)?;
+        self.write(WriteOp::UpdateMatching(filter.clone(), update))
+    }
+
+    fn check_update(&self, update: &Update) -> Result<()> {
         let shape = &self.context.shape;
         let given = |values: &&[f32]| shape.vector_type == VectorType::Dense || !values.is_empty();
         let values = update.values.as_deref().filter(given);
         check_vectors(shape, values, update.sparse.as_ref())?;
-        check_metadata(update.set_metadata.as_ref())?;
-        Ok(self.write(WriteOp::Update(update))?.lsn)
+        check_metadata(shape, update.set_metadata.as_ref())
     }
 
     /// Does a checked write; durable and visible when it returns.
@@ -205,8 +219,8 @@ impl Namespace {
     fn write_alone(&self, op: WriteOp) -> Result<Written> {
         match op {
             WriteOp::Blind(ops) => self.write_ops(ops),
-            WriteOp::Update(update) => self.update_one(update),
-            WriteOp::UpdateMatching(filter, fields) => self.update_matching(&filter, &fields),
+            WriteOp::Update(updates) => self.update_each(&updates),
+            WriteOp::UpdateMatching(filter, update) => self.update_matching(&filter, &update),
             WriteOp::DeleteMatching(filter) => self.delete_matching(&filter),
             WriteOp::Create(filterable) => self.create(filterable),
             WriteOp::Drop => self.drop_all(),
@@ -349,23 +363,43 @@ impl Namespace {
         self.env().flushes.push(self.this.clone());
     }
 
-    fn update_one(&self, update: Update) -> Result<Written> {
-        let found = self.fetch_one(&update.id);
-        let Some(mut record) = found else { return Ok(self.written_nothing()) };
-        if let Some(values) = update.values {
-            record.values = values;
+    fn update_each(&self, updates: &[Update]) -> Result<Written> {
+        let mut puts = Vec::new();
+        for update in updates {
+            let Some(mut record) = self.fetch_one(&update.id) else { continue };
+            self.change(&mut record, update)?;
+            puts.push(Op::Put(record));
         }
-        if update.sparse.is_some() {
-            record.sparse = update.sparse;
-        }
-        if let Some(fields) = update.set_metadata {
-            record.metadata = Some(record.metadata.unwrap_or_default().merged(fields)?);
-        }
-        accept_record(&self.context.shape, &mut record)?;
-        self.write_ops(vec![Op::Put(record)])
+        self.write_ops(puts)
     }
 
-    fn update_matching(&self, filter: &Filter, fields: &Metadata) -> Result<Written> {
+    /// Does an update to a record, and checks what comes of it.
+    fn change(&self, record: &mut Record, update: &Update) -> Result<()> {
+        let (shape, remove) = (&self.context.shape, &update.remove);
+        if shape.documents && remove.sparse {
+            record.sparse = None;
+        }
+        if let Some(values) = &update.values {
+            record.values.clone_from(values);
+        }
+        if update.sparse.is_some() {
+            record.sparse.clone_from(&update.sparse);
+        }
+        if let Some(metadata) = &mut record.metadata {
+            metadata.0.retain(|field, _| !remove.fields.contains(field));
+        }
+        if let Some(fields) = &update.set_metadata {
+            let own = record.metadata.take().unwrap_or_default();
+            record.metadata = Some(match shape.documents {
+                true => own.overlaid(fields.clone()),
+                false => own.merged(fields.clone())?,
+            });
+        }
+        accept_record(shape, record)?;
+        self.context.check_document(record)
+    }
+
+    fn update_matching(&self, filter: &Filter, update: &Update) -> Result<Written> {
         let mut written = self.written_nothing();
         let Some((snapshot, ())) = self.snapshot(|_| ()) else { return Ok(written) };
         let matching = snapshot.matching(filter);
@@ -375,8 +409,7 @@ impl Namespace {
             for place in places.by_ref().take(FILTER_CHUNK) {
                 // Read anew: an import may have replaced it meanwhile.
                 let Some(mut record) = self.fetch_one(snapshot.id(place)) else { continue };
-                let merged = record.metadata.unwrap_or_default().merged(fields.clone())?;
-                record.metadata = Some(merged);
+                self.change(&mut record, update)?;
                 puts.push(Op::Put(record));
             }
             written = self.write_ops(puts)?;

@@ -106,6 +106,7 @@ fn a_backup_has_all_that_was_acknowledged_and_nothing_later() {
             values: Some(vec![9.0, 9.0]),
             sparse: None,
             set_metadata: None,
+            ..Update::default()
         },
     )
     .unwrap();

@@ -10,7 +10,7 @@ use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use crossbill_core::{
     IndexName, IndexShape, Metadata, Metric, NamespaceName, RandomIds, Record, SparseVector,
-    SystemClock, limits,
+    SystemClock, TextSchema, limits,
 };
 use crossbill_db::{
     Database, DatabaseOptions, ErrorMode, FaultPlan, ImportOptions, ImportSettings, ImportStatus,
@@ -86,6 +86,8 @@ pub(crate) fn new_index(name: &str, shape: IndexShape) -> NewIndex {
         name: IndexName::new(name).unwrap(),
         shape,
         tags: BTreeMap::new(),
+        documents: None,
+        text: TextSchema::default(),
         deletion_protection: false,
         cloud: "aws".into(),
         region: "us-east-1".into(),

@@ -5,6 +5,7 @@ mod backup_schedules;
 mod backups;
 mod crash;
 mod disk_full;
+mod documents;
 mod dry_run;
 mod errors_max;
 mod exports;

@@ -70,7 +70,13 @@ fn rounded_vectors_are_the_same_in_memory_and_in_segments() {
             let records = vec![record("a", &given, ""), record("b", &[9.0, 9.0, 9.0], "")];
             index.upsert(&namespace(""), records).unwrap();
             let values = Some(given.to_vec());
-            let update = Update { id: "b".into(), values, sparse: None, set_metadata: None };
+            let update = Update {
+                id: "b".into(),
+                values,
+                sparse: None,
+                set_metadata: None,
+                ..Update::default()
+            };
             index.update(&namespace(""), update).unwrap();
         };
         everywhere(shape, fill, |index| {
@@ -85,7 +91,13 @@ fn rounded_vectors_are_the_same_in_memory_and_in_segments() {
             assert_eq!(answer.matches[0].score, 0.0);
             // Rewritten with what is stored.
             let set_metadata = Some(Metadata::from_json(r#"{"x":1}"#).unwrap());
-            let update = Update { id: "a".into(), values: None, sparse: None, set_metadata };
+            let update = Update {
+                id: "a".into(),
+                values: None,
+                sparse: None,
+                set_metadata,
+                ..Update::default()
+            };
             index.update(&namespace(""), update).unwrap();
         });
     }
@@ -197,7 +209,7 @@ fn wrong_records_and_queries_are_refused_whole() {
     let refused = index.delete(&default, Selector::Filter(empty.clone())).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     assert!(index.fetch_by_metadata(&default, &empty, 10, None).is_err());
-    assert!(index.update_by_filter(&default, &empty, Metadata::default(), true).is_err());
+    assert!(index.update_by_filter(&default, &empty, Update::default(), true).is_err());
 }
 
 #[test]
@@ -209,7 +221,10 @@ fn updates_merge_metadata_and_replace_vectors() {
     films(&index);
     let update = |id: &str, values: Option<Vec<f32>>, json: Option<&str>| {
         let set_metadata = json.map(|json| Metadata::from_json(json).unwrap());
-        index.update(&default, Update { id: id.into(), values, sparse: None, set_metadata })
+        index.update(
+            &default,
+            Update { id: id.into(), values, sparse: None, set_metadata, ..Update::default() },
+        )
     };
     let fetch = |id: &str| index.fetch(&default, &[id.to_owned()]).unwrap();
     update("a", None, Some(r#"{"year":1999,"new":true}"#)).unwrap();
@@ -224,9 +239,10 @@ fn updates_merge_metadata_and_replace_vectors() {
     assert_eq!(update("a", Some(vec![1.0]), None).unwrap_err().kind(), ErrorKind::Invalid);
 
     let recent = filter(r#"{"year":{"$gt":2000}}"#);
-    let fields = Metadata::from_json(r#"{"recent":true}"#).unwrap();
-    assert_eq!(index.update_by_filter(&default, &recent, fields.clone(), true).unwrap(), 1);
-    assert_eq!(index.update_by_filter(&default, &recent, fields, false).unwrap(), 1);
+    let set_metadata = Metadata::from_json(r#"{"recent":true}"#).ok();
+    let update = Update { set_metadata, ..Update::default() };
+    assert_eq!(index.update_by_filter(&default, &recent, update.clone(), true).unwrap(), 1);
+    assert_eq!(index.update_by_filter(&default, &recent, update, false).unwrap(), 1);
     let (found, _) =
         index.fetch_by_metadata(&default, &filter(r#"{"recent":true}"#), 10, None).unwrap();
     assert_eq!(found[0].id, "b");

@@ -2,8 +2,8 @@
 //!
 //! Dense vectors go to the scratch file as they come, right behind the
 //! header, and stay there; metadata text goes to a second one and is copied
-//! behind them at the end. Ids, sparse vectors and the entries of the
-//! metadata index are held in memory until then, and counted.
+//! behind them at the end. Ids, sparse vectors, the entries of the metadata
+//! index and the words of text fields are held in memory until then, and counted.
 
 use std::io;
 
@@ -23,7 +23,8 @@ use super::sparse::SparseBuilder;
 use super::writer::{FileWriter, VectorColumn};
 use super::{BuildError, BuiltSegment, SegmentOptions};
 use crate::ivf::stopped;
-use crate::{BuildWatch, RowSource, build_ivf, index_bytes_per_row};
+use crate::text::{TextBuilder, write_section};
+use crate::{BuildWatch, RowSource, TextFields, build_ivf, index_bytes_per_row};
 
 /// Bytes copied at a time from the metadata's scratch file.
 const COPY_BYTES: usize = 1 << 20;
@@ -44,6 +45,7 @@ pub struct SegmentBuilder<S: ScratchSpace> {
     sparse: SparseBuilder,
     metadata: MetadataColumn<S::File>,
     index: MetadataIndexBuilder,
+    text: TextBuilder,
 }
 
 impl<S: ScratchSpace> SegmentBuilder<S> {
@@ -60,7 +62,15 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             sparse: SparseBuilder::default(),
             metadata: MetadataColumn::new(space.create("segment-metadata")?),
             index: MetadataIndexBuilder::default(),
+            text: TextBuilder::new(&TextFields::default()),
         })
+    }
+
+    /// The same, for records with these text fields. To be called before the
+    /// first of them comes.
+    pub fn with_text(mut self, fields: &TextFields) -> Self {
+        self.text = TextBuilder::new(fields);
+        self
     }
 
     /// Adds records, which were checked against the shape, in the order in
@@ -75,7 +85,8 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             let metadata = batch.metadata(at);
             self.metadata.push(metadata.map(|metadata| metadata.to_json()).as_deref())?;
             if let Some(metadata) = metadata {
-                self.index.push(row, metadata);
+                self.index.push(row, metadata, self.text.fields().schema());
+                self.text.push(row, metadata)?;
             }
         }
         Ok(())
@@ -120,6 +131,7 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             + self.sparse.memory_bytes()
             + self.metadata.memory_bytes()
             + self.index.memory_bytes()
+            + self.text.memory_bytes()
     }
 
     /// Settles which rows are superseded, writes the rest of the file, and
@@ -154,6 +166,7 @@ impl<S: ScratchSpace> SegmentBuilder<S> {
             sparse: self.sparse,
             metadata: self.metadata,
             index: self.index,
+            text: self.text,
         };
         let build = |source: &dyn RowSource| {
             build_ivf(&facts.shape, facts.options.seed, source, &superseded, pool)
@@ -226,10 +239,11 @@ struct Columns<'a, F> {
     sparse: SparseBuilder,
     metadata: MetadataColumn<F>,
     index: MetadataIndexBuilder,
+    text: TextBuilder,
 }
 
 impl<F: ScratchFile> Columns<'_, F> {
-    fn write(self, out: &mut FileWriter<F>, pool: &rayon::ThreadPool) -> io::Result<()> {
+    fn write(self, out: &mut FileWriter<F>, pool: &rayon::ThreadPool) -> Result<(), BuildError> {
         out.section(Kind::Facts, |out| out.put(&self.facts.to_bytes()))?;
         if let Some(blocks) = self.blocks {
             out.section(Kind::VectorBlocks, |out| out.put(bytemuck::cast_slice(&blocks)))?;
@@ -242,6 +256,12 @@ impl<F: ScratchFile> Columns<'_, F> {
         self.metadata.write(out)?;
         if !self.index.is_empty() {
             out.section(Kind::MetadataIndex, |out| self.index.write(out, pool))?;
+        }
+        let fields = self.text.fields().clone();
+        if let Some(built) = self.text.finish(self.facts.rows)? {
+            out.section(Kind::Text, |out| {
+                write_section(built, &fields, &mut |bytes| out.put(bytes))
+            })?;
         }
         Ok(())
     }

@@ -44,6 +44,7 @@ impl Facts {
             VectorStorage::Bf16 => 2,
             VectorStorage::Int8 => 3,
         };
+        bytes[3] = u8::from(self.shape.documents);
         bytes[4..8].copy_from_slice(&self.shape.dimension.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.rows.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.live_rows.to_le_bytes());
@@ -88,6 +89,11 @@ impl Facts {
                 );
                 return wrong(found, "a shape that an index can have");
             }
+        };
+        let shape = match bytes[3] {
+            0 => shape,
+            1 => shape.of_documents(),
+            other => return wrong(format!("documents {other}"), "0 or 1"),
         };
         let (rows, live_rows) = (u32_at(bytes, 8), u32_at(bytes, 12));
         if rows > ROWS_MAX {

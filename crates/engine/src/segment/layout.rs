@@ -95,6 +95,8 @@ kinds! {
     IvfTuning = 17, 1, "ivf tuning";
     /// Live rows by the hash of their ids.
     IdTable = 18, 1, "id table";
+    /// Words of text fields to rows.
+    Text = 19, 1, "text";
 }
 
 /// Where a section stands and what its bytes hash to.

@@ -180,5 +180,6 @@ fn filter_bytes(filter: &Filter) -> usize {
             name.len() + values.sum::<usize>()
         }
         Filter::Compare(name, ..) | Filter::Exists(name) => name.len(),
+        Filter::Text(name, _, text) => name.len() + text.len(),
     }
 }

@@ -75,6 +75,15 @@ pub enum BuildError {
         /// What would have been right.
         expected: String,
     },
+    /// The words of text fields could not be gathered.
+    #[error("cannot gather the words of text fields: {0}")]
+    Text(String),
+}
+
+impl From<tantivy::TantivyError> for BuildError {
+    fn from(error: tantivy::TantivyError) -> Self {
+        BuildError::Text(error.to_string())
+    }
 }
 
 impl From<BuildError> for crossbill_core::Error {
@@ -85,7 +94,9 @@ impl From<BuildError> for crossbill_core::Error {
                 crossbill_core::Error::disk_full(format!("the disk is full: {message}"))
             }
             BuildError::Io(_) => crossbill_core::Error::unavailable(message),
-            BuildError::Batch { .. } => crossbill_core::Error::internal(message),
+            BuildError::Batch { .. } | BuildError::Text(_) => {
+                crossbill_core::Error::internal(message)
+            }
         }
         .with_source(error)
     }

@@ -17,7 +17,9 @@ use super::matching::{Matching, MatchingCache};
 use super::metadata_index::MetadataIndex;
 use super::sparse::{Sparse, SparseBytes};
 use super::vectors::{Vectors, check_vectors};
-use crate::{FormatError, Ivf};
+use crate::rows::RowSet;
+use crate::text::read_section;
+use crate::{FormatError, Ivf, TextIndex};
 
 /// An open segment; cheap to share behind an `Arc`. Calls that take a row
 /// panic where there is no such row, as a slice does.
@@ -27,6 +29,7 @@ pub struct Segment {
     pub(super) facts: Facts,
     pub(super) superseded: RoaringBitmap,
     pub(super) ivf: Option<Ivf>,
+    text: Option<TextIndex>,
     checksum: u32,
     pub(super) matching: MatchingCache,
     /// Rows whose vectors are read where they are mapped.
@@ -126,9 +129,20 @@ impl Segment {
         }
         check_metadata(file, &sections, facts.rows)?;
         let ivf = open_ivf(file, &sections, &facts)?;
+        let text = open_text(&bytes, &sections, &facts)?;
         let resident_rows = facts.rows;
         let matching = MatchingCache::new(facts.rows);
-        Ok(Segment { bytes, sections, facts, superseded, ivf, checksum, matching, resident_rows })
+        Ok(Segment {
+            bytes,
+            sections,
+            facts,
+            superseded,
+            ivf,
+            text,
+            checksum,
+            matching,
+            resident_rows,
+        })
     }
 
     /// Sets how many bytes of the full vectors may become part of the
@@ -222,12 +236,29 @@ impl Segment {
         self.ids().common(&other.ids())
     }
 
+    /// The words of its text fields, where a row has any.
+    pub fn text(&self) -> Option<&TextIndex> {
+        self.text.as_ref()
+    }
+
     /// Rows whose metadata matches, superseded ones included.
     /// Sets asked for lately are kept.
     pub fn matching(&self, filter: &Filter) -> Arc<Matching> {
         let many = |part: &Filter| self.matching(part);
-        let make = || Matching::new(self.metadata_index().matching(filter, &many));
+        let make = || {
+            Matching::new(match filter {
+                Filter::Text(..) => self.rows_with(filter),
+                _ => self.metadata_index().matching(filter, &many),
+            })
+        };
         self.matching.get(filter, make)
+    }
+
+    /// The rows that a condition on words lets through. None where their words
+    /// cannot be read, which `verify` finds and only a faulty writer makes.
+    fn rows_with(&self, condition: &Filter) -> RowSet {
+        let rows = self.text.as_ref().map(|text| text.row_set_with(condition));
+        rows.and_then(Result::ok).unwrap_or_else(|| RowSet::none(self.rows()))
     }
 
     pub(super) fn section(&self, kind: Kind) -> &[u8] {
@@ -323,6 +354,18 @@ fn open_ivf(file: &[u8], sections: &Sections, facts: &Facts) -> Result<Option<Iv
     }
     let [centroids, postings, tuning] = kinds.map(|kind| sections.of(file, kind));
     Ivf::open(&facts.shape, facts.rows, centroids, postings, tuning).map(Some)
+}
+
+fn open_text(
+    part: &PartBytes,
+    sections: &Sections,
+    facts: &Facts,
+) -> Result<Option<TextIndex>, FormatError> {
+    if !sections.has(Kind::Text) {
+        return Ok(None);
+    }
+    let (offset, length) = sections.place(Kind::Text);
+    read_section(part, offset..offset + length, facts.rows).map(Some)
 }
 
 fn id_bytes<'a>(file: &'a [u8], sections: &Sections) -> IdBytes<'a> {

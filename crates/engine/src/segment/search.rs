@@ -94,10 +94,11 @@ impl Segment {
         skip: &RoaringBitmap,
         only: Option<&Matching>,
     ) -> (Vec<Scored>, SearchStats) {
+        let shape = &self.facts.shape;
+        let dense = query.dense.filter(|_| shape.vector_type == VectorType::Dense);
         let allowed = Allowed { rows: self.rows(), superseded: &self.superseded, skip, only };
         let mut stats = SearchStats { segments: 1, ..SearchStats::default() };
-        let mut top = TopK::new(self.facts.shape.metric, query.top_k);
-        let dense = query.dense.filter(|_| self.facts.shape.vector_type == VectorType::Dense);
+        let mut top = TopK::new(shape.metric_of(dense.is_some()), query.top_k);
         if query.top_k == 0 || allowed.count_max() == 0 {
             return (Vec::new(), stats);
         }

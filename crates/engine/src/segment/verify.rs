@@ -24,6 +24,9 @@ impl Segment {
             sparse.verify(&self.superseded)?;
         }
         self.metadata_index().verify()?;
+        if let Some(text) = self.text() {
+            text.verify()?;
+        }
         self.verify_metadata()
     }
 

@@ -56,6 +56,9 @@ pub(crate) enum MetadataSource {
     Column(Column),
     /// Plain columns, each a field.
     Fields(Vec<Column>),
+    /// Whatever is not read as something else; of formats whose rows need not
+    /// have the same columns.
+    Others,
 }
 
 /// The columns of a file that are read.
@@ -120,7 +123,7 @@ impl Columns {
             check(found, sparse, SPARSE_TYPE, is_sparse)?;
         }
         match &columns.metadata {
-            MetadataSource::Absent => {}
+            MetadataSource::Absent | MetadataSource::Others => {}
             MetadataSource::Column(column) => check(found, column, METADATA_TYPE, is_metadata)?,
             MetadataSource::Fields(fields) => {
                 fields.iter().try_for_each(|field| check(found, field, FIELD_TYPE, is_value))?;
@@ -137,8 +140,10 @@ impl Columns {
     ) -> Result<Self, FileFailure> {
         let dense = shape.vector_type == VectorType::Dense;
         let makes_ids = mapping.id_prefix.is_some();
-        let named = |part: &'static str, mapped: &Option<String>| {
-            find(found, mapped.as_deref().unwrap_or(part))
+        let only_named = mapping.is_of_documents();
+        let named = |part: &'static str, mapped: &Option<String>| match mapped.as_deref() {
+            None if only_named => Ok(None),
+            mapped => find(found, mapped.unwrap_or(part)),
         };
         let id = if makes_ids { None } else { named(ID, &mapping.id)? };
         let values = if dense { named(VALUES, &mapping.values)? } else { None };
@@ -146,7 +151,9 @@ impl Columns {
         let mut missing = Missing {
             id: id.is_none() && !makes_ids,
             values: dense && values.is_none(),
-            sparse: sparse.is_none() && (!dense || mapping.sparse_values.is_some()),
+            sparse: sparse.is_none()
+                && (!dense || mapping.sparse_values.is_some())
+                && !shape.documents,
             named: Vec::new(),
             is_mapped: !mapping.is_default(),
         };
@@ -163,7 +170,9 @@ impl Columns {
                 None => missing.named.push(format!("{part:?} ({kind})")),
             }
         }
-        let metadata = find_metadata(found, mapping, &mut missing)?;
+        let taken: Vec<usize> =
+            [&id, &values, &sparse].into_iter().flatten().map(|column| column.root).collect();
+        let metadata = find_metadata(found, mapping, &taken, &mut missing)?;
         if !missing.named.is_empty() {
             return Err(missing_columns(found, &missing));
         }
@@ -178,18 +187,23 @@ impl Columns {
     /// whose rows need not have the same.
     pub(crate) fn wanted(shape: &IndexShape, mapping: &ColumnMapping) -> Self {
         let column = |name: &str| Column { root: 0, name: name.to_owned() };
-        let named = |part: &str, mapped: &Option<String>| column(mapped.as_deref().unwrap_or(part));
+        let only_named = mapping.is_of_documents();
+        let named = |part: &str, mapped: &Option<String>| match mapped.as_deref() {
+            None if only_named => None,
+            mapped => Some(column(mapped.unwrap_or(part))),
+        };
         let dense = shape.vector_type == VectorType::Dense;
         Self {
-            id: mapping.id_prefix.is_none().then(|| named(ID, &mapping.id)),
-            values: dense.then(|| named(VALUES, &mapping.values)),
-            sparse: Some(named(SPARSE, &mapping.sparse_values)),
+            id: mapping.id_prefix.is_none().then(|| named(ID, &mapping.id)).flatten(),
+            values: dense.then(|| named(VALUES, &mapping.values)).flatten(),
+            sparse: named(SPARSE, &mapping.sparse_values),
             metadata: match &mapping.metadata {
                 None => MetadataSource::Column(column(METADATA)),
                 Some(MetadataMapping::Column(name)) => MetadataSource::Column(column(name)),
                 Some(MetadataMapping::Fields(names)) => {
                     MetadataSource::Fields(names.iter().map(|name| column(name)).collect())
                 }
+                Some(MetadataMapping::Others { .. }) => MetadataSource::Others,
             },
             ignored: Vec::new(),
         }
@@ -198,7 +212,7 @@ impl Columns {
     /// The places of all columns read.
     pub(crate) fn roots(&self) -> impl Iterator<Item = usize> {
         let metadata = match &self.metadata {
-            MetadataSource::Absent => &[][..],
+            MetadataSource::Absent | MetadataSource::Others => &[][..],
             MetadataSource::Column(column) => std::slice::from_ref(column),
             MetadataSource::Fields(fields) => fields,
         };
@@ -217,7 +231,9 @@ impl Columns {
             sparse: name(&self.sparse, SPARSE),
             metadata: match &self.metadata {
                 MetadataSource::Column(column) => column.name.clone(),
-                MetadataSource::Absent | MetadataSource::Fields(_) => METADATA.to_owned(),
+                MetadataSource::Absent | MetadataSource::Fields(_) | MetadataSource::Others => {
+                    METADATA.to_owned()
+                }
             },
         }
     }
@@ -236,6 +252,7 @@ fn find(found: &[FoundColumn], name: &str) -> Result<Option<Column>, FileFailure
 fn find_metadata(
     found: &[FoundColumn],
     mapping: &ColumnMapping,
+    taken: &[usize],
     missing: &mut Missing,
 ) -> Result<MetadataSource, FileFailure> {
     let mut wanted = |name: &str| -> Result<Option<Column>, FileFailure> {
@@ -252,6 +269,12 @@ fn find_metadata(
         }
         Some(MetadataMapping::Fields(names)) => {
             let fields: Result<Vec<_>, _> = names.iter().map(|name| wanted(name)).collect();
+            MetadataSource::Fields(fields?.into_iter().flatten().collect())
+        }
+        Some(MetadataMapping::Others { .. }) => {
+            let others = found.iter().enumerate().filter(|(root, _)| !taken.contains(root));
+            let others = others.map(|(_, column)| find(found, &column.name));
+            let fields: Result<Vec<_>, _> = others.collect();
             MetadataSource::Fields(fields?.into_iter().flatten().collect())
         }
     })

@@ -41,7 +41,7 @@ impl Converter {
         let values = part(&self.columns.values).transpose()?.map(DenseColumn::new).transpose()?;
         let sparse = part(&self.columns.sparse).transpose()?.map(SparseColumn::new).transpose()?;
         let metadata = match &self.columns.metadata {
-            MetadataSource::Absent => None,
+            MetadataSource::Absent | MetadataSource::Others => None,
             MetadataSource::Column(column) => MetadataColumn::new(find(batch, column)?)?,
             MetadataSource::Fields(columns) => MetadataColumn::new(&fields(batch, columns)?)?,
         };

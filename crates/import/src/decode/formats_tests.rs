@@ -18,7 +18,7 @@ use super::*;
 use crate::mapping::MetadataMapping;
 use crate::testing::{Memory, SMALL, decode_as, ids, plain, some_vectors, sparse, strings};
 use crate::validate::record::KeptText;
-use crate::validate::validate;
+use crate::validate::{Rules, validate};
 use crate::{ColumnMapping, Reject};
 
 const SHAPE: IndexShape = IndexShape::dense(4, Metric::DotProduct);
@@ -35,7 +35,8 @@ fn read(path: &str, bytes: Vec<u8>, mapping: &ColumnMapping) -> (Vec<String>, Ve
     let decoded = decode_as(&file, path, &SHAPE, mapping, SMALL, &mut |batch| {
         assert_eq!(batch.first_row, next, "batches follow one another");
         next += batch.rows as u64;
-        let (valid, bad) = validate(batch, &SHAPE, &pool, &mut kept);
+        let (valid, bad) =
+            validate(batch, Rules { shape: &SHAPE, documents: None }, &pool, &mut kept);
         let records = valid.records();
         for (row, id) in records.ids.iter().enumerate() {
             let values = &records.values[4 * row..4 * row + 4];

@@ -138,7 +138,8 @@ fn check_head(
     let found: Vec<FoundColumn> =
         fields.into_iter().map(|(name, kind)| FoundColumn { name, kind: Ok(kind) }).collect();
     // Fields of metadata may come in later lines.
-    let needed = ColumnMapping { metadata: None, ..mapping.clone() };
+    let metadata = mapping.metadata.clone().filter(|_| mapping.is_of_documents());
+    let needed = ColumnMapping { metadata, ..mapping.clone() };
     let mut ignored = Columns::find(&found, shape, &needed)?.ignored;
     let names = Wanted::of(&columns);
     ignored.retain(|name| !names.contains(name));

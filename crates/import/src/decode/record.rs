@@ -2,6 +2,7 @@
 //! by its type. Nothing is built for what is not wanted.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -44,6 +45,8 @@ pub(super) struct Wanted {
     sparse: Option<usize>,
     metadata: Option<usize>,
     fields: Vec<usize>,
+    /// Whether all other names are fields, too.
+    others: bool,
 }
 
 impl Wanted {
@@ -59,14 +62,15 @@ impl Wanted {
         let values = columns.values.as_ref().map(|column| place(&column.name));
         let sparse = columns.sparse.as_ref().map(|column| place(&column.name));
         let (mut metadata, mut fields) = (None, Vec::new());
+        let others = columns.metadata == MetadataSource::Others;
         match &columns.metadata {
-            MetadataSource::Absent => {}
+            MetadataSource::Absent | MetadataSource::Others => {}
             MetadataSource::Column(column) => metadata = Some(place(&column.name)),
             MetadataSource::Fields(columns) => {
                 fields = columns.iter().map(|column| place(&column.name)).collect();
             }
         }
-        Self { names, id, values, sparse, metadata, fields }
+        Self { names, id, values, sparse, metadata, fields, others }
     }
 
     /// Whether a field of this name is wanted.
@@ -93,13 +97,13 @@ impl Wanted {
             return Err(Fault::of_line(text));
         }
         let mut reader = serde_json::Deserializer::from_str(trimmed);
-        let found = ObjectSeed(self)
+        let Found { found, others } = ObjectSeed(self)
             .deserialize(&mut reader)
-            .and_then(|found| reader.end().map(|()| found))
+            .and_then(|parts| reader.end().map(|()| parts))
             .map_err(|error| {
                 Fault::of_line(format!("the line is not valid JSON: {}", without_line(&error)))
             })?;
-        Ok(Parts { wanted: self, found })
+        Ok(Parts { wanted: self, found, others })
     }
 }
 
@@ -107,6 +111,7 @@ impl Wanted {
 pub(super) struct Parts<'a> {
     wanted: &'a Wanted,
     found: Vec<Option<&'a RawValue>>,
+    others: BTreeMap<String, &'a RawValue>,
 }
 
 impl<'a> Parts<'a> {
@@ -172,23 +177,33 @@ impl<'a> Parts<'a> {
 
     /// The text that is metadata, or should be.
     pub(super) fn metadata(&self) -> Option<Cow<'a, str>> {
+        if self.wanted.others {
+            let others = self.others.iter().map(|(name, raw)| (name.as_str(), raw.get()));
+            let object = object(others.filter(|(_, text)| *text != "null"));
+            return object.map(Cow::Owned);
+        }
         if self.wanted.fields.is_empty() {
             let text = self.raw(self.wanted.metadata)?;
             // JSON within JSON, as the column of a Parquet file has it.
             return Some(string(text).unwrap_or(Cow::Borrowed(text)));
         }
-        let mut object = String::from("{");
-        for place in &self.wanted.fields {
-            let Some(text) = self.raw(Some(*place)) else { continue };
-            if object.len() > 1 {
-                object.push(',');
-            }
-            let name = serde_json::Value::from(self.wanted.names[*place].as_str());
-            object.push_str(&format!("{name}:{text}"));
-        }
-        object.push('}');
-        Some(Cow::Owned(object))
+        let fields = self.wanted.fields.iter().filter_map(|place| {
+            Some((self.wanted.names[*place].as_str(), self.raw(Some(*place))?))
+        });
+        Some(Cow::Owned(object(fields).unwrap_or_else(|| "{}".to_owned())))
     }
+}
+
+/// An object of these fields, each a name and a JSON text; none of no fields.
+fn object<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let mut object = String::new();
+    for (name, text) in fields {
+        object.push(if object.is_empty() { '{' } else { ',' });
+        object.push_str(&serde_json::Value::from(name).to_string());
+        object.push(':');
+        object.push_str(text);
+    }
+    (!object.is_empty()).then(|| object + "}")
 }
 
 /// The parts of a sparse vector; none where a part is absent or null.
@@ -299,11 +314,17 @@ impl<'de> Visitor<'de> for FloatsSeed<'_> {
     }
 }
 
+/// What an object has of the wanted names, and beside them.
+struct Found<'a> {
+    found: Vec<Option<&'a RawValue>>,
+    others: BTreeMap<String, &'a RawValue>,
+}
+
 /// Reads an object for the wanted names.
 struct ObjectSeed<'a>(&'a Wanted);
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
-    type Value = Vec<Option<&'de RawValue>>;
+    type Value = Found<'de>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
         input.deserialize_map(self)
@@ -311,33 +332,49 @@ impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
 }
 
 impl<'de> Visitor<'de> for ObjectSeed<'_> {
-    type Value = Vec<Option<&'de RawValue>>;
+    type Value = Found<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = vec![None; self.0.names.len()];
-        while let Some(place) = map.next_key_seed(NameSeed(&self.0.names))? {
-            let Some(place) = place else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            if found[place].replace(map.next_value()?).is_some() {
-                let name = &self.0.names[place];
-                return Err(A::Error::custom(format_args!("the field {name:?} is there twice")));
+        let twice =
+            |name: &str| A::Error::custom(format_args!("the field {name:?} is there twice"));
+        let (mut found, mut others) = (vec![None; self.0.names.len()], BTreeMap::new());
+        while let Some(name) = map.next_key_seed(NameSeed(self.0))? {
+            match name {
+                Name::Wanted(place) => {
+                    if found[place].replace(map.next_value()?).is_some() {
+                        return Err(twice(&self.0.names[place]));
+                    }
+                }
+                Name::Other(name) => {
+                    if others.insert(name.clone(), map.next_value()?).is_some() {
+                        return Err(twice(&name));
+                    }
+                }
+                Name::Unwanted => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(found)
+        Ok(Found { found, others })
     }
 }
 
-/// Reads a name: its place among the wanted ones.
-struct NameSeed<'a>(&'a [String]);
+/// What a name is.
+enum Name {
+    /// The one at this place among those wanted.
+    Wanted(usize),
+    /// Another, where others are wanted.
+    Other(String),
+    Unwanted,
+}
+
+/// Reads a name.
+struct NameSeed<'a>(&'a Wanted);
 
 impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = Option<usize>;
+    type Value = Name;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
         input.deserialize_str(self)
@@ -345,13 +382,17 @@ impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
 }
 
 impl Visitor<'_> for NameSeed<'_> {
-    type Value = Option<usize>;
+    type Value = Name;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|wanted| wanted == name))
+        Ok(match self.0.names.iter().position(|wanted| wanted == name) {
+            Some(place) => Name::Wanted(place),
+            None if self.0.others => Name::Other(name.to_owned()),
+            None => Name::Unwanted,
+        })
     }
 }

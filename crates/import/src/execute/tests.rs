@@ -19,6 +19,8 @@ fn plan(tasks: u32, error_mode: ErrorMode) -> Plan {
         ordinal,
         namespace: "__default__".into(),
         shape: IndexShape::dense(2, Metric::Cosine),
+        text: Default::default(),
+        documents: None,
         seed: Seed(1),
         error_mode,
         errors_max: None,

@@ -105,6 +105,8 @@ impl<'a> Cutter<'a> {
             ordinal,
             namespace: self.namespace.clone(),
             shape: *shape,
+            text: self.request.text.clone(),
+            documents: self.request.documents.clone(),
             seed,
             error_mode: *error_mode,
             errors_max: self.errors_max,

@@ -7,7 +7,7 @@ mod survey;
 
 use std::collections::BTreeMap;
 
-use crossbill_core::{Error, IndexShape, Seed};
+use crossbill_core::{DocumentFields, Error, IndexShape, Seed, TextSchema};
 use crossbill_store::{SkippedEntry, Source, SourceObject, killpoint};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,10 @@ pub struct PlanRequest {
     pub index_dir: String,
     /// What the index fixes.
     pub shape: IndexShape,
+    /// Its fields that are searched as text.
+    pub text: TextSchema,
+    /// Which fields hold the vectors, in an index of documents.
+    pub documents: Option<DocumentFields>,
     /// Where random choices start.
     pub seed: Seed,
     /// What happens on a bad record.

@@ -20,6 +20,8 @@ fn request(error_mode: ErrorMode) -> PlanRequest {
         integration: None,
         index_dir: "indexes/u".into(),
         shape: IndexShape::dense(4, Metric::Cosine),
+        text: Default::default(),
+        documents: None,
         seed: Seed(7),
         error_mode,
         errors_max: None,

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crossbill_core::limits::EXACT_ROWS_MAX;
-use crossbill_engine::{BuiltSegment, SegmentBuilder, SegmentOptions};
+use crossbill_engine::{BuiltSegment, SegmentBuilder, SegmentOptions, TextFields};
 use crossbill_store::{LocalScratch, LocalScratchFile, TaskCounts, killpoint};
 
 use super::decoding::Decoded;
@@ -15,7 +15,7 @@ use crate::dry::{SeenIds, id_hash, ids_within};
 use crate::failure::file_reject;
 use crate::rejects::{RejectWriter, rejects_key};
 use crate::validate::record::KeptText;
-use crate::validate::{ValidBatch, validate};
+use crate::validate::{Rules, ValidBatch, validate};
 use crate::{
     ErrorMode, Reject, TaskError, TaskOutcome, TaskPiece, TaskSegment, TaskSpec, TaskWatch,
 };
@@ -27,6 +27,7 @@ pub(super) struct Loading<'a> {
     parts: &'a RunnerParts,
     task: &'a TaskSpec,
     watch: &'a TaskWatch<'a>,
+    text: TextFields,
     builder: Option<SegmentBuilder<LocalScratch>>,
     segments: Vec<TaskSegment>,
     rejects: RejectWriter<'a>,
@@ -52,6 +53,7 @@ impl<'a> Loading<'a> {
             parts,
             task,
             watch,
+            text: TextFields::new(&task.text),
             builder: None,
             segments: Vec::new(),
             rejects,
@@ -104,7 +106,7 @@ impl<'a> Loading<'a> {
     fn store(&mut self, batch: RowBatch) -> Result<(), TaskError> {
         let (rows, bytes) = (batch.rows as u64, batch.packed_bytes);
         let (valid, rejects) =
-            validate(batch, &self.task.shape, &self.parts.pool, &mut self.kept_text);
+            validate(batch, Rules::of(self.task), &self.parts.pool, &mut self.kept_text);
         assert_eq!(
             valid.records().len() as u64 + rejects.len() as u64,
             rows,
@@ -167,7 +169,8 @@ impl<'a> Loading<'a> {
                 let options = SegmentOptions { seed, exact_rows_max: EXACT_ROWS_MAX };
                 let space = self.parts.root.scratch();
                 let made = SegmentBuilder::new(self.task.shape, options, space);
-                none.insert(made.map_err(crossbill_core::Error::from)?)
+                let made = made.map_err(crossbill_core::Error::from)?;
+                none.insert(made.with_text(&self.text))
             }
         };
         builder.push(records).map_err(crossbill_core::Error::from)?;

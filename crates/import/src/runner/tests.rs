@@ -60,6 +60,8 @@ impl Place {
             integration: None,
             index_dir: "indexes/u".into(),
             shape,
+            text: Default::default(),
+            documents: None,
             seed: Seed(42),
             error_mode,
             errors_max: self.errors_max,

@@ -8,12 +8,13 @@ use std::ops::Range;
 use arrow_buffer::ScalarBuffer;
 use crossbill_core::limits::{QUOTED_CHARS_MAX, RECORD_ID_CHARS_MAX};
 use crossbill_core::{
-    IndexShape, Metadata, MetadataError, RecordBatch, SparseVector, VectorError, VectorStorage,
-    VectorType, check_record_id, check_stored,
+    DocumentFields, IndexShape, Metadata, MetadataError, RecordBatch, SparseVector, TextSchema,
+    VectorError, VectorStorage, VectorType, check_document, check_record_id, check_stored,
 };
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use crate::TaskSpec;
 use crate::columns::{ID, METADATA, SPARSE, VALUES};
 use crate::decode::{DenseColumn, Fault, MetadataRow, RowBatch, RowFault, SparseRow};
 use crate::plan::layout::quoted;
@@ -63,16 +64,33 @@ impl Reason {
     }
 }
 
+/// The rules that an index has for its records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub(crate) shape: &'a IndexShape,
+    /// Of an index of documents: its vectors' fields and its texts.
+    pub(crate) documents: Option<(&'a DocumentFields, &'a TextSchema)>,
+}
+
+impl<'a> Rules<'a> {
+    /// Those of a task's index.
+    pub(crate) fn of(task: &'a TaskSpec) -> Self {
+        let documents = task.documents.as_ref().map(|fields| (fields, &task.text));
+        Self { shape: &task.shape, documents }
+    }
+}
+
 /// Checks `batch`: the records that keep the rules, and the others in row
 /// order, each with the first rule it breaks and its text as far as it is kept.
 pub(crate) fn validate(
     mut batch: RowBatch,
-    shape: &IndexShape,
+    rules: Rules<'_>,
     pool: &ThreadPool,
     kept_text: &mut KeptText,
 ) -> (ValidBatch, Vec<Reject>) {
+    let shape = rules.shape;
     let mut faults = std::mem::take(&mut batch.faults).into_iter().peekable();
-    let metadata = read_metadata(&batch, pool);
+    let metadata = read_metadata(&batch, rules, pool);
     let mut records = RecordBatch::default();
     let mut rejects = Vec::new();
     let mut kept = Vec::with_capacity(batch.rows);
@@ -85,7 +103,7 @@ pub(crate) fn validate(
             rejects.push(reject(&batch, row, reason, kept_text.keep(raw)));
             continue;
         }
-        match check_row(&batch, row, shape, metadata) {
+        match check_row(&batch, row, rules, metadata) {
             Ok(parts) => {
                 records.ids.push(&parts.id);
                 any_sparse |= parts.sparse.is_some();
@@ -125,16 +143,25 @@ struct Parts<'a> {
 fn check_row<'a>(
     batch: &'a RowBatch,
     row: usize,
-    shape: &IndexShape,
+    rules: Rules<'_>,
     metadata: Result<Option<Metadata>, Reason>,
 ) -> Result<Parts<'a>, Reason> {
+    let shape = rules.shape;
     let id = check_id(batch, row)?;
     let values = match &batch.values {
         Some(column) => check_values(column, row, shape)?,
         None => 0..0,
     };
     let sparse = check_sparse(batch, row, shape)?;
-    Ok(Parts { id, values, sparse, metadata: metadata? })
+    let metadata = metadata?;
+    if let Some((fields, text)) = rules.documents {
+        let none = Metadata::default();
+        let has_vector = sparse.is_some() || !values.is_empty();
+        check_document(fields, text, has_vector, metadata.as_ref().unwrap_or(&none)).map_err(
+            |error| Reason { code: error.code(), column: None, text: error.to_string() },
+        )?;
+    }
+    Ok(Parts { id, values, sparse, metadata })
 }
 
 fn check_id(batch: &RowBatch, row: usize) -> Result<std::borrow::Cow<'_, str>, Reason> {
@@ -188,7 +215,7 @@ fn check_sparse(
     shape: &IndexShape,
 ) -> Result<Option<SparseVector>, Reason> {
     let found = batch.sparse.as_ref().map_or(SparseRow::Absent, |column| column.get(row));
-    let required = shape.vector_type == VectorType::Sparse;
+    let required = shape.vector_type == VectorType::Sparse && !shape.documents;
     match found {
         SparseRow::Absent if required => {
             let text = "sparse vector is null, expected at least 1 entry";
@@ -218,7 +245,11 @@ fn check_sparse(
 
 /// Reads all rows' metadata, on all cores where it is worth it: parsing JSON
 /// is the dearest of the checks.
-fn read_metadata(batch: &RowBatch, pool: &ThreadPool) -> Vec<Result<Option<Metadata>, Reason>> {
+fn read_metadata(
+    batch: &RowBatch,
+    rules: Rules<'_>,
+    pool: &ThreadPool,
+) -> Vec<Result<Option<Metadata>, Reason>> {
     let Some(column) = &batch.metadata else {
         return (0..batch.rows).map(|_| Ok(None)).collect();
     };
@@ -229,7 +260,12 @@ fn read_metadata(batch: &RowBatch, pool: &ThreadPool) -> Vec<Result<Option<Metad
             Err(Reason::new(codes::METADATA_UTF8, METADATA, text))
         }
         MetadataRow::Json(json) => {
-            Metadata::from_json(&json).map(Some).map_err(|error| Reason::metadata(&error))
+            let read = match rules.documents {
+                None => Metadata::from_json(&json),
+                // Texts have a limit of their own, which is checked apart.
+                Some(_) => Metadata::from_stored_json(&json),
+            };
+            read.map(Some).map_err(|error| Reason::metadata(&error))
         }
     };
     if batch.rows < PARALLEL_ROWS_MIN {

@@ -25,7 +25,7 @@ fn check(columns: &[(&str, ArrayRef)], shape: &IndexShape) -> (Vec<RecordBatch>,
     let mut kept = KeptText::default();
     let decoded = decode_all(&Memory::new(plain(columns)), shape, SMALL, &mut |batch| {
         let rows = batch.rows;
-        let (good, bad) = validate(batch, shape, &pool, &mut kept);
+        let (good, bad) = validate(batch, Rules { shape, documents: None }, &pool, &mut kept);
         assert_eq!(good.records.len() + bad.len(), rows);
         valid.push(good.records);
         rejects.extend(bad);

@@ -107,6 +107,8 @@ impl Place {
             integration: None,
             index_dir: "indexes/u".into(),
             shape,
+            text: Default::default(),
+            documents: None,
             seed: Seed(42),
             error_mode: ErrorMode::Continue,
             errors_max: None,

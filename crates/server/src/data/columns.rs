@@ -8,9 +8,11 @@ use crossbill_wire::{ColumnsField, MetadataField, StartImport};
 /// `idPrefix`.
 pub(crate) fn columns_model(mapping: ColumnMapping) -> (Option<ColumnsField>, Option<String>) {
     let ColumnMapping { id, values, sparse_values, metadata, id_prefix } = mapping;
-    let metadata = metadata.map(|metadata| match metadata {
-        MetadataMapping::Column(name) => MetadataField::Column(name),
-        MetadataMapping::Fields(names) => MetadataField::Fields(names),
+    let metadata = metadata.and_then(|metadata| match metadata {
+        MetadataMapping::Column(name) => Some(MetadataField::Column(name)),
+        MetadataMapping::Fields(names) => Some(MetadataField::Fields(names)),
+        // Follows from the index, no request says it.
+        MetadataMapping::Others { .. } => None,
     });
     let columns = ColumnsField { id, values, sparse_values, metadata };
     ((columns != ColumnsField::default()).then_some(columns), id_prefix)

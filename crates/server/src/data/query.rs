@@ -9,7 +9,7 @@ use crate::verbs::query::{check_answer, checked, finite};
 
 /// `POST /query`.
 pub(crate) fn query(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let mut request: QueryRequest = call.json()?;
     let namespace = namespace(request.namespace.as_deref())?;
     let filter = call.filter(request.filter.as_deref())?;

@@ -1,6 +1,5 @@
-//! Records with text, in an index that has an embedding model, and documents,
-//! which this server does not have and says so. A search by vector or by id
-//! needs no model, and is a query.
+//! Records with text, in an index that has an embedding model. A search by
+//! vector or by id needs no model, and is a query.
 
 use crossbill_core::{Record, RequestLimits};
 use crossbill_db::Match;
@@ -18,7 +17,7 @@ use crate::verbs::query::{check_answer, checked, finite};
 /// `POST /records/namespaces/{namespace}/upsert`: all or none are written,
 /// once all have their vectors.
 pub(crate) fn upsert(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let info = index.info();
     let embed = embed_of(&info).ok_or_else(|| no_embedding("use /vectors/upsert with values"))?;
     let namespace = namespace(Some(call.param("namespace")))?;
@@ -45,19 +44,10 @@ fn no_embedding(instead: &str) -> ApiError {
     ))
 }
 
-/// `POST /namespaces/{namespace}/documents/{call}`.
-pub(crate) fn no_documents(call: &Call) -> Answer {
-    call.index()?;
-    Err(ApiError::unsupported(format!(
-        "documents/{} needs a document index, which this server does not have",
-        call.param("call")
-    )))
-}
-
 /// `POST /records/namespaces/{namespace}/search`: a query by vector, id or the
 /// vector of a text, whose hits a model may put in another order.
 pub(crate) fn search(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let namespace = namespace(Some(call.param("namespace")))?;
     let request: SearchRequest = call.json()?;
     check(&request, call.limits())?;

@@ -15,7 +15,7 @@ use crate::verbs::records::{self, ByMetadata, Change, Deletion};
 
 /// `POST /vectors/upsert`.
 pub(crate) fn upsert(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let request = call.json_by(UpsertRequest::from_json)?;
     let namespace = namespace(request.namespace.as_deref())?;
     let upserted_count = request.vectors.len() as u64;
@@ -38,7 +38,7 @@ fn vector(record: StoredRecord) -> Result<(String, Vector), ApiError> {
 
 /// `GET /vectors/fetch`. Unknown ids are left out.
 pub(crate) fn fetch(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let written = call.query("namespace").unwrap_or("");
     let (records, lsn) = records::fetch(&call.shared, &index, written, &call.query_all("ids"))?;
     let answer = FetchResponse {
@@ -52,7 +52,7 @@ pub(crate) fn fetch(call: &Call) -> Answer {
 
 /// `POST /vectors/fetch_by_metadata`, in id order.
 pub(crate) fn fetch_by_metadata(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let request: FetchByMetadataRequest = call.json()?;
     let asked = ByMetadata {
         namespace: request.namespace.as_deref().unwrap_or(""),
@@ -73,7 +73,7 @@ pub(crate) fn fetch_by_metadata(call: &Call) -> Answer {
 /// `POST /vectors/update`: one record by id, or the metadata of all that
 /// match a filter.
 pub(crate) fn update(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let request: UpdateRequest = call.json()?;
     let asked = Change {
         filter: call.filter(request.filter.as_deref())?,
@@ -90,7 +90,7 @@ pub(crate) fn update(call: &Call) -> Answer {
 
 /// `POST /vectors/delete`.
 pub(crate) fn delete(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let request: DeleteRequest = call.json()?;
     let asked = Deletion {
         filter: call.filter(request.filter.as_deref())?,
@@ -104,7 +104,7 @@ pub(crate) fn delete(call: &Call) -> Answer {
 
 /// `GET /vectors/list`, in id order.
 pub(crate) fn list(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let written = call.query("namespace").unwrap_or("");
     let (ids, next, lsn) = records::list(&call.shared, &index, written, call.asked_page()?)?;
     let answer = ListResponse {

@@ -26,7 +26,7 @@ use crate::verbs::records::{ByMetadata, Change, Deletion};
 use crate::verbs::{namespaces, records};
 
 pub(crate) fn upsert(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let request = UpsertMessage::new(&call.body)
         .read(call.limits().upsert_records)
         .map_err(|error| malformed(&error))??;
@@ -39,7 +39,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
 }
 
 pub(crate) fn query(call: &Call) -> Answer {
-    let index = call.index()?;
+    let index = call.vectors()?;
     let request: QueryRequest = call.message()?;
     let filter = filter(call, request.filter)?;
     let mut twin = crossbill_wire::QueryRequest {
@@ -67,7 +67,7 @@ pub(crate) fn query(call: &Call) -> Answer {
 pub(crate) fn fetch(call: &Call) -> Answer {
     let request: FetchRequest = call.message()?;
     let (records, lsn) =
-        records::fetch(&call.shared, &*call.index()?, &request.namespace, &request.ids)?;
+        records::fetch(&call.shared, &*call.vectors()?, &request.namespace, &request.ids)?;
     let message = FetchResponse {
         vectors: vectors(records)?,
         namespace: request.namespace,
@@ -84,7 +84,7 @@ pub(crate) fn fetch_by_metadata(call: &Call) -> Answer {
         limit: request.limit.map(|limit| limit as usize),
         token: request.pagination_token.as_deref(),
     };
-    let (records, next, lsn) = records::fetch_by_metadata(&call.shared, &*call.index()?, asked)?;
+    let (records, next, lsn) = records::fetch_by_metadata(&call.shared, &*call.vectors()?, asked)?;
     let message = FetchByMetadataResponse {
         vectors: vectors(records)?,
         namespace: request.namespace,
@@ -105,7 +105,7 @@ pub(crate) fn update(call: &Call) -> Answer {
         filter: filter(call, request.filter)?,
         dry_run: request.dry_run.unwrap_or(false),
     };
-    let (matched_records, lsn) = records::update(&*call.index()?, asked)?;
+    let (matched_records, lsn) = records::update(&*call.vectors()?, asked)?;
     Ok(Reply::message(call, &UpdateResponse { matched_records })?.wrote(lsn))
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn delete(call: &Call) -> Answer {
         all: request.delete_all,
         filter: filter(call, request.filter)?,
     };
-    let lsn = records::delete(&call.shared, &*call.index()?, &request.namespace, asked)?;
+    let lsn = records::delete(&call.shared, &*call.vectors()?, &request.namespace, asked)?;
     Ok(Reply::message(call, &DeleteResponse {})?.wrote(lsn))
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn list(call: &Call) -> Answer {
     let request: ListRequest = call.message()?;
     let page = page(&request.pagination_token, request.limit, &request.prefix);
     let shared = &call.shared;
-    let (ids, next, lsn) = records::list(shared, &*call.index()?, &request.namespace, page)?;
+    let (ids, next, lsn) = records::list(shared, &*call.vectors()?, &request.namespace, page)?;
     let message = ListResponse {
         vectors: ids.into_iter().map(|id| ListItem { id }).collect(),
         pagination: next.map(Into::into),

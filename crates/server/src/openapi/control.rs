@@ -6,9 +6,12 @@ use crossbill_wire::backups::{
     CreateIndexFromBackup, CreateSchedule, DataPage, IndexFromBackup, RestoreJobModel,
     ScheduleModel,
 };
+use crossbill_wire::inference::{
+    EmbedRequest, EmbeddingsList, ModelInfo, ModelInfoList, RerankRequest, RerankResult,
+};
 use crossbill_wire::{
-    ConfigureIndex, CreateIndex, CreateIntegration, IndexList, IndexModel, IntegrationList,
-    IntegrationModel, SourceTest, TestSource,
+    ConfigureIndex, CreateForModel, CreateIndex, CreateIntegration, IndexList, IndexModel,
+    IntegrationList, IntegrationModel, SourceTest, TestSource,
 };
 
 use super::operation::{

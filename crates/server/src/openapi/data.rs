@@ -1,22 +1,29 @@
 //! The operations of the data plane.
 
 use crossbill_core::limits::{
-    EXPORT_PAGE_MAX, IDS_PER_REQUEST_MAX, IMPORT_PAGE_MAX, MANIFEST_CHUNK_ENTRIES,
+    EXPORT_PAGE_MAX, IDS_PER_REQUEST_MAX, IMPORT_PAGE_MAX, LIST_PAGE_MAX, MANIFEST_CHUNK_ENTRIES,
     MANIFEST_PAGE_DEFAULT, NAMESPACE_CHARS_MAX, REJECTS_PAGE,
 };
+use crossbill_wire::documents::{
+    ChangedDocuments, DeleteDocuments, FetchDocuments, FetchedDocuments, FoundDocuments,
+    ListDocuments, ListedDocuments, SearchDocuments, UpdateDocuments, UpsertDocuments,
+    UpsertedDocuments,
+};
+use crossbill_wire::records::{SearchRequest, SearchResponse};
 use crossbill_wire::{
     CreateNamespace, DeleteRequest, ExportModel, ExportPage, FetchByMetadataRequest, FetchResponse,
     ImportManifestModel, ImportModel, ImportPage, ListResponse, NamespaceModel, NamespacePage,
-    QueryRequest, QueryResponse, RejectPage, SearchRequest, SearchResponse, StartExport,
-    StartImport, StartedExport, StartedImport, StatsRequest, StatsResponse, UpdateRequest,
-    UpdateResponse, UpsertRequest, UpsertResponse, describe,
+    QueryRequest, QueryResponse, RejectPage, StartExport, StartImport, StartedExport,
+    StartedImport, StatsRequest, StatsResponse, UpdateRequest, UpdateResponse, UpsertRequest,
+    UpsertResponse, describe,
 };
 
+use super::EmptyObject;
 use super::operation::{
     Kind, Link, Operation, Parameter, Place, TOKEN, Tag, delete, get, limit, post, schema_of,
 };
-use super::{AnyObject, EmptyObject};
-use crate::verbs::records::LIST_LIMITS;
+/// Ids or namespaces of a page: most, and by default.
+const LIST_LIMITS: (usize, usize) = (LIST_PAGE_MAX, LIST_PAGE_MAX);
 
 const NAMESPACE: Parameter = Parameter::query(
     "namespace",
@@ -155,10 +162,64 @@ pub(super) const RECORDS: &[Operation] = &[
     .gives::<SearchResponse>(200)
     .saw()
     .fails(&[404, 501, 502, 503]),
-    post("/namespaces/{namespace}/documents/{call}", ("documents", Tag::Text), "Documents")
-        .about("Needs a document index, which this server does not have: always 501.")
-        .asks::<AnyObject>()
-        .fails(&[404, 501]),
+];
+
+/// Of documents; an index of vectors answers them with 400.
+pub(super) const DOCUMENTS: &[Operation] = &[
+    post(
+        "/namespaces/{namespace}/documents/upsert",
+        ("upsertDocuments", Tag::Text),
+        "Put documents",
+    )
+    .about("Fields that the schema names hold vectors and texts, all others are metadata.")
+    .asks::<UpsertDocuments>()
+    .gives::<UpsertedDocuments>(202)
+    .wrote()
+    .fails(&[404, 412, 429, 507]),
+    post(
+        "/namespaces/{namespace}/documents/search",
+        ("searchDocuments", Tag::Text),
+        "Find the best documents",
+    )
+    .about("By one vector, or by the words of texts.")
+    .asks::<SearchDocuments>()
+    .gives::<FoundDocuments>(200)
+    .saw()
+    .fails(&[404]),
+    post(
+        "/namespaces/{namespace}/documents/fetch",
+        ("fetchDocuments", Tag::Text),
+        "Fetch documents by id or by filter",
+    )
+    .asks::<FetchDocuments>()
+    .gives::<FetchedDocuments>(200)
+    .saw()
+    .fails(&[404]),
+    post(
+        "/namespaces/{namespace}/documents/update",
+        ("updateDocuments", Tag::Text),
+        "Set and remove fields of documents",
+    )
+    .about("Of each by its id, or of all that a filter matches.")
+    .asks::<UpdateDocuments>()
+    .gives::<ChangedDocuments>(202)
+    .wrote()
+    .fails(&[404, 412, 429, 507]),
+    post(
+        "/namespaces/{namespace}/documents/delete",
+        ("deleteDocuments", Tag::Text),
+        "Delete documents",
+    )
+    .asks::<DeleteDocuments>()
+    .gives::<ChangedDocuments>(202)
+    .wrote()
+    .fails(&[404, 412, 507]),
+    post("/namespaces/{namespace}/documents/list", ("listDocuments", Tag::Text), "List documents")
+        .about("Ids in order.")
+        .may_ask::<ListDocuments>()
+        .gives::<ListedDocuments>(200)
+        .saw()
+        .fails(&[404]),
 ];
 
 /// Of imports and exports.

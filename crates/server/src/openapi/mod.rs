@@ -47,6 +47,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         control::BACKUPS,
         control::MODELS,
         data::RECORDS,
+        data::DOCUMENTS,
         data::BULK,
     ]
     .into_iter()

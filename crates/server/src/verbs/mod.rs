@@ -12,6 +12,6 @@ use crossbill_core::Filter;
 use crate::error::ApiError;
 
 /// A filter that must be there and say something.
-fn required(filter: Option<Filter>, empty: &str) -> Result<Filter, ApiError> {
+pub(crate) fn required(filter: Option<Filter>, empty: &str) -> Result<Filter, ApiError> {
     filter.filter(|filter| !filter.is_empty()).ok_or_else(|| ApiError::invalid(empty))
 }

@@ -94,7 +94,8 @@ fn update_one(index: &Index, asked: Change, id: String) -> Result<Lsn, ApiError>
         ));
     }
     let set_metadata = asked.set_metadata;
-    Ok(index.update(&namespace, Update { id, values, sparse, set_metadata })?)
+    Ok(index
+        .update(&namespace, Update { id, values, sparse, set_metadata, ..Update::default() })?)
 }
 
 fn update_matching(
@@ -114,7 +115,8 @@ fn update_matching(
         None if asked.dry_run => Metadata::default(),
         None => return Err(ApiError::invalid("setMetadata is missing, expected an object")),
     };
-    let matched = index.update_by_filter(&namespace, &filter, set_metadata, asked.dry_run)?;
+    let update = Update { set_metadata: Some(set_metadata), ..Update::default() };
+    let matched = index.update_by_filter(&namespace, &filter, update, asked.dry_run)?;
     Ok((Some(i32::try_from(matched).unwrap_or(i32::MAX)), index.lsn()))
 }
 

@@ -140,5 +140,5 @@ async fn a_record_search_by_vector_is_a_query() {
     let upsert = format!("{host}/records/namespaces/x/upsert");
     server.post_raw(&upsert, "{\"_id\":\"a\"}\n").await.data_error(400, 3);
     let documents = format!("{host}/namespaces/x/documents/search");
-    server.post(&documents, json!({})).await.data_error(501, 12);
+    server.post(&documents, json!({})).await.data_error(400, 3);
 }

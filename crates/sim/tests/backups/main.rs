@@ -154,7 +154,9 @@ impl History {
                 database.create_index(NewIndex {
                     name: IndexName::new(name).unwrap(),
                     shape: IndexShape::dense(2, Metric::Euclidean),
+                    text: Default::default(),
                     tags: BTreeMap::new(),
+                    documents: None,
                     deletion_protection: false,
                     cloud: "aws".into(),
                     region: "us-east-1".into(),

@@ -95,6 +95,7 @@ impl Generator {
             values: new_values.then_some(fresh.values),
             sparse: fresh.sparse,
             set_metadata: Some(self.metadata()),
+            ..Update::default()
         }
     }
 }
@@ -117,7 +118,8 @@ impl Write {
             Write::Clear => index.delete(&default, Selector::All).map(drop),
             Write::Update(update) => index.update(&default, update).map(drop),
             Write::UpdateWhere(filter, fields) => {
-                index.update_by_filter(&default, &filter, fields, false).map(drop)
+                let update = Update { set_metadata: Some(fields), ..Update::default() };
+                index.update_by_filter(&default, &filter, update, false).map(drop)
             }
         };
         match done {

@@ -32,7 +32,9 @@ fn index(database: &Database, shape: IndexShape) -> Arc<Index> {
         let new = NewIndex {
             name: IndexName::new("a").unwrap(),
             shape,
+            text: Default::default(),
             tags: BTreeMap::new(),
+            documents: None,
             deletion_protection: false,
             cloud: "aws".into(),
             region: "us-east-1".into(),

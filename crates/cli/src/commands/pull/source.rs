@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::limits::{LIST_PAGE_MAX, PULL_URL_BYTES_MAX};
-use crossbill_core::{ErrorKind, IndexShape, Metric, VectorStorage, VectorType};
+use crossbill_core::{ErrorKind, IndexShape, Metric, VectorType};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -195,8 +195,7 @@ pub(super) fn shape(described: Option<&Described>, stats: &Stats) -> Result<Inde
         ))
         .hint("with --from-index the control plane is asked, which names the metric"));
     };
-    let storage = VectorStorage::F32;
-    Ok(IndexShape { vector_type, metric: known, dimension, storage })
+    Ok(IndexShape::dense(dimension, known))
 }
 
 #[cfg(test)]

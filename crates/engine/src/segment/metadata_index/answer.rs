@@ -82,6 +82,8 @@ impl MetadataIndex<'_> {
                     rows.insert_bitmap(&field.bitmap(0));
                 }
             }
+            // The words are not here.
+            Filter::Text(..) => rows.add(many(filter).rows()),
         }
     }
 
@@ -126,6 +128,7 @@ impl MetadataIndex<'_> {
                 field(name).map_or(0, |field| field.compared(*comparison, *right).len() as u64)
             }
             Filter::Exists(name) => field(name).map_or(0, |_| all),
+            Filter::Text(..) => all,
         };
         count.min(all)
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crossbill_core::{Metadata, MetadataValue, ScratchFile};
+use crossbill_core::{Metadata, MetadataValue, ScratchFile, TextSchema};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
@@ -40,8 +40,9 @@ pub(in crate::segment) struct MetadataIndexBuilder {
 }
 
 impl MetadataIndexBuilder {
-    /// Adds the metadata of `row`; rows come in ascending order.
-    pub(in crate::segment) fn push(&mut self, row: u32, metadata: &Metadata) {
+    /// Adds the metadata of `row`; rows come in ascending order. Of the texts of
+    /// `text` fields it only notes that they are there.
+    pub(in crate::segment) fn push(&mut self, row: u32, metadata: &Metadata, text: &TextSchema) {
         for (name, value) in &metadata.0 {
             if !self.fields.contains_key(name) {
                 self.name_bytes += name.len();
@@ -51,6 +52,7 @@ impl MetadataIndexBuilder {
             field.exists.insert(row);
             self.bits += 1;
             match value {
+                MetadataValue::String(_) if text.position(name).is_some() => {}
                 MetadataValue::String(text) => field.push_string(row, text),
                 MetadataValue::Strings(items) => {
                     items.iter().for_each(|text| field.push_string(row, text));

@@ -1,0 +1,1 @@
+//! Text search against a plain model.

@@ -1,0 +1,281 @@
+//! Documents: upsert, search, fetch, update, delete, list. Each parses, calls
+//! the database and renders; an index of vectors refuses them all.
+
+use std::sync::Arc;
+
+use crossbill_core::{DocumentFields, Filter, NamespaceName};
+use crossbill_db::{Index, Lsn, Match, Query, QueryBy, Removal, Selector, StoredRecord, Update};
+use crossbill_wire::documents::{
+    ChangedDocuments, DeleteDocuments, DocumentChange, DocumentModel, FetchDocuments,
+    FetchedDocuments, FoundDocuments, Included, ListDocuments, ListedDocument, ListedDocuments,
+    ScoreBy, SearchDocuments, StoredDocument, UpdateDocuments, UpsertDocuments, UpsertedDocuments,
+    check_document_ids, score_by,
+};
+use crossbill_wire::records::SearchUsage;
+use crossbill_wire::{ApiVersion, Pagination};
+
+use crate::call::{Answer, Call, Reply, check_limit, namespace};
+use crate::error::ApiError;
+use crate::pages::AskedPage;
+use crate::verbs::records::{self, ByMetadata};
+use crate::verbs::required;
+
+const ONE: SearchUsage =
+    SearchUsage { read_units: 1, embed_total_tokens: None, rerank_units: None };
+
+/// What every call is about.
+struct Asked<'a> {
+    index: Arc<Index>,
+    /// Names of the vectors' fields.
+    schema: DocumentFields,
+    namespace: NamespaceName,
+    /// The namespace as the path has it.
+    written: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    fn of(call: &'a Call) -> Result<Self, ApiError> {
+        let index = call.index()?;
+        let schema = index.info().documents.ok_or_else(|| {
+            ApiError::invalid(
+                "this index holds vectors, expected the calls under /vectors and /query (an index \
+                 whose schema names fields of its own holds documents)",
+            )
+        })?;
+        let written = call.param("namespace");
+        Ok(Self { index, schema, namespace: namespace(Some(written))?, written })
+    }
+
+    fn model(
+        &self,
+        stored: &StoredDocument<'_>,
+        included: &Included,
+    ) -> Result<DocumentModel, ApiError> {
+        DocumentModel::of(stored, &self.schema, included)
+            .map_err(|error| ApiError::internal(format!("a stored document is not JSON: {error}")))
+    }
+}
+
+/// `…/documents/upsert`: each document takes the place of the one with its id.
+pub(crate) fn upsert(call: &Call) -> Answer {
+    let asked = Asked::of(call)?;
+    let request: UpsertDocuments = call.json()?;
+    let upserted_count = request.documents.len() as u64;
+    let records = request.into_records(&asked.schema, call.limits().upsert_records)?;
+    call.check_wanted()?;
+    let lsn = asked.index.upsert(&asked.namespace, records)?;
+    Ok(Reply::json(202, &UpsertedDocuments { upserted_count })?.wrote(lsn))
+}
+
+/// `…/documents/search`.
+pub(crate) fn search(call: &Call) -> Answer {
+    let asked = Asked::of(call)?;
+    let request: SearchDocuments = call.json()?;
+    let top_k = usize::try_from(request.top_k).unwrap_or(usize::MAX);
+    let most = call.limits().top_k;
+    if !(1..=most).contains(&top_k) {
+        let found = request.top_k;
+        return Err(ApiError::invalid(format!("top_k is {found}, expected 1 to {most}")));
+    }
+    // Older versions answer with everything where nothing is said.
+    let included = match request.include_fields {
+        None if call.version() < ApiVersion::SCHEMA => Included::All,
+        fields => Included::of(fields, Included::none()),
+    };
+    let by = match score_by(request.score_by, &asked.schema)? {
+        ScoreBy::Dense(values) => QueryBy::Vector { dense: Some(values), sparse: None },
+        ScoreBy::Sparse(values) => QueryBy::Vector { dense: None, sparse: Some(values) },
+        ScoreBy::Text(clauses) => QueryBy::Text(clauses),
+    };
+    let query = Query {
+        by,
+        top_k,
+        filter: call.filter(request.filter.as_deref())?,
+        include_values: included.has_vectors(&asked.schema),
+        include_metadata: included.has_metadata(&asked.schema),
+        effort: None,
+    };
+    let answer = asked.index.query(&asked.namespace, &query)?;
+    let model = |found: &Match| {
+        let stored = StoredDocument {
+            id: &found.id,
+            score: Some(found.score),
+            values: found.values.as_deref(),
+            sparse: found.sparse.as_ref(),
+            metadata_json: found.metadata_json.as_deref(),
+        };
+        asked.model(&stored, &included)
+    };
+    let matches = answer.matches.iter().map(model).collect::<Result<_, _>>()?;
+    let body = FoundDocuments { matches, namespace: asked.written.to_owned(), usage: ONE };
+    Ok(Reply::json(200, &body)?.saw(answer.lsn))
+}
+
+/// Documents, where to go on, and what was seen.
+type Page = (Vec<StoredRecord>, Option<Pagination>, Lsn);
+
+/// `…/documents/fetch`: by ids, or a page of those that a filter matches.
+pub(crate) fn fetch(call: &Call) -> Answer {
+    let asked = Asked::of(call)?;
+    let request: FetchDocuments = call.json()?;
+    if let Some(limit) = request.limit {
+        check_limit(limit, call.limits().fetch_page)?;
+    }
+    let token = request.pagination_token.as_deref();
+    let (records, next, lsn) = match (request.ids, call.filter(request.filter.as_deref())?) {
+        (Some(ids), None) => fetch_ids(call, &asked, &ids, token)?,
+        (None, Some(filter)) => {
+            let (namespace, limit) = (asked.written, request.limit);
+            let page = ByMetadata { namespace, filter: Some(filter), limit, token };
+            records::fetch_by_metadata(&call.shared, &asked.index, page)?
+        }
+        (ids, _) => return Err(not_one("ids and filter", ids.is_some())),
+    };
+    let included = Included::of(request.include_fields, Included::All);
+    let entry = |record: StoredRecord| {
+        let stored = StoredDocument {
+            id: &record.id,
+            score: None,
+            values: Some(record.values.as_slice()).filter(|values| !values.is_empty()),
+            sparse: record.sparse.as_ref(),
+            metadata_json: record.metadata_json.as_deref(),
+        };
+        let model = asked.model(&stored, &included)?;
+        Ok::<_, ApiError>((record.id, model))
+    };
+    let body = FetchedDocuments {
+        documents: records.into_iter().map(entry).collect::<Result<_, _>>()?,
+        namespace: asked.written.to_owned(),
+        usage: ONE,
+        pagination: next,
+    };
+    Ok(Reply::json(200, &body)?.saw(lsn))
+}
+
+fn fetch_ids(
+    call: &Call,
+    asked: &Asked<'_>,
+    ids: &[String],
+    token: Option<&str>,
+) -> Result<Page, ApiError> {
+    if token.is_some() {
+        return Err(ApiError::invalid("pagination_token is given, expected a filter beside it"));
+    }
+    check_document_ids(ids, call.limits().ids)?;
+    let lsn = asked.index.lsn();
+    Ok((asked.index.fetch(&asked.namespace, ids)?, None, lsn))
+}
+
+/// A call that names its documents in several ways, or in none.
+fn not_one(ways: &str, several: bool) -> ApiError {
+    let found = if several { "more than one" } else { "none" };
+    ApiError::invalid(format!("{found} of {ways} was given, expected exactly one"))
+}
+
+/// `…/documents/update`: each by its id, or all that a filter matches.
+pub(crate) fn update(call: &Call) -> Answer {
+    let asked = Asked::of(call)?;
+    let request: UpdateDocuments = call.json()?;
+    let has_patch = request.has_patch();
+    let (matched, lsn) = match (request.documents, call.filter(request.filter.as_deref())?) {
+        (Some(_), None) if has_patch => {
+            return Err(ApiError::invalid(
+                "set_fields or remove_fields is given beside documents, expected a filter",
+            ));
+        }
+        (Some(documents), None) => {
+            let changes =
+                UpdateDocuments::by_id(documents, &asked.schema, call.limits().upsert_records)?;
+            let update = |(id, change)| update_of(id, change, &asked.schema);
+            let updates = changes.into_iter().map(update).collect();
+            (None, asked.index.update_each(&asked.namespace, updates)?)
+        }
+        (None, Some(filter)) => {
+            let filter = checked(filter, "Update with empty metadata filter is not allowed")?;
+            let (set, remove) = (request.set_fields, request.remove_fields);
+            let change = UpdateDocuments::by_filter(set, remove, &asked.schema)?;
+            let update = update_of(String::new(), change, &asked.schema);
+            let matched = asked.index.update_by_filter(&asked.namespace, &filter, update, false)?;
+            (Some(matched), asked.index.lsn())
+        }
+        (documents, _) => return Err(not_one("documents and filter", documents.is_some())),
+    };
+    Ok(Reply::json(202, &changed(matched))?.wrote(lsn))
+}
+
+/// The database's form of a change.
+fn update_of(id: String, change: DocumentChange, schema: &DocumentFields) -> Update {
+    let DocumentChange { mut set, remove } = change;
+    let sparse = schema.sparse.as_ref().is_some_and(|name| remove.contains(name));
+    let set_metadata = set.take_metadata();
+    let remove = Removal { sparse, fields: remove };
+    Update { id, values: set.values, sparse: set.sparse, set_metadata, remove }
+}
+
+fn changed(matched: Option<u64>) -> ChangedDocuments {
+    let count = |matched| i32::try_from(matched).unwrap_or(i32::MAX);
+    ChangedDocuments { matched_records: matched.map(count) }
+}
+
+/// The filter of a write: it says something, and of metadata alone.
+fn checked(filter: Filter, empty: &str) -> Result<Filter, ApiError> {
+    let filter = required(Some(filter), empty)?;
+    let mut of_text = None;
+    filter.for_each(&mut |part| {
+        if let Filter::Text(field, ..) = part {
+            of_text = Some(field.clone());
+        }
+    });
+    match of_text {
+        None => Ok(filter),
+        Some(field) => Err(ApiError::invalid(format!(
+            "the filter asks for words of field {field:?}, expected conditions on metadata: only a \
+             search takes $match_phrase, $match_all and $match_any"
+        ))),
+    }
+}
+
+/// `…/documents/delete`.
+pub(crate) fn delete(call: &Call) -> Answer {
+    let asked = Asked::of(call)?;
+    let request: DeleteDocuments = call.json()?;
+    let all = request.delete_all == Some(true);
+    let selector = match (request.ids, call.filter(request.filter.as_deref())?, all) {
+        (Some(ids), None, false) => {
+            check_document_ids(&ids, call.limits().ids)?;
+            Selector::Ids(ids)
+        }
+        (None, Some(filter), false) => {
+            Selector::Filter(checked(filter, "Delete with empty metadata filter is not allowed")?)
+        }
+        (None, None, true) => Selector::All,
+        (ids, filter, _) => {
+            return Err(not_one("ids, filter and delete_all", ids.is_some() || filter.is_some()));
+        }
+    };
+    let is_filter = matches!(selector, Selector::Filter(_));
+    let (lsn, matched) = asked.index.delete_counted(&asked.namespace, selector)?;
+    Ok(Reply::json(202, &changed(is_filter.then_some(matched)))?.wrote(lsn))
+}
+
+/// `…/documents/list`, in id order.
+pub(crate) fn list(call: &Call) -> Answer {
+    let asked = Asked::of(call)?;
+    let request: ListDocuments = match call.body.is_empty() {
+        true => ListDocuments::default(),
+        false => call.json()?,
+    };
+    let page = AskedPage {
+        token: request.pagination_token.as_deref(),
+        limit: request.limit,
+        prefix: request.prefix.as_deref(),
+    };
+    let (ids, next, lsn) = records::list(&call.shared, &asked.index, asked.written, page)?;
+    let body = ListedDocuments {
+        documents: ids.into_iter().map(|id| ListedDocument { id }).collect(),
+        namespace: asked.written.to_owned(),
+        usage: ONE,
+        pagination: next,
+    };
+    Ok(Reply::json(200, &body)?.saw(lsn))
+}
