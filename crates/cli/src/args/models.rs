@@ -13,8 +13,7 @@ use crate::units::Span;
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Models")]
 pub(crate) struct ModelArgs {
-    /// Address that embeds texts as OpenAI's API does, such as
-    /// http://127.0.0.1:8080/v1/embeddings
+    /// Address that embeds texts as OpenAI's API does, its path (such as /v1/embeddings) included
     #[arg(long, env = "CROSSBILL_EMBEDDING_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) embedding_url: Option<String>,
     /// Key that --embedding-url wants (better in the environment or a file)
@@ -37,7 +36,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, env = "CROSSBILL_EMBEDDING_BATCH", value_name = "N", hide_env_values = true,
         default_value_t = EMBEDDING_BATCH, value_parser = clap::value_parser!(u16).range(1..=96))]
     pub(crate) embedding_batch: u16,
-    /// Address that ranks documents, such as http://127.0.0.1:8080/rerank
+    /// Address that ranks documents, its path (such as /rerank) included
     #[arg(long, env = "CROSSBILL_RERANK_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) rerank_url: Option<String>,
     /// Key that --rerank-url wants (better in the environment or a file)

@@ -126,8 +126,8 @@ pub(crate) struct ServeArgs {
         default_value = "128MiB"
     )]
     pub(crate) answer_bytes_max: ByteSize,
-    /// Limit of a request, as NAME=VALUE (repeatable; a [limits] table in the file): docs/limits.md
-    /// has the names; default: the hosted service's
+    /// Limit of a request, as NAME=VALUE (repeatable; in the file also a table, limits):
+    /// docs/limits.md has the names; default: the hosted service's
     #[arg(
         long,
         env = "CROSSBILL_LIMIT",

@@ -165,7 +165,7 @@ async fn writes_have_the_services_limits() {
             what: "characters of an id",
             within: one(&text(512), json!({})),
             past: one(&text(513), json!({})),
-            says: "513 characters, expected 1 to 512",
+            says: "513 characters, expected at most 512",
         },
         Case {
             what: "bytes of metadata",
