@@ -1,10 +1,9 @@
 //! The API's shapes: bodies as clients send and read them, converted to and
 //! from `core`'s words. No I/O, no routing, no database.
 //!
-//! Every type reads and writes JSON, so that the server and our own command
-//! line speak through the same definitions. Answers leave absent fields out
-//! and never write `null`, because the official clients decode strictly;
-//! unknown fields are ignored on the way in.
+//! Every type reads and writes JSON, so that server and command line speak through the same
+//! definitions. Answers leave absent fields out and never write `null`, because the official
+//! clients decode strictly; unknown fields are ignored on the way in.
 
 pub mod backups;
 mod columns;

@@ -123,6 +123,8 @@ pub(super) fn schemas(schemas: &mut Schemas) -> Map<String, Value> {
     let mut data = shaped(&["code", "details"], &["status"]);
     control["properties"]["status"]["enum"] = json!(http);
     data["properties"]["code"]["enum"] = json!(grpc);
+    // Always empty, but generators want to know of what.
+    data["properties"]["details"]["items"] = json!({"type": "object"});
     control["description"] = json!("An error of the control plane.");
     data["description"] = json!("An error of the data plane; `code` is the gRPC code.");
     let any = json!({
