@@ -305,7 +305,8 @@ mod tests {
 
     #[test]
     fn the_last_put_of_an_id_counts() {
-        let mut table = Memtable::new(IndexShape::dense(2, Metric::Euclidean), &TextFields::default());
+        let mut table =
+            Memtable::new(IndexShape::dense(2, Metric::Euclidean), &TextFields::default());
         table.put(record("a", [0.0, 0.0]));
         table.put(record("b", [1.0, 0.0]));
         table.put(record("a", [5.0, 0.0]));
@@ -322,7 +323,8 @@ mod tests {
     /// What a reader took stays as it was, whatever is written since.
     #[test]
     fn rows_taken_do_not_change() {
-        let mut table = Memtable::new(IndexShape::dense(2, Metric::Euclidean), &TextFields::default());
+        let mut table =
+            Memtable::new(IndexShape::dense(2, Metric::Euclidean), &TextFields::default());
         let mut taken = Vec::new();
         for number in 0..200_u16 {
             table.put(record(&format!("{number:03}"), [f32::from(number), 0.0]));
@@ -343,7 +345,8 @@ mod tests {
 
     #[test]
     fn ids_go_on_after_the_last_one() {
-        let mut table = Memtable::new(IndexShape::dense(2, Metric::Euclidean), &TextFields::default());
+        let mut table =
+            Memtable::new(IndexShape::dense(2, Metric::Euclidean), &TextFields::default());
         for id in ["b", "a1", "a2", "a3", "c"] {
             table.put(record(id, [0.0, 0.0]));
         }

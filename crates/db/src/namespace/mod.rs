@@ -156,7 +156,8 @@ impl Namespace {
             .collect::<Result<Vec<_>>>()?;
         live.sort_by_key(|segment| segment.entry.seq);
         let (wal, frames) = Wal::open(root, &dir, header.flushed_lsn)?;
-        let mut state = State { version, live, ..State::new(context.shape, &context.text, name.as_str()) };
+        let mut state =
+            State { version, live, ..State::new(context.shape, &context.text, name.as_str()) };
         state.applied_lsn = header.flushed_lsn;
         state.header = header;
         for (lsn, payload) in frames {

@@ -56,7 +56,8 @@ impl TextTable {
     /// Chunks that have all of `rows`, and perhaps some that came later.
     fn chunks(&self, rows: &Rows) -> std::result::Result<Vec<Arc<Chunk>>, FormatError> {
         let mut chunks = self.chunks.lock();
-        let covered = |chunks: &[Arc<Chunk>]| chunks.last().map_or(0, |last| last.first + last.rows);
+        let covered =
+            |chunks: &[Arc<Chunk>]| chunks.last().map_or(0, |last| last.first + last.rows);
         if covered(&chunks) < rows.len() {
             let mut kept = chunks.len();
             let mut first = covered(&chunks);
@@ -148,7 +149,8 @@ impl Namespace {
         let plan = TextPlan::new(&wanted, &text_parts(&snapshot, &chunks))?;
         let mut stats = SearchStats::default();
         let mut found = Vec::new();
-        for (number, answer) in self.text_in_segments(&snapshot, &plan, query).into_iter().enumerate()
+        for (number, answer) in
+            self.text_in_segments(&snapshot, &plan, query).into_iter().enumerate()
         {
             let (hits, scored) = answer?;
             stats.segments += 1;

@@ -16,3 +16,4 @@ mod loaded;
 mod manifest;
 mod modes;
 mod records;
+mod text;

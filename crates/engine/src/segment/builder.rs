@@ -243,11 +243,7 @@ struct Columns<'a, F> {
 }
 
 impl<F: ScratchFile> Columns<'_, F> {
-    fn write(
-        self,
-        out: &mut FileWriter<F>,
-        pool: &rayon::ThreadPool,
-    ) -> Result<(), BuildError> {
+    fn write(self, out: &mut FileWriter<F>, pool: &rayon::ThreadPool) -> Result<(), BuildError> {
         out.section(Kind::Facts, |out| out.put(&self.facts.to_bytes()))?;
         if let Some(blocks) = self.blocks {
             out.section(Kind::VectorBlocks, |out| out.put(bytemuck::cast_slice(&blocks)))?;

@@ -73,8 +73,10 @@ impl TextBuilder {
             none => {
                 let files = Files::default();
                 // No threads: who waits for a build pays for it.
-                let settings =
-                    IndexSettings { docstore_compress_dedicated_thread: false, ..Default::default() };
+                let settings = IndexSettings {
+                    docstore_compress_dedicated_thread: false,
+                    ..Default::default()
+                };
                 let writer = Index::builder()
                     .schema(self.fields.tantivy().clone())
                     .settings(settings)

@@ -100,7 +100,6 @@ impl TextFields {
         self.0.schema.fields()[number].options.ngrams.is_some()
     }
 
-
     /// The number of the field called `name`, or what to say where there is none.
     pub(super) fn find(&self, name: &str) -> Result<usize, TextQueryError> {
         self.0.schema.position(name).ok_or_else(|| {

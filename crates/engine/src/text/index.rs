@@ -6,9 +6,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crossbill_core::{Filter, Metadata, Metric};
 use roaring::RoaringBitmap;
 use tantivy::directory::OwnedBytes;
+use tantivy::postings::Postings;
 use tantivy::query::{EnableScoring, Weight};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::postings::Postings;
 use tantivy::{DocSet, Index, ReloadPolicy, Searcher, SegmentReader, TERMINATED};
 
 use super::build::TextBuilder;
@@ -34,7 +34,7 @@ const PREFIX_LOOKS_MAX: usize = 10_000;
 /// The words of some rows.
 pub struct TextIndex {
     fields: TextFields,
-    rows: u32,
+    pub(super) rows: u32,
     searcher: Searcher,
     /// Words of all rows, by field, once they were asked for.
     tokens: OnceLock<Vec<u64>>,
@@ -138,10 +138,8 @@ impl TextIndex {
             if plan.statistics().docs == 0 || top_k == 0 {
                 return Ok((Vec::new(), 0));
             }
-            let scoring = EnableScoring::enabled_from_statistics_provider(
-                plan.statistics(),
-                &self.searcher,
-            );
+            let scoring =
+                EnableScoring::enabled_from_statistics_provider(plan.statistics(), &self.searcher);
             let mut scorer = plan.query().weight(scoring)?.scorer(self.reader(), 1.0)?;
             let mut offer = |row: u32, score: f32| {
                 top.push(row, score);
@@ -217,7 +215,10 @@ impl TextIndex {
         Ok(all[field].saturating_sub(kept.1[field]))
     }
 
-    fn count_tokens(&self, rows: impl Iterator<Item = u32> + Clone) -> Result<Vec<u64>, FormatError> {
+    fn count_tokens(
+        &self,
+        rows: impl Iterator<Item = u32> + Clone,
+    ) -> Result<Vec<u64>, FormatError> {
         let count = |number: usize| {
             let lengths = self.reader().fieldnorms_readers();
             let field = Field::from_field_id(number as u32);

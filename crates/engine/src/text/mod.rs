@@ -38,9 +38,8 @@ const SECTION: &str = "text";
 /// what makes it panic, is damage: the section's checksum was right, so that
 /// only a faulty writer makes such bytes.
 fn guarded<T>(work: impl FnOnce() -> tantivy::Result<T>) -> Result<T, FormatError> {
-    let unreadable = |found: String| {
-        FormatError::damaged(SECTION, found, "what tantivy wrote".to_owned())
-    };
+    let unreadable =
+        |found: String| FormatError::damaged(SECTION, found, "what tantivy wrote".to_owned());
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(read) => read.map_err(|error| unreadable(error.to_string())),
         Err(_) => Err(unreadable("bytes that no reader expects".to_owned())),

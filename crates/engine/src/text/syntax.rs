@@ -32,9 +32,7 @@ pub(super) fn parse(text: &str, leaves: &mut Leaves<'_>) -> Result<Part, TextQue
 fn boost_of(node: &Node) -> f32 {
     match node {
         Node::Boost(inner, factor) => factor * boost_of(inner),
-        Node::Bool(parts) => {
-            parts.iter().map(|(_, part)| boost_of(part)).fold(0.0_f32, f32::max)
-        }
+        Node::Bool(parts) => parts.iter().map(|(_, part)| boost_of(part)).fold(0.0_f32, f32::max),
         _ => 1.0,
     }
 }
@@ -133,10 +131,7 @@ impl<'a> Parser<'a, '_> {
         Ok(joined(groups))
     }
 
-    fn signed_operand(
-        &mut self,
-        field: Option<usize>,
-    ) -> Result<(Occur, Part), TextQueryError> {
+    fn signed_operand(&mut self, field: Option<usize>) -> Result<(Occur, Part), TextQueryError> {
         let begin = self.at;
         let occur = if self.take('+') {
             Occur::Must

@@ -60,6 +60,7 @@ impl Place {
             integration: None,
             index_dir: "indexes/u".into(),
             shape,
+            text: Default::default(),
             seed: Seed(42),
             error_mode,
             errors_max: self.errors_max,
