@@ -16,7 +16,7 @@ pub(super) fn fields() -> TextFields {
 }
 
 /// Records with texts of a few words, and other metadata beside them.
-pub(super) fn records(rng: &mut Rng, count: u32) -> Vec<Record> {
+pub(super) fn records(rng: &mut Rng, count: usize) -> Vec<Record> {
     let shape = IndexShape::dense(3, Metric::Cosine);
     let mut records = random_records(rng, &shape, count);
     for record in &mut records {
