@@ -225,6 +225,10 @@ fn hard_regular_expressions_end() {
             found(&index, &query);
         }
     }
+    for pattern in ["((a{0,40}){0,40}){0,40}", r"\w{20}", "[^b]{1,39}a?", "a{1001}"] {
+        let message = parse(&fields, &format!("a:/{pattern}/")).unwrap_err().to_string();
+        assert!(message.contains("too many classes or repetitions"), "{message}");
+    }
 }
 
 proptest! {
