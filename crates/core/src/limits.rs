@@ -77,6 +77,9 @@ pub const TEXT_DEPTH_MAX: usize = 32;
 pub const TEXT_AUTOMATA_MAX: usize = 64;
 /// Bytes of one regular expression (ours).
 pub const TEXT_REGEX_BYTES_MAX: usize = 256;
+/// How much the automaton of one regular expression may take (ours): characters
+/// count 1, classes 100, all times the repetitions.
+pub const TEXT_REGEX_COST_MAX: u64 = 1000;
 /// Words, first in order, that the last one of a phrase prefix stands for.
 pub const TEXT_PREFIX_WORDS_MAX: usize = 50;
 /// How many words may lie between those of a phrase (ours).

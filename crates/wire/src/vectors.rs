@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::limits::{FETCH_BY_METADATA_PAGE_MAX, IDS_PER_REQUEST_MAX, UPSERT_RECORDS_MAX};
+use crossbill_core::limits::{FETCH_BY_METADATA_PAGE_MAX, UPSERT_RECORDS_MAX};
 use crossbill_core::{
     Error, IndexShape, Metadata, MetadataError, Record, Result, SparseVector, VectorType,
     check_dense, check_record_id,

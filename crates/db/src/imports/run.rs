@@ -208,10 +208,13 @@ fn give_space_back(index: &Index, job: &Job) {
 /// Bytes of disk that `rows` of the plan's records take.
 pub(super) fn disk_needed(index: &Index, plan: &Plan, rows: u64) -> u64 {
     let shape = &index.context().shape;
+    // Texts as they are in the source, and their words.
+    let text = if index.context().text.is_empty() { 0 } else { plan.bytes_total };
     match shape.vector_type {
         // Vectors as kept, codes of a few bits a component, ids and tables.
         VectorType::Dense => {
-            rows.saturating_mul(shape.row_bytes() as u64 + u64::from(shape.dimension) / 2 + 64)
+            let row = shape.row_bytes() as u64 + u64::from(shape.dimension) / 2 + 64;
+            rows.saturating_mul(row).saturating_add(text.saturating_mul(2))
         }
         VectorType::Sparse => plan.bytes_total.saturating_mul(3),
     }

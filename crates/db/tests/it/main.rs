@@ -18,3 +18,4 @@ mod loaded;
 mod manifest;
 mod modes;
 mod records;
+mod text;

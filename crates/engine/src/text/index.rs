@@ -34,7 +34,7 @@ const PREFIX_LOOKS_MAX: usize = 10_000;
 /// The words of some rows.
 pub struct TextIndex {
     fields: TextFields,
-    rows: u32,
+    pub(super) rows: u32,
     searcher: Searcher,
     /// Words of all rows, by field, once they were asked for.
     tokens: OnceLock<Vec<u64>>,

@@ -4,7 +4,7 @@
 
 use crossbill_core::limits::{
     TEXT_AUTOMATA_MAX, TEXT_CLAUSES_MAX, TEXT_FILTER_TOKENS_MAX, TEXT_QUERY_BYTES_MAX,
-    TEXT_REGEX_BYTES_MAX, TEXT_TERMS_MAX,
+    TEXT_REGEX_BYTES_MAX, TEXT_REGEX_COST_MAX, TEXT_TERMS_MAX,
 };
 use crossbill_core::{Filter, TextClause, TextMatch};
 use tantivy::query::{Occur, RegexQuery};
@@ -157,6 +157,30 @@ pub(super) fn phrase(field: usize, mut words: Vec<Word>, slop: u32) -> Option<No
     }
 }
 
+/// How large the automaton of a pattern may get, roughly and rather too high:
+/// tantivy makes all of it ahead, and a few bytes can ask for hours of that.
+fn regex_cost(pattern: &str) -> u64 {
+    const CLASS: u64 = 100;
+    const ANY: u64 = 10;
+    let (mut cost, mut repeats) = (0_u64, 1_u64);
+    let mut rest = pattern.chars();
+    while let Some(next) = rest.next() {
+        cost += match next {
+            '\\' if rest.next().is_some_and(char::is_alphabetic) => CLASS,
+            '[' => CLASS,
+            '.' => ANY,
+            _ => 1,
+        };
+        if next == '{' {
+            // Of {2}, {2,} and {2,5} the last number; of {1,2}{3} both count.
+            let counts = rest.as_str().split('}').next().unwrap_or_default().split(',');
+            let most = counts.filter_map(|count| count.trim().parse::<u64>().ok()).max();
+            repeats = repeats.saturating_mul(most.unwrap_or(1).max(1));
+        }
+    }
+    cost.saturating_mul(repeats)
+}
+
 /// Makes what a query's words ask for, in one field or in all, and counts it.
 /// `None` where nothing is left of the words: they ask for nothing then.
 pub(super) struct Leaves<'a> {
@@ -293,6 +317,11 @@ impl Leaves<'_> {
                 "the regular expression /{pattern}/ has {} bytes, expected at most \
                  {TEXT_REGEX_BYTES_MAX}",
                 pattern.len()
+            )));
+        }
+        if regex_cost(pattern) > TEXT_REGEX_COST_MAX {
+            return Err(TextQueryError::new(format!(
+                "the regular expression /{pattern}/ has too many classes or repetitions"
             )));
         }
         RegexQuery::from_pattern(pattern, Field::from_field_id(0)).map_err(|error| {

@@ -157,6 +157,9 @@ impl<'a> Parser<'a, '_> {
 
     fn operand(&mut self, field: Option<usize>) -> Result<Part, TextQueryError> {
         let begin = self.at;
+        if self.operator(["AND", "&&"]) || self.operator(["OR", "||"]) {
+            return Err(self.error(begin, "an operator with nothing before it"));
+        }
         match self.peek() {
             Some('(') => {
                 self.at += 1;

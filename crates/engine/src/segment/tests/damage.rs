@@ -25,14 +25,18 @@ fn make_segments() -> Vec<Vec<u8>> {
         (cosine.stored_as(VectorStorage::Int8), 20),
         (euclidean.stored_as(VectorStorage::F16), 20),
     ];
-    [&scanned[..], &indexed[..3], &encoded[..]]
+    let text = super::text::fields();
+    let mut segments: Vec<Vec<u8>> = [&scanned[..], &indexed[..3], &encoded[..]]
         .concat()
         .into_iter()
         .map(|(shape, exact_rows_max)| {
             let records = random_records(&mut rng, &shape, 40);
             build(shape, exact_rows_max, &records, 9, 1)
         })
-        .collect()
+        .collect();
+    let records = super::text::records(&mut rng, 40);
+    segments.push(build_with(cosine, &text, u32::MAX, &records, 9, 1));
+    segments
 }
 
 /// Asks everything there is to ask, and gives the answers as text.
@@ -56,6 +60,7 @@ fn answers(segment: &Segment) -> String {
         let query = SegmentQuery { dense, sparse, top_k: 2, effort: Effort::Recall(0.9) };
         all += &format!("{:?}", segment.search(&query, &RoaringBitmap::new(), None));
     }
+    all += &super::text::answers(segment);
     all
 }
 
@@ -80,7 +85,7 @@ proptest! {
     #[test]
     fn flipped_bytes_are_refused_or_change_nothing(
         places in prop::collection::vec((any::<prop::sample::Index>(), 1_u8..=255), 1..4),
-        which in 0_usize..7,
+        which in 0..sound_segments().len(),
     ) {
         let sound = sound_segments()[which].clone();
         let mut bytes = sound.clone();
@@ -104,7 +109,7 @@ proptest! {
     #[test]
     fn damage_under_right_checksums_never_panics(
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
-        which in 0_usize..7,
+        which in 0..sound_segments().len(),
     ) {
         let mut bytes = sound_segments()[which].clone();
         reseal(&mut bytes, |body| {

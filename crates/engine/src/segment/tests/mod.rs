@@ -8,6 +8,7 @@ mod filtered;
 mod hybrid;
 mod layout;
 mod storage;
+mod text;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crossbill_core::{
 use roaring::RoaringBitmap;
 
 use super::{AlignedBytes, Matching, Segment, SegmentBuilder, SegmentOptions, SegmentQuery};
-use crate::{BuildWatch, Scored, SearchStats};
+use crate::{BuildWatch, Scored, SearchStats, TextFields};
 
 fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
@@ -34,8 +35,21 @@ fn build(
     batch: usize,
     threads: usize,
 ) -> Vec<u8> {
+    build_with(shape, &TextFields::default(), exact_rows_max, records, batch, threads)
+}
+
+/// The same of records with text fields.
+fn build_with(
+    shape: IndexShape,
+    text: &TextFields,
+    exact_rows_max: u32,
+    records: &[Record],
+    batch: usize,
+    threads: usize,
+) -> Vec<u8> {
     let options = SegmentOptions { seed: Seed(5), exact_rows_max };
-    let mut builder = SegmentBuilder::new(shape, options, &MemoryScratch).unwrap();
+    let builder = SegmentBuilder::new(shape, options, &MemoryScratch).unwrap();
+    let mut builder = builder.with_text(text);
     for records in records.chunks(batch) {
         let mut batch = RecordBatch::default();
         records.iter().for_each(|record| batch.push(record.clone()));

@@ -1,1 +1,0 @@
-//! Text search against a plain model.
