@@ -1,6 +1,6 @@
 //! Bodies of `POST /query`.
 
-use crossbill_core::limits::{CANDIDATES_MAX, SCAN_FACTOR};
+use crossbill_core::limits::{CANDIDATES_MAX, SCAN_FACTOR, TOP_K_MAX};
 use crossbill_core::{
     Error, IndexShape, Result, SparseVector, VectorType, check_dense_query, check_record_id,
 };
