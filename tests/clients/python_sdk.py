@@ -585,6 +585,93 @@ async def list_models(world: World) -> None:
     assert [one.model for one in only] == [RERANKER]
 
 
+SCHEMA = {
+    "fields": {
+        "at": {"type": "dense_vector", "dimension": 2, "metric": "cosine"},
+        "terms": {"type": "sparse_vector"},
+        "body": {"type": "string", "full_text_search": {"stemming": True}},
+    }
+}
+DOCUMENTS = [
+    {"_id": "cat", "at": [1, 0], "body": "A cat sleeps", "year": 1},
+    {"_id": "dog", "at": [0, 1], "body": "Two dogs run", "year": 2},
+    {
+        "_id": "fox",
+        "at": [1, 1],
+        "body": "A fox runs after a cat",
+        "terms": {"indices": [7], "values": [2]},
+        "year": 3,
+    },
+]
+
+
+@call("documents-upsert")
+async def documents_upsert(world: World) -> None:
+    if MAJOR < 9:
+        raise absent()
+    preview = world.pc if MAJOR >= 10 else world.pc.preview
+    await done(preview.indexes.create(name="documents", schema=SCHEMA))
+    opened = preview.index("documents") if MAJOR >= 10 else preview.index(name="documents")
+    world.documents = (await done(opened)).documents
+    made = await done(world.documents.upsert(namespace="n", documents=DOCUMENTS))
+    assert made.upserted_count == 3
+
+
+@call("documents-search")
+async def documents_search(world: World) -> None:
+    if not hasattr(world, "documents"):
+        raise absent()
+    for clause, expected in [
+        ({"type": "text", "fields": ["body"], "query": "running dog"}, ["dog", "fox"]),
+        ({"type": "query_string", "query": "body:(cat AND fox)"}, ["fox"]),
+        ({"type": "dense_vector", "fields": ["at"], "values": [0.9, 0.1]}, ["cat", "fox", "dog"]),
+        (
+            {
+                "type": "sparse_vector",
+                "fields": ["terms"],
+                "sparse_values": {"indices": [7], "values": [1.0]},
+            },
+            ["fox"],
+        ),
+    ]:
+        found = await done(world.documents.search(namespace="n", score_by=[clause], top_k=5))
+        assert [match.id for match in found.matches] == expected, (clause, found)
+
+
+@call("documents-fetch")
+async def documents_fetch(world: World) -> None:
+    if not hasattr(world, "documents"):
+        raise absent()
+    answer = await done(world.documents.fetch(namespace="n", ids=["cat", "none"]))
+    assert list(answer.documents) == ["cat"]
+
+
+@call("documents-update")
+async def documents_update(world: World) -> None:
+    if MAJOR < 10:
+        raise absent()
+    patch = [{"_id": "cat", "body": "A bird sings", "_remove_fields": ["year"]}]
+    await done(world.documents.update(namespace="n", documents=patch))
+    clause = {"type": "text", "fields": ["body"], "query": "bird"}
+    found = await done(world.documents.search(namespace="n", score_by=[clause], top_k=5))
+    assert [match.id for match in found.matches] == ["cat"]
+    listed = world.documents.list(namespace="n")
+    ids = [one.id async for one in listed] if ASYNC else [one.id for one in listed]
+    assert ids == ["cat", "dog", "fox"]
+
+
+@call("documents-delete")
+async def documents_delete(world: World) -> None:
+    if not hasattr(world, "documents"):
+        raise absent()
+    await done(world.documents.delete(namespace="n", ids=["cat"]))
+    await done(world.documents.delete(namespace="n", delete_all=True))
+    clause = {"type": "text", "fields": ["body"], "query": "fox"}
+    found = await done(world.documents.search(namespace="n", score_by=[clause], top_k=5))
+    assert not found.matches
+    await done(world.pc.delete_index("documents"))
+
+
 @call("backups")
 async def backups(world: World) -> None:
     made = await done(world.pc.create_backup(index_name="dense", backup_name="one"))

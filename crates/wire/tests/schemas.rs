@@ -8,9 +8,10 @@ mod validator;
 
 use crossbill_core::{Filter, IndexName, Metadata, Metric, NamespaceName, VectorStorage};
 use crossbill_core::{check_record_id, limits};
+use crossbill_wire::records::SearchVector;
 use crossbill_wire::{
-    CreateIndex, DeleteRequest, OnError, QueryRequest, SearchVector, SparseValues, StartImport,
-    UpsertRequest, describe,
+    CreateIndex, DeleteRequest, OnError, QueryRequest, SparseValues, StartImport, UpsertRequest,
+    describe,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;

@@ -383,6 +383,10 @@ call('list-models', async () => {
   assert.deepEqual(await names({ type: 'rerank' }), [RERANKER]);
 });
 
+for (const name of ['upsert', 'search', 'fetch', 'update', 'delete']) {
+  call(`documents-${name}`, () => { throw absent(); });
+}
+
 call('backups', async () => {
   const made = await pc.createBackup({ indexName: 'dense', name: 'one' });
   const listed = await pc.listBackups({ indexName: 'dense' });
