@@ -42,7 +42,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [ErrorKind; 13] = [
+    pub const ALL: [ErrorKind; 14] = [
         ErrorKind::Invalid,
         ErrorKind::NotFound,
         ErrorKind::Conflict,
@@ -54,6 +54,7 @@ impl ErrorKind {
         ErrorKind::FailedPrecondition,
         ErrorKind::Unsupported,
         ErrorKind::Unavailable,
+        ErrorKind::Upstream,
         ErrorKind::Corrupt,
         ErrorKind::Internal,
     ];
@@ -163,8 +164,9 @@ mod tests {
             ErrorKind::FailedPrecondition => 8,
             ErrorKind::Unsupported => 9,
             ErrorKind::Unavailable => 10,
-            ErrorKind::Corrupt => 11,
-            ErrorKind::Internal => 12,
+            ErrorKind::Upstream => 11,
+            ErrorKind::Corrupt => 12,
+            ErrorKind::Internal => 13,
         }
     }
 

@@ -3,6 +3,7 @@
 //! schema gives them, and texts and metadata beside them.
 
 mod change;
+pub(crate) mod schema;
 mod score;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 pub use change::{DocumentChange, UpdateDocuments};
+pub use schema::{DocumentPlan, FullTextSearch, NgramOptions};
 pub use score::{ScoreBy, ScoreClause, score_by};
 
 use crate::records::SearchUsage;

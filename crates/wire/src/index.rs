@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::ApiVersion;
 use crate::backups::PlanSource;
 use crate::describe;
-use crate::document_schema::DocumentPlan;
+use crate::documents::schema::DocumentPlan;
 use crate::integrated::{EmbedModel, EmbedSettings};
 use crate::schema::{Schema, SchemaField, checked_dimension, checked_metric};
 use crate::spec::{Deployment, Placement, ReadCapacity, Spec, StoredSpec};

@@ -8,7 +8,6 @@
 pub mod backups;
 mod columns;
 pub mod describe;
-mod document_schema;
 pub mod documents;
 mod error;
 mod exports;
@@ -32,7 +31,6 @@ mod vectors;
 mod version;
 
 pub use columns::{ColumnsField, MetadataField};
-pub use document_schema::{DocumentPlan, FullTextSearch, NgramOptions};
 pub use error::{ErrorBody, ErrorDetail};
 pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
 pub use imports::{

@@ -14,7 +14,9 @@ use crate::StoredSpec;
 use crate::describe;
 
 use crate::ApiVersion;
-use crate::document_schema::{self, DocumentPlan, FullTextSearch, is_of_documents};
+use crate::documents::schema::{
+    self as document_schema, DocumentPlan, FullTextSearch, is_of_documents,
+};
 
 /// The reserved field that means the dense vector of every record.
 pub(crate) const DENSE_FIELD: &str = "_values";

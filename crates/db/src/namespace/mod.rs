@@ -24,6 +24,7 @@ mod state;
 mod text;
 mod tiers;
 mod tombstones;
+mod update;
 mod write;
 
 use std::sync::atomic::{AtomicBool, AtomicU64};

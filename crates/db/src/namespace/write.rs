@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbill_core::{Error, Filter, Record, Result, VectorType};
+use crossbill_core::{Error, Filter, Record, Result};
 use crossbill_store::Wal;
 use parking_lot::{Condvar, Mutex};
 
 use super::Namespace;
-use super::check::{accept_record, check_metadata, check_vectors};
+use super::check::accept_record;
 use super::commit::Change;
 use super::state::{Found, State};
 use crate::ops::{self, Op};
@@ -25,8 +25,6 @@ const FRAME_BYTES_AIM: usize = 2 << 20;
 /// Bytes of log after which a flush is due whatever the memtable holds, so
 /// that a log of deletions does not grow for ever.
 const LOG_BYTES_MAX: usize = 64 << 20;
-/// Records rewritten per frame by an update by filter.
-const FILTER_CHUNK: usize = 1000;
 /// How long a write waits for room before it is refused.
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often a flush that failed is asked for again meanwhile.
@@ -125,30 +123,6 @@ impl Namespace {
         Ok(lsn)
     }
 
-    /// Checks updates of distinct records and does them: all, or none where
-    /// one cannot be.
-    pub(crate) fn update(&self, updates: Vec<Update>) -> Result<Lsn> {
-        for update in &updates {
-            crossbill_core::check_record_id(&update.id)?;
-            self.check_update(update)?;
-        }
-        Ok(self.write(WriteOp::Update(updates))?.lsn)
-    }
-
-    /// Checks an update and does it to every record that matches.
-    pub(crate) fn update_by_filter(&self, filter: &Filter, update: Update) -> Result<Written> {
-        self.check_update(&update)?;
-        self.write(WriteOp::UpdateMatching(filter.clone(), update))
-    }
-
-    fn check_update(&self, update: &Update) -> Result<()> {
-        let shape = &self.context.shape;
-        let given = |values: &&[f32]| shape.vector_type == VectorType::Dense || !values.is_empty();
-        let values = update.values.as_deref().filter(given);
-        check_vectors(shape, values, update.sparse.as_ref())?;
-        check_metadata(shape, update.set_metadata.as_ref())
-    }
-
     /// Does a checked write; durable and visible when it returns.
     pub(crate) fn write(&self, op: WriteOp) -> Result<Written> {
         let mut body = Vec::new();
@@ -227,7 +201,7 @@ impl Namespace {
         }
     }
 
-    fn write_ops(&self, ops: Vec<Op>) -> Result<Written> {
+    pub(super) fn write_ops(&self, ops: Vec<Op>) -> Result<Written> {
         if ops.is_empty() {
             return Ok(self.written_nothing());
         }
@@ -237,7 +211,7 @@ impl Namespace {
         self.log_and_apply(&ops::frame([body.as_slice()]), ops)
     }
 
-    fn written_nothing(&self) -> Written {
+    pub(super) fn written_nothing(&self) -> Written {
         Written { lsn: Lsn(self.context.lsn.load(Ordering::Acquire)), matched: 0 }
     }
 
@@ -361,61 +335,6 @@ impl Namespace {
     /// Asks the background for a flush.
     pub(crate) fn flush_soon(&self) {
         self.env().flushes.push(self.this.clone());
-    }
-
-    fn update_each(&self, updates: &[Update]) -> Result<Written> {
-        let mut puts = Vec::new();
-        for update in updates {
-            let Some(mut record) = self.fetch_one(&update.id) else { continue };
-            self.change(&mut record, update)?;
-            puts.push(Op::Put(record));
-        }
-        self.write_ops(puts)
-    }
-
-    /// Does an update to a record, and checks what comes of it.
-    fn change(&self, record: &mut Record, update: &Update) -> Result<()> {
-        let (shape, remove) = (&self.context.shape, &update.remove);
-        if shape.documents && remove.sparse {
-            record.sparse = None;
-        }
-        if let Some(values) = &update.values {
-            record.values.clone_from(values);
-        }
-        if update.sparse.is_some() {
-            record.sparse.clone_from(&update.sparse);
-        }
-        if let Some(metadata) = &mut record.metadata {
-            metadata.0.retain(|field, _| !remove.fields.contains(field));
-        }
-        if let Some(fields) = &update.set_metadata {
-            let own = record.metadata.take().unwrap_or_default();
-            record.metadata = Some(match shape.documents {
-                true => own.overlaid(fields.clone()),
-                false => own.merged(fields.clone())?,
-            });
-        }
-        accept_record(shape, record)?;
-        self.context.check_document(record)
-    }
-
-    fn update_matching(&self, filter: &Filter, update: &Update) -> Result<Written> {
-        let mut written = self.written_nothing();
-        let Some((snapshot, ())) = self.snapshot(|_| ()) else { return Ok(written) };
-        let matching = snapshot.matching(filter);
-        let mut places = matching.places().peekable();
-        while places.peek().is_some() {
-            let mut puts = Vec::new();
-            for place in places.by_ref().take(FILTER_CHUNK) {
-                // Read anew: an import may have replaced it meanwhile.
-                let Some(mut record) = self.fetch_one(snapshot.id(place)) else { continue };
-                self.change(&mut record, update)?;
-                puts.push(Op::Put(record));
-            }
-            written = self.write_ops(puts)?;
-        }
-        written.matched = matching.count();
-        Ok(written)
     }
 
     /// One frame for all, however many match: rows of parts, and ids of what

@@ -1,3 +1,5 @@
+//! Documents as requests have them and as answers show them.
+
 use crossbill_core::TextClause;
 
 use super::*;
