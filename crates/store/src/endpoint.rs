@@ -127,8 +127,9 @@ impl Endpoint {
                 tokio::time::sleep(STOP_POLL).await;
             }
         };
-        let call = tokio::time::timeout(self.options.timeout, self.call(body));
         let answer = block_on(async {
+            // Made in here: a timer wants a runtime around it.
+            let call = tokio::time::timeout(self.options.timeout, self.call(body));
             tokio::select! {
                 answer = call => Some(answer),
                 () = stopped => None,

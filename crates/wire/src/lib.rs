@@ -1,5 +1,4 @@
-//! The API's shapes: bodies as clients send and read them, converted to and
-//! from `core`'s words. No I/O, no routing, no database.
+//! Bodies as clients send and read them, and `core`'s words. No I/O, no routing.
 //!
 //! Every type reads and writes JSON, so that server and command line speak through the same
 //! definitions. Answers leave absent fields out and never write `null`, because the official

@@ -85,6 +85,7 @@ fn filters() {
         json!({"a": {"$gt": 1, "$gte": 1.5, "$lt": -1, "$lte": 0}}),
         json!({"a": {"$in": []}, "b": {"$nin": ["x", 1, true]}}),
         json!({"a": {"$exists": false}}),
+        json!({"$not": {"a": {"$match_any": "x y"}}}),
         json!({"$and": [{}, {"a": 1}], "$or": [{"$and": [{"b": {"$lt": 1}}]}], "c": 1}),
     ];
     let bad = vec![
@@ -102,7 +103,7 @@ fn filters() {
         json!({"$and": []}),
         json!({"$or": {}}),
         json!({"$or": [1]}),
-        json!({"$not": {}}),
+        json!({"$not": 1}),
         json!({"$eq": 1}),
         json!({"a": {"$in": vec![0; limits::FILTER_VALUES_MAX + 1]}}),
     ];

@@ -54,7 +54,10 @@ fn refusals_name_the_document_and_the_field() {
         (r#"{"documents":[]}"#, "0 documents, expected 1 to 1000"),
         (r#"{"documents":[{"body":"x"}]}"#, "documents[0]: _id is missing"),
         (r#"{"documents":[{"_id":3}]}"#, "documents[0]: _id is 3, expected a string"),
-        (r#"{"documents":[{"_id":"a"},{"_id":"a"}]}"#, "documents[1]: _id \"a\" is there twice"),
+        (
+            r#"{"documents":[{"_id":"a","embedding":[1]},{"_id":"a"}]}"#,
+            "documents[1]: _id \"a\" is there twice",
+        ),
         (r#"{"documents":[{"_id":"a","x":1}]}"#, "field \"embedding\" is missing"),
         (r#"{"documents":[{"_id":"a","embedding":"x"}]}"#, "\"a\": field \"embedding\""),
         (r#"{"documents":[{"_id":"a","embedding":[]}]}"#, "no components"),

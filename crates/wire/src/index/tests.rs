@@ -128,7 +128,7 @@ fn bad_requests_say_what_was_expected() {
         (format!(r#""name":"a","dimension":3,"vector_storage":"f8",{spec}"#), "f32, f16, bf16"),
         (
             format!(r#""name":"a","vector_type":"sparse","vector_storage":"f32",{spec}"#),
-            "expected none: the index is sparse",
+            "expected none: the index has no dense vectors",
         ),
         (format!(r#""name":"a","dimension":3,"schema":{{}},{spec}"#), "schema alone"),
     ] {
@@ -151,7 +151,7 @@ fn configuring_refuses_what_it_would_lose() {
     );
     assert_eq!(change(r#"{"read_capacity":{"mode":"OnDemand"}}"#), Ok((None, BTreeMap::new())));
     assert!(change(r#"{"tag":{}}"#).unwrap_err().contains("unknown field `tag`"));
-    assert!(change(r#"{"embed":{}}"#).unwrap_err().contains("cannot be changed"));
+    assert!(change(r#"{"schema":{}}"#).unwrap_err().contains("cannot be changed"));
 }
 
 #[test]
