@@ -180,7 +180,9 @@ def one_cancel(seed, scene, folder):
     passes = draw.randint(first, last)
     shutil.copytree(template, folder / "data")
     hold = folder / "held"
-    server = Server(folder / "data", "--allow-import-dir", str(source.folder), environment={
+    # What is there is read with one query, whose answer may be larger than the service's.
+    flags = ["--allow-import-dir", str(source.folder), "--limit", "query-answer-bytes=100000000"]
+    server = Server(folder / "data", *flags, environment={
         "CROSSBILL_IMPORT_TASK_ROWS": "200", "CROSSBILL_IMPORT_WORKERS": "2",
     })  # fmt: skip
     held_at = {"CROSSBILL_HOLD_AT": f"{point}:{passes}", "CROSSBILL_HOLD_FILE": str(hold)}

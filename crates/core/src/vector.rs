@@ -147,7 +147,10 @@ pub enum VectorError {
         value: f32,
     },
     /// All zero under cosine, or in a document.
-    #[error("all components are 0, expected at least one that is not")]
+    #[error(
+        "all components are 0, expected at least one that is not (nothing is near to zeros under \
+         cosine, or in an index of documents)"
+    )]
     AllZero,
     /// All zero once it is rounded, where zeros are refused.
     #[error(
