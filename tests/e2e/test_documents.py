@@ -5,6 +5,7 @@ and sparse vectors and texts in one document; full-text search; imports of JSON 
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import math
 import re
@@ -17,6 +18,7 @@ from pinecone.errors import ApiError
 
 from harness import failure, finished, request
 
+NAMES = itertools.count()
 NEWEST = int(version("pinecone").split(".")[0]) >= 10
 needs_newest = pytest.mark.skipif(not NEWEST, reason="this version has only a preview")
 SCHEMA = {
@@ -85,7 +87,7 @@ def new_documents(pc: Pinecone, server):
     made = []
 
     def make(schema=SCHEMA):
-        made.append(f"docs-{len(made)}-{abs(hash(str(schema))) % 10**8}")
+        made.append(f"documents-{next(NAMES)}")
         if NEWEST:
             pc.indexes.create(name=made[-1], schema=schema)
             return pc.index(made[-1])

@@ -70,10 +70,14 @@ impl From<DocumentError> for crate::Error {
 }
 
 impl DocumentFields {
+    /// The vectors' names.
+    pub fn vectors(&self) -> impl Iterator<Item = &str> {
+        [&self.dense, &self.sparse].into_iter().flatten().map(String::as_str)
+    }
+
     /// The names of every field that a document can be found by.
-    pub fn all<'a>(&'a self, text: &'a TextSchema) -> impl Iterator<Item = &'a str> {
-        let vectors = [&self.dense, &self.sparse].into_iter().flatten();
-        vectors.map(String::as_str).chain(text.fields().iter().map(|field| field.name.as_str()))
+    fn all<'a>(&'a self, text: &'a TextSchema) -> impl Iterator<Item = &'a str> {
+        self.vectors().chain(text.fields().iter().map(|field| field.name.as_str()))
     }
 }
 

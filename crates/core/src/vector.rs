@@ -154,7 +154,8 @@ pub enum VectorError {
     AllZero,
     /// All zero once it is rounded, where zeros are refused.
     #[error(
-        "all components are 0 as {}, expected at least one that is not",
+        "all components are 0 as {}, expected at least one that is not (nothing is near to zeros \
+         under cosine, or in an index of documents)",
         storage.as_str()
     )]
     RoundsToZero {

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use crossbill_core::{Error, Filter, NamespaceName, Record, Result};
+use crossbill_core::{DocumentFields, Error, Filter, IndexShape, NamespaceName, Record, Result};
 use crossbill_engine::TextFields;
 use parking_lot::RwLock;
 use rayon::prelude::*;
@@ -100,9 +100,19 @@ impl Index {
         self.info.read().clone()
     }
 
-    /// Whether its records are documents.
-    pub fn holds_documents(&self) -> bool {
-        self.context.documents.is_some()
+    /// Its uid, which it has for ever.
+    pub fn uid(&self) -> &str {
+        &self.context.uid
+    }
+
+    /// What its records look like.
+    pub fn shape(&self) -> &IndexShape {
+        &self.context.shape
+    }
+
+    /// Which fields hold the vectors, in an index of documents.
+    pub fn documents(&self) -> Option<&DocumentFields> {
+        self.context.documents.as_ref()
     }
 
     pub(crate) fn set_info(&self, info: IndexInfo) {

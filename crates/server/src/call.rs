@@ -71,9 +71,9 @@ impl Call {
     /// The same, for a call that documents do not take.
     pub(crate) fn vectors(&self) -> Result<Arc<Index>, ApiError> {
         let index = self.index()?;
-        match index.holds_documents() {
-            false => Ok(index),
-            true => Err(ApiError::invalid(
+        match index.documents() {
+            None => Ok(index),
+            Some(_) => Err(ApiError::invalid(
                 "this index holds documents, expected the calls under \
                  /namespaces/{namespace}/documents",
             )),

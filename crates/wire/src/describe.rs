@@ -126,10 +126,8 @@ schemas! {
     ScoreWord = |_| words(&["dense_vector", "sparse_vector", "text", "query_string"]);
     /// Fields of a document by name.
     DocumentFields as "DocumentFields" = |generator| document_fields(generator, false);
-    /// A document.
+    /// A document, or a change to one, by its id.
     Document as "Document" = |generator| document_fields(generator, true);
-    /// A change to a document, by its id.
-    DocumentChange as "DocumentChange" = |generator| document_fields(generator, true);
     /// How nearness is measured.
     MetricWord = |_| words(&["cosine", "euclidean", "dotproduct"]);
     /// What kind of vectors an index holds.

@@ -226,15 +226,12 @@ impl Included {
 
     /// Whether a vector is among them.
     pub fn has_vectors(&self, schema: &DocumentFields) -> bool {
-        let names = [&schema.dense, &schema.sparse];
-        names.into_iter().flatten().any(|name| self.has(name))
+        schema.vectors().any(|name| self.has(name))
     }
 
     /// Whether anything but vectors is among them.
     pub fn has_metadata(&self, schema: &DocumentFields) -> bool {
-        let is_vector = |name: &String| {
-            [&schema.dense, &schema.sparse].into_iter().any(|own| own.as_ref() == Some(name))
-        };
+        let is_vector = |name: &String| schema.vectors().any(|own| own == name);
         match self {
             Included::All => true,
             Included::Named(names) => names.iter().any(|name| !is_vector(name)),
@@ -396,15 +393,6 @@ pub struct ListedDocuments {
     /// Where another page follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pagination: Option<Pagination>,
-}
-
-/// Checks how many ids a request names.
-pub fn check_document_ids(ids: &[String], most: usize) -> Result<()> {
-    let found = ids.len();
-    if !(1..=most).contains(&found) {
-        return Err(Error::invalid(format!("the request has {found} ids, expected 1 to {most}")));
-    }
-    ids.iter().try_for_each(|id| check_record_id(id).map_err(Error::from))
 }
 
 #[cfg(test)]

@@ -79,6 +79,13 @@ pub(crate) struct IndexContext {
 }
 
 impl IndexContext {
+    /// Checks a record against every rule of its index, and rounds its vector
+    /// to what the index keeps of it.
+    fn accept(&self, record: &mut Record) -> Result<()> {
+        check::accept_record(&self.shape, record)?;
+        self.check_document(record)
+    }
+
     /// Checks a record of an index of documents against its schema.
     fn check_document(&self, record: &Record) -> Result<()> {
         let Some(fields) = &self.documents else { return Ok(()) };

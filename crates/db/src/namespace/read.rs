@@ -41,19 +41,13 @@ impl Drop for Running<'_> {
 impl Namespace {
     /// The nearest records.
     pub(crate) fn query(&self, query: &Query) -> Result<QueryAnswer> {
-        if let QueryBy::Text(clauses) = &query.by {
-            return self.query_text(query, clauses);
-        }
-        let (mut dense, mut sparse) = match &query.by {
-            QueryBy::Vector { dense, sparse } => (dense.clone(), sparse.clone()),
-            QueryBy::Id(_) | QueryBy::Text(_) => (None, None),
-        };
-        if !matches!(query.by, QueryBy::Id(_)) {
-            self.check_query(dense.as_deref(), sparse.as_ref())?;
-        }
-        let id = match &query.by {
-            QueryBy::Id(id) => Some(id),
-            QueryBy::Vector { .. } | QueryBy::Text(_) => None,
+        let (mut dense, mut sparse, id) = match &query.by {
+            QueryBy::Vector { dense, sparse } => {
+                self.check_query(dense.as_deref(), sparse.as_ref())?;
+                (dense.clone(), sparse.clone(), None)
+            }
+            QueryBy::Id(id) => (None, None, Some(id)),
+            QueryBy::Text(clauses) => return self.query_text(query, clauses),
         };
         let look = |state: &State| id.and_then(|id| find_in_memory(state, id));
         let Some((snapshot, in_memory)) = self.snapshot(look) else {

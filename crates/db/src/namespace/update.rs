@@ -4,7 +4,7 @@
 use crossbill_core::{Filter, Record, Result, VectorType};
 
 use super::Namespace;
-use super::check::{accept_record, check_metadata, check_vectors};
+use super::check::{check_metadata, check_vectors};
 use super::write::{WriteOp, Written};
 use crate::ops::Op;
 use crate::types::{Lsn, Update};
@@ -69,8 +69,7 @@ impl Namespace {
                 false => own.merged(fields.clone())?,
             });
         }
-        accept_record(shape, record)?;
-        self.context.check_document(record)
+        self.context.accept(record)
     }
 
     pub(super) fn update_matching(&self, filter: &Filter, update: &Update) -> Result<Written> {

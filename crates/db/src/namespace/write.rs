@@ -13,7 +13,6 @@ use crossbill_store::Wal;
 use parking_lot::{Condvar, Mutex};
 
 use super::Namespace;
-use super::check::accept_record;
 use super::commit::Change;
 use super::state::{Found, State};
 use crate::ops::{self, Op};
@@ -106,8 +105,7 @@ impl Namespace {
     /// Checks records and puts them, a bounded number per frame.
     pub(crate) fn upsert(&self, mut records: Vec<Record>) -> Result<Lsn> {
         for record in &mut records {
-            accept_record(&self.context.shape, record)?;
-            self.context.check_document(record)?;
+            self.context.accept(record)?;
         }
         let mut lsn = Lsn(self.context.lsn.load(Ordering::Acquire));
         let mut records = records.into_iter().peekable();

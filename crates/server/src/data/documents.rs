@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use crossbill_core::{DocumentFields, Filter, NamespaceName};
-use crossbill_db::{Index, Lsn, Match, Query, QueryBy, Removal, Selector, StoredRecord, Update};
+use crossbill_db::{Index, Match, Query, QueryBy, Removal, Selector, StoredRecord, Update};
 use crossbill_wire::documents::{
     ChangedDocuments, DeleteDocuments, DocumentChange, DocumentModel, FetchDocuments,
     FetchedDocuments, FoundDocuments, Included, ListDocuments, ListedDocument, ListedDocuments,
     ScoreBy, SearchDocuments, StoredDocument, UpdateDocuments, UpsertDocuments, UpsertedDocuments,
-    check_document_ids, score_by,
+    score_by,
 };
 use crossbill_wire::records::SearchUsage;
-use crossbill_wire::{ApiVersion, Pagination};
+use crossbill_wire::{ApiVersion, DeleteRequest};
 
 use crate::call::{Answer, Call, Reply, check_limit, namespace};
 use crate::error::ApiError;
@@ -36,7 +36,7 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(call: &'a Call) -> Result<Self, ApiError> {
         let index = call.index()?;
-        let schema = index.info().documents.ok_or_else(|| {
+        let schema = index.documents().cloned().ok_or_else(|| {
             ApiError::invalid(
                 "this index holds vectors, expected the calls under /vectors and /query (an index \
                  whose schema names fields of its own holds documents)",
@@ -111,9 +111,6 @@ pub(crate) fn search(call: &Call) -> Answer {
     Ok(Reply::json(200, &body)?.saw(answer.lsn))
 }
 
-/// Documents, where to go on, and what was seen.
-type Page = (Vec<StoredRecord>, Option<Pagination>, Lsn);
-
 /// `…/documents/fetch`: by ids, or a page of those that a filter matches.
 pub(crate) fn fetch(call: &Call) -> Answer {
     let asked = Asked::of(call)?;
@@ -123,7 +120,15 @@ pub(crate) fn fetch(call: &Call) -> Answer {
     }
     let token = request.pagination_token.as_deref();
     let (records, next, lsn) = match (request.ids, call.filter(request.filter.as_deref())?) {
-        (Some(ids), None) => fetch_ids(call, &asked, &ids, token)?,
+        (Some(_), None) if token.is_some() => {
+            return Err(ApiError::invalid(
+                "pagination_token is given, expected a filter beside it",
+            ));
+        }
+        (Some(ids), None) => {
+            let (records, lsn) = records::fetch(&call.shared, &asked.index, asked.written, &ids)?;
+            (records, None, lsn)
+        }
         (None, Some(filter)) => {
             let (namespace, limit) = (asked.written, request.limit);
             let page = ByMetadata { namespace, filter: Some(filter), limit, token };
@@ -150,20 +155,6 @@ pub(crate) fn fetch(call: &Call) -> Answer {
         pagination: next,
     };
     Ok(Reply::json(200, &body)?.saw(lsn))
-}
-
-fn fetch_ids(
-    call: &Call,
-    asked: &Asked<'_>,
-    ids: &[String],
-    token: Option<&str>,
-) -> Result<Page, ApiError> {
-    if token.is_some() {
-        return Err(ApiError::invalid("pagination_token is given, expected a filter beside it"));
-    }
-    check_document_ids(ids, call.limits().ids)?;
-    let lsn = asked.index.lsn();
-    Ok((asked.index.fetch(&asked.namespace, ids)?, None, lsn))
 }
 
 /// A call that names its documents in several ways, or in none.
@@ -242,7 +233,7 @@ pub(crate) fn delete(call: &Call) -> Answer {
     let all = request.delete_all == Some(true);
     let selector = match (request.ids, call.filter(request.filter.as_deref())?, all) {
         (Some(ids), None, false) => {
-            check_document_ids(&ids, call.limits().ids)?;
+            DeleteRequest::check_ids(&ids, call.limits().ids)?;
             Selector::Ids(ids)
         }
         (None, Some(filter), false) => {

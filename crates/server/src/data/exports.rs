@@ -43,7 +43,7 @@ pub fn export_model(view: ExportView) -> ExportModel {
 /// `GET /bulk/exports`, newest first.
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
-    let listing = Listing::Exports { index: &index.info().uid };
+    let listing = Listing::Exports { index: index.uid() };
     let page = call.page(listing, (EXPORT_PAGE_MAX, EXPORT_PAGE_MAX))?;
     let before = page.after.as_deref().map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
     let (views, more) = index.list_exports(before, page.limit)?;

@@ -122,7 +122,7 @@ pub fn import_finished(index: &IndexInfo, view: ImportView) -> Vec<u8> {
 /// `GET /bulk/imports`, newest first.
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
-    let listing = Listing::Imports { index: &index.info().uid };
+    let listing = Listing::Imports { index: index.uid() };
     let page = call.page(listing, (IMPORT_PAGE_MAX, IMPORT_PAGE_MAX))?;
     let before = page.after.as_deref().map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
     let (views, more) = index.list_imports(before, page.limit)?;

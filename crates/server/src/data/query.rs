@@ -13,7 +13,7 @@ pub(crate) fn query(call: &Call) -> Answer {
     let mut request: QueryRequest = call.json()?;
     let namespace = namespace(request.namespace.as_deref())?;
     let filter = call.filter(request.filter.as_deref())?;
-    let query = checked(&mut request, filter, &index.info().shape, call.limits())?;
+    let query = checked(&mut request, filter, index.shape(), call.limits())?;
     let answer = index.query(&namespace, &query)?;
     let matches =
         answer.matches.into_iter().map(scored_vector).collect::<crossbill_core::Result<_>>()?;

@@ -19,7 +19,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
     let request = call.json_by(UpsertRequest::from_json)?;
     let namespace = namespace(request.namespace.as_deref())?;
     let upserted_count = request.vectors.len() as u64;
-    let records = request.into_records(&index.info().shape, call.limits().upsert_records)?;
+    let records = request.into_records(index.shape(), call.limits().upsert_records)?;
     call.check_wanted()?;
     let lsn = index.upsert(&namespace, records)?;
     Ok(Reply::json(200, &UpsertResponse { upserted_count })?.wrote(lsn))
@@ -125,7 +125,7 @@ pub(crate) fn stats(call: &Call) -> Answer {
         false => call.json()?,
     };
     let stats = records::stats(&index, call.filter(request.filter.as_deref())?)?;
-    let shape = index.info().shape;
+    let shape = index.shape();
     let summary = |(name, vector_count)| (name, NamespaceSummary { vector_count });
     let answer = StatsResponse {
         namespaces: stats.namespaces.into_iter().map(summary).collect(),

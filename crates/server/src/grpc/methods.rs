@@ -32,7 +32,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
         .map_err(|error| malformed(&error))??;
     let namespace = namespace(Some(&request.namespace))?;
     let upserted_count = count(request.vectors.len() as u64);
-    let records = request.into_records(&index.info().shape, call.limits().upsert_records)?;
+    let records = request.into_records(index.shape(), call.limits().upsert_records)?;
     call.check_wanted()?;
     let lsn = index.upsert(&namespace, records)?;
     Ok(Reply::message(call, &UpsertResponse { upserted_count })?.wrote(lsn))
@@ -53,7 +53,7 @@ pub(crate) fn query(call: &Call) -> Answer {
         max_candidates: request.max_candidates.map(Into::into),
         ..Default::default()
     };
-    let query = checked(&mut twin, filter, &index.info().shape, call.limits())?;
+    let query = checked(&mut twin, filter, index.shape(), call.limits())?;
     let answer = index.query(&namespace(Some(&request.namespace))?, &query)?;
     let message = QueryResponse {
         matches: answer.matches.into_iter().map(scored).collect::<Result<_, _>>()?,
@@ -139,7 +139,7 @@ pub(crate) fn stats(call: &Call) -> Answer {
     let index = call.index()?;
     let request: DescribeIndexStatsRequest = call.message()?;
     let stats = records::stats(&index, filter(call, request.filter)?)?;
-    let shape = index.info().shape;
+    let shape = index.shape();
     let summary = |(name, found)| (name, NamespaceSummary { vector_count: count(found) });
     let message = DescribeIndexStatsResponse {
         namespaces: stats.namespaces.into_iter().map(summary).collect(),

@@ -46,7 +46,7 @@ pub(crate) fn list(
     index: &Index,
     asked: AskedPage<'_>,
 ) -> Result<(NamespacePage, Lsn), ApiError> {
-    let listing = Listing::Namespaces { index: &index.info().uid };
+    let listing = Listing::Namespaces { index: index.uid() };
     let page = PageRequest::new(&shared.page_key, listing, asked, list_limits(shared))?;
     let lsn = index.lsn();
     let found = index.list_namespaces(&page.prefix, page.after.as_deref(), page.limit)?;

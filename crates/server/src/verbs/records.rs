@@ -45,7 +45,7 @@ pub(crate) fn fetch_by_metadata(
     let most = shared.config.limits.fetch_page;
     let limits = (most, FETCH_BY_METADATA_PAGE_DEFAULT.min(most));
     let asked_page = AskedPage { token, limit: asked.limit, prefix: None };
-    let uid = &index.info().uid;
+    let uid = index.uid();
     let listing = Listing::ByMetadata { index: uid, namespace: namespace.as_str() };
     let page = PageRequest::new(&shared.page_key, listing, asked_page, limits)?;
     let lsn = index.lsn();
@@ -86,7 +86,7 @@ pub(crate) fn update(index: &Index, mut asked: Change) -> Result<(Option<i32>, L
 fn update_one(index: &Index, asked: Change, id: String) -> Result<Lsn, ApiError> {
     let namespace = namespace(Some(&asked.namespace))?;
     crossbill_core::check_record_id(&id).map_err(|error| ApiError::invalid(error.to_string()))?;
-    let sparse = check_new_parts(&index.info().shape, &asked.values, asked.sparse)?;
+    let sparse = check_new_parts(index.shape(), &asked.values, asked.sparse)?;
     let values = Some(asked.values).filter(|values| !values.is_empty());
     if values.is_none() && sparse.is_none() && asked.set_metadata.is_none() {
         return Err(ApiError::invalid(
@@ -176,7 +176,7 @@ pub(crate) fn list(
     asked: AskedPage<'_>,
 ) -> Result<(Vec<String>, Option<Pagination>, Lsn), ApiError> {
     let namespace = namespace(Some(written))?;
-    let uid = &index.info().uid;
+    let uid = index.uid();
     let listing = Listing::Ids { index: uid, namespace: namespace.as_str() };
     let page = PageRequest::new(&shared.page_key, listing, asked, list_limits(shared))?;
     let characters = page.prefix.chars().count();

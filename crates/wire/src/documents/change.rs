@@ -15,7 +15,7 @@ use super::{DocumentParts, Fields, ID_FIELD, REMOVE_FIELD, each};
 pub struct UpdateDocuments {
     /// 1 to 1000 changes, each by its `_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Vec<describe::DocumentChange>>", length(min = 1, max = UPSERT_RECORDS_MAX))]
+    #[schemars(with = "Option<Vec<describe::Document>>", length(min = 1, max = UPSERT_RECORDS_MAX))]
     pub documents: Option<Vec<Fields>>,
     /// Which documents all get the same change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
