@@ -198,8 +198,16 @@ fn component(name: &str, schema: &Value, out: &mut String) {
         );
     }
     out.push_str("</tbody>\n</table>\n");
-    if schema["additionalProperties"] == false {
-        out.push_str("<p>Other fields are refused.</p>\n");
+    match schema.get("additionalProperties") {
+        Some(Value::Bool(false)) => out.push_str("<p>Other fields are refused.</p>\n"),
+        Some(others @ Value::Object(_)) => {
+            push(out, format_args!("<p>Every other field: {}.</p>\n", kind(others)));
+        }
+        _ => {}
+    }
+    for example in array(schema, "/examples") {
+        let text = escaped(&format!("{example:#}"));
+        push(out, format_args!("<pre tabindex=\"0\">{text}</pre>\n"));
     }
     out.push_str("</section>\n");
 }
