@@ -13,8 +13,8 @@ use crate::describe;
 use crate::vectors::check_sparse_allowed;
 use crate::{SparseValues, Usage, floats};
 
-/// `POST /query`. Other documented fields (`scanFactor`, `maxCandidates`,
-/// `queries`) are accepted and change nothing.
+/// `POST /query`. The deprecated field `queries` is accepted and changes
+/// nothing.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueryRequest {

@@ -239,16 +239,16 @@ pub(super) const MODELS: &[Operation] = &[
     get("/models/{name}", ("describeModel", Tag::Models), "Describe a model")
         .gives::<ModelInfo>(200)
         .fails(&[404]),
-    get("/assistant/{*rest}", ("getAssistant", Tag::Models), "Assistants")
+    get("/assistant/{*rest}", ("getAssistant", Tag::Models), "Assistants (GET)")
         .about(NO_ASSISTANTS)
         .fails(&[404]),
-    post("/assistant/{*rest}", ("postAssistant", Tag::Models), "Assistants")
+    post("/assistant/{*rest}", ("postAssistant", Tag::Models), "Assistants (POST)")
         .about(NO_ASSISTANTS)
         .fails(&[404]),
-    patch("/assistant/{*rest}", ("patchAssistant", Tag::Models), "Assistants")
+    patch("/assistant/{*rest}", ("patchAssistant", Tag::Models), "Assistants (PATCH)")
         .about(NO_ASSISTANTS)
         .fails(&[404]),
-    delete("/assistant/{*rest}", ("deleteAssistant", Tag::Models), "Assistants")
+    delete("/assistant/{*rest}", ("deleteAssistant", Tag::Models), "Assistants (DELETE)")
         .about(NO_ASSISTANTS)
         .fails(&[404]),
 ];

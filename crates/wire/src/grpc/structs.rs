@@ -231,7 +231,8 @@ mod tests {
         #[test]
         fn metadata_and_filters_mean_what_their_json_means(fields in structs()) {
             let json = text(&fields);
-            prop_assert_eq!(metadata(fields.clone(), METADATA_BYTES_MAX), Metadata::from_json(&json));
+            let read = metadata(fields.clone(), METADATA_BYTES_MAX);
+            prop_assert_eq!(read, Metadata::from_json(&json));
             prop_assert_eq!(filter(fields, &RequestLimits::default()), Filter::from_json(&json));
         }
 
