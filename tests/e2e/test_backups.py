@@ -35,6 +35,16 @@ def fill(index, count: int = 200) -> None:
     index.upsert(vectors=vectors[:20], namespace="other")
 
 
+def made_of_pods(pc: Pinecone, name: str, pod: dict) -> None:
+    body = {"name": name, "dimension": DIMENSION, "metric": "dotproduct", "spec": {"pod": pod}}
+    if NEWEST:  # This version of the client makes no pods: as an older one would.
+        request(f"{request_url(pc)}/indexes", body)
+    else:
+        from pinecone import PodSpec
+
+        pc.create_index(**body | {"spec": PodSpec(**pod)})
+
+
 @pytest.fixture
 def pc(own_server) -> Pinecone:
     return client(own_server())
@@ -102,9 +112,10 @@ def test_listings_by_pages(pc):
 
 
 def test_a_collection_is_a_copy_with_a_name(own_server):
-    server = own_server()
-    pc = client(server)
-    index = create(pc, "pods", DIMENSION, "dotproduct")
+    pc = client(own_server())
+    pod = {"environment": "us-east1-gcp", "pod_type": "p1.x1"}
+    made_of_pods(pc, "pods", pod)
+    index = pc.index("pods")
     fill(index)
     made = pc.collections.create(name="frozen", source="pods")
     assert (made.name, made.status, made.vector_count) == ("frozen", "Ready", 220)
@@ -113,16 +124,7 @@ def test_a_collection_is_a_copy_with_a_name(own_server):
     assert (described.dimension, described.size > 0) == (DIMENSION, True)
     expected = content(index)
     pc.delete_index("pods")
-    pod = {"environment": "us-east1-gcp", "pod_type": "p1.x1", "source_collection": "frozen"}
-    body = {"name": "again", "dimension": DIMENSION, "metric": "dotproduct", "spec": {"pod": pod}}
-    if NEWEST:  # This version of the client makes no pods: as an older one would.
-        request(f"{server.url}/indexes", body)
-    else:
-        from pinecone import PodSpec
-
-        pc.create_index(
-            name="again", dimension=DIMENSION, metric="dotproduct", spec=PodSpec(**pod)
-        )
+    made_of_pods(pc, "again", pod | {"source_collection": "frozen"})
     assert content(pc.index("again")) == expected
     pc.collections.delete("frozen")
     assert pc.collections.list().names() == []
@@ -166,10 +168,13 @@ def test_by_the_asyncio_client(pc, own_server):
             jobs = await apc.restore_jobs.list(limit=5)
             assert [one.target_index_name for one in jobs] == ["quick"]
             await apc.backups.delete(backup_id=made.backup_id)
-            await apc.collections.create(name="c", source="quick")
+            with pytest.raises(Exception, match="pods"):
+                await apc.collections.create(name="c", source="quick")
+            await apc.collections.create(name="c", source="pods")
             assert (await apc.collections.list()).names() == ["c"]
             await apc.collections.delete("c")
 
+    made_of_pods(pc, "pods", {"environment": "us-east1-gcp", "pod_type": "p1.x1"})
     asyncio.run(mission())
     assert len(content(pc.index("quick"))) == 200
 

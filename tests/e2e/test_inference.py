@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -253,6 +254,25 @@ def test_what_is_wrong_with_a_request_is_said(modelled):
 
 
 @pytest.mark.once
+def test_of_two_changes_at_once_none_is_lost(modelled, integrated):
+    _, name, _ = integrated
+    url = f"{modelled.url}/indexes/{name}"
+    for round_ in range(20):
+        changes = [
+            {"field_map": {"text": f"field{round_}"}},
+            {"read_parameters": {"round": round_}},
+            {"write_parameters": {"round": round_}},
+        ]
+        with ThreadPoolExecutor(len(changes)) as pool:
+            made = [pool.submit(request, url, {"embed": one}, method="PATCH") for one in changes]
+            [one.result() for one in made]
+        found = request(url)["embed"]
+        for change in changes:
+            for key, value in change.items():
+                assert found[key] == value, (round_, found)
+
+
+@pytest.mark.once
 def test_without_models_the_setting_is_named(server):
     for path, body in [
         ("/embed", {"model": MODEL, "inputs": [{"text": "a"}]}),
@@ -262,7 +282,7 @@ def test_without_models_the_setting_is_named(server):
         ("/indexes/create-for-model", {"name": "a"}),
     ]:
         status, answer = failure(server.url + path, body)
-        assert status == 501 and "--embedding-url" in answer["message"], (path, answer)
+        assert status == 404 and "--embedding-url" in answer["message"], (path, answer)
 
 
 @pytest.mark.once
@@ -350,7 +370,7 @@ def test_rerank_as_text_embeddings_inference_has_it(models, own_server):
     ranked = request(f"{server.url}/rerank", body)
     assert ranked["data"][0]["document"]["text"] == TEXTS["bread"] and len(ranked["data"]) == 1
     status, answer = failure(f"{server.url}/embed", {"model": "r", "inputs": [{"text": "a"}]})
-    assert status == 501 and "--embedding-url" in answer["message"]
+    assert status == 404 and "--embedding-url" in answer["message"]
 
 
 @pytest.mark.once

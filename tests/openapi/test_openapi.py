@@ -76,7 +76,9 @@ def fill(server: Server, source: Path, exports: Path) -> None:
     started = request(f"{host}/bulk/exports", {"uri": f"file://{exports}/first"})
     ended(f"{host}/bulk/exports/{started['id']}")
     request(f"{server.url}/indexes/records/backups", {"name": "first"})
-    request(f"{server.url}/collections", {"name": "copy", "source": "records"})
+    spec = {"pod": {"environment": "us-east1-gcp", "pod_type": "p1.x1"}}
+    request(f"{server.url}/indexes", {"name": "pods", "dimension": DIMENSION, "spec": spec})
+    request(f"{server.url}/collections", {"name": "copy", "source": "pods"})
 
 
 def ended(url: str) -> None:

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbill_core::{
-    Clock, Filter, IndexName, IndexShape, Metric, NamespaceName, RandomIds, SystemClock,
-    VectorStorage, limits,
+    Clock, Filter, IndexName, IndexShape, Metric, NamespaceName, RandomIds, RequestLimits,
+    SystemClock, VectorStorage, limits,
 };
 use crossbill_db::{
     Database, DatabaseOptions, Effort, ErrorMode, ImportSettings, ImportStatus, Index, NewIndex,
@@ -89,6 +89,7 @@ impl Store {
             exports_at_once: 1,
             run_schedules: false,
             webhook: None,
+            limits: RequestLimits::default(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),
             faults: None,

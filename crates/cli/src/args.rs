@@ -122,6 +122,15 @@ pub(crate) struct ConnectArgs {
     /// Answer with one JSON document on stdout
     #[arg(long)]
     pub(crate) json: bool,
+    /// Limit of the directory's server, as NAME=VALUE (with --data; repeatable): docs/limits.md
+    #[arg(
+        long,
+        env = "CROSSBILL_LIMIT",
+        value_name = "NAME=VALUE",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) limits: Vec<String>,
     /// Settings of the embedded engine (with --data).
     #[command(flatten)]
     pub(crate) engine: EngineArgs,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbill_core::limits::{MEMORY_LIMIT_BYTES_MIN, MEMTABLE_ROWS_MAX};
-use crossbill_core::{RandomIds, SystemClock};
+use crossbill_core::{RandomIds, RequestLimits, SystemClock};
 use crossbill_db::{
     DatabaseOptions, DestinationPolicy, ImportSettings, Integration, Secret, SourcePolicy,
     StoreKind,
@@ -71,11 +71,26 @@ pub(crate) fn database(
         exports_at_once: 1,
         run_schedules: true,
         webhook: None,
+        limits: RequestLimits::default(),
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),
         faults: None,
         first_port,
     })
+}
+
+/// The service's limits with the changes that `NAME=VALUE` settings make.
+pub(crate) fn limits(settings: &[String]) -> Result<RequestLimits> {
+    let mut limits = RequestLimits::default();
+    for setting in settings {
+        let (name, value) = setting.split_once('=').ok_or_else(|| {
+            CliError::usage(format!("--limit is {setting:?}, expected NAME=VALUE"))
+        })?;
+        limits
+            .set(name.trim(), value.trim())
+            .map_err(|problem| CliError::usage(format!("--limit: {problem}")))?;
+    }
+    Ok(limits)
 }
 
 /// Whether the places that exports may write to can be written to at all.
@@ -165,4 +180,21 @@ pub(crate) fn start_log(engine: &EngineArgs, usual: &str) -> Result<()> {
         .with(lines)
         .try_init()
         .map_err(|error| CliError::failed(format!("cannot start the log: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_changed_by_name() {
+        let limits = |settings: &[&str]| {
+            limits(&settings.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>())
+        };
+        let changed = limits(&["top-k=5", "ids=7"]).unwrap();
+        assert_eq!((changed.top_k, changed.ids, changed.list_page), (5, 7, 100));
+        for bad in ["top-k", "top-k=0", "top-k=x", "topk=5"] {
+            assert!(limits(&[bad]).unwrap_err().to_string().contains("--limit"), "{bad}");
+        }
+    }
 }

@@ -21,6 +21,10 @@ use crate::args::{Cli, EngineArgs, ServeArgs};
 use crate::error::{CliError, Result};
 use crate::machine;
 
+/// The key of limits, and the flag of embedded commands that it stands for:
+/// `--limit` of a list is another.
+const LIMIT: (&str, &str) = ("limit", "limits");
+
 /// A source of imports, as an `[[integration]]` table of the file.
 pub(crate) use crossbill_db::Integration as IntegrationTable;
 
@@ -69,13 +73,14 @@ pub(crate) fn parse(argv: Vec<OsString>) -> std::result::Result<Parsed, ParseErr
         });
     };
     let file = SettingsFile::read(&path)?;
-    let takes =
-        if first.subcommand_name() == Some("serve") { server_keys() } else { engine_keys() };
+    let is_serve = first.subcommand_name() == Some("serve");
+    let takes = if is_serve { server_keys() } else { engine_keys() };
     let mut argv = argv;
     let mut from_file = Vec::new();
     for (key, values) in file.values {
         if takes.contains_key(&key) && !is_given(command, &takes[&key]) {
-            argv.extend(values.iter().map(|value| OsString::from(format!("--{key}={value}"))));
+            let flag = if is_serve || key != LIMIT.0 { key.as_str() } else { LIMIT.1 };
+            argv.extend(values.iter().map(|value| OsString::from(format!("--{flag}={value}"))));
             from_file.push(key);
         }
     }
@@ -109,7 +114,9 @@ fn server_keys() -> BTreeMap<String, String> {
 
 /// Keys of the engine's settings, which embedded commands take too.
 fn engine_keys() -> BTreeMap<String, String> {
-    keys(&EngineArgs::augment_args(clap::Command::new("engine")))
+    let mut keys = keys(&EngineArgs::augment_args(clap::Command::new("engine")));
+    keys.insert(LIMIT.0.to_owned(), LIMIT.1.to_owned());
+    keys
 }
 
 /// An argument is a setting if it can be given by a variable; the file's own

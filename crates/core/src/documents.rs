@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{METADATA_BYTES_MAX, TEXT_BYTES_MAX, TEXT_TOKENS_MAX};
+use crate::limits::{TEXT_BYTES_MAX, TEXT_TOKENS_MAX};
 use crate::text::TextSchema;
 use crate::{Metadata, MetadataError, MetadataValue};
 
@@ -82,13 +82,14 @@ impl DocumentFields {
 }
 
 /// Checks what a document has beside its vectors: texts within their limits,
-/// and the rest within that of metadata. A document without vectors needs a
+/// and the rest within `metadata_bytes_max`. A document without vectors needs a
 /// text.
 pub fn check_document(
     fields: &DocumentFields,
     text: &TextSchema,
     has_vector: bool,
     metadata: &Metadata,
+    metadata_bytes_max: usize,
 ) -> Result<(), DocumentError> {
     let mut has_text = false;
     let mut others = 0;
@@ -103,8 +104,9 @@ pub fn check_document(
         check_text(name, value)?;
         has_text = true;
     }
-    if others > METADATA_BYTES_MAX {
-        return Err(MetadataError::TooLarge { found: others }.into());
+    if others > metadata_bytes_max {
+        let error = MetadataError::TooLarge { found: others, expected: metadata_bytes_max };
+        return Err(error.into());
     }
     if !has_vector && !has_text {
         let names: Vec<String> = fields.all(text).map(|name| format!("{name:?}")).collect();
@@ -132,13 +134,15 @@ fn check_text(field: &str, text: &str) -> Result<(), DocumentError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::METADATA_BYTES_MAX;
     use crate::{TextField, TextOptions};
 
     fn check(json: &str, has_vector: bool) -> Result<(), DocumentError> {
         let fields = DocumentFields { dense: Some("embedding".into()), sparse: None };
         let body = TextField { name: "body".into(), options: TextOptions::default() };
         let metadata = Metadata::from_stored_json(json).unwrap();
-        check_document(&fields, &TextSchema::new([body]), has_vector, &metadata)
+        let text = TextSchema::new([body]);
+        check_document(&fields, &text, has_vector, &metadata, METADATA_BYTES_MAX)
     }
 
     #[test]

@@ -9,9 +9,9 @@
 
 use serde_json::Value;
 
-use crate::limits::{FILTER_CLAUSES_MAX, FILTER_DEPTH_MAX, FILTER_VALUES_MAX, QUOTED_CHARS_MAX};
+use crate::limits::QUOTED_CHARS_MAX;
 use crate::metadata::json_kind;
-use crate::{Metadata, MetadataValue};
+use crate::{Metadata, MetadataValue, RequestLimits};
 
 /// A value that a field is compared with.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,24 +93,24 @@ impl From<FilterError> for crate::Error {
 impl Filter {
     /// Reads the API's JSON form. `{}` reads as the filter that always holds.
     pub fn from_json(json: &str) -> Result<Self, FilterError> {
-        Self::from_json_within(json, FILTER_VALUES_MAX)
+        Self::from_json_within(json, &RequestLimits::default())
     }
 
-    /// The same with another bound of the values of one `$in` or `$nin`.
-    pub fn from_json_within(json: &str, values_max: usize) -> Result<Self, FilterError> {
+    /// The same within other limits than the usual ones.
+    pub fn from_json_within(json: &str, limits: &RequestLimits) -> Result<Self, FilterError> {
         let value: Value = serde_json::from_str(json)
             .map_err(|error| FilterError(format!("not valid JSON: {error}")))?;
-        Self::from_value_within(&value, values_max)
+        Self::from_value_within(&value, limits)
     }
 
     /// Reads the API's form where it did not come as text.
     pub fn from_value(value: &Value) -> Result<Self, FilterError> {
-        Self::from_value_within(value, FILTER_VALUES_MAX)
+        Self::from_value_within(value, &RequestLimits::default())
     }
 
-    /// The same with another bound of the values of one `$in` or `$nin`.
-    pub fn from_value_within(value: &Value, values_max: usize) -> Result<Self, FilterError> {
-        object(value, 0, &mut Budget { clauses: 0, values_max })
+    /// The same within other limits than the usual ones.
+    pub fn from_value_within(value: &Value, limits: &RequestLimits) -> Result<Self, FilterError> {
+        object(value, 0, &mut Budget { clauses: 0, limits })
     }
 
     /// Calls `look` for every condition in it.
@@ -169,14 +169,15 @@ fn equals(found: &MetadataValue, value: &FilterValue) -> bool {
 }
 
 /// What a filter may still have.
-struct Budget {
+struct Budget<'a> {
     clauses: usize,
-    values_max: usize,
+    limits: &'a RequestLimits,
 }
 
-fn object(value: &Value, depth: usize, budget: &mut Budget) -> Result<Filter, FilterError> {
-    if depth > FILTER_DEPTH_MAX {
-        return Err(FilterError(format!("nested deeper than {FILTER_DEPTH_MAX}")));
+fn object(value: &Value, depth: usize, budget: &mut Budget<'_>) -> Result<Filter, FilterError> {
+    let most = budget.limits.filter_depth;
+    if depth > most {
+        return Err(FilterError(format!("nested deeper than {most}")));
     }
     let Value::Object(fields) = value else {
         return Err(FilterError(format!(
@@ -203,10 +204,11 @@ fn object(value: &Value, depth: usize, budget: &mut Budget) -> Result<Filter, Fi
     Ok(if parts.len() == 1 { parts.remove(0) } else { Filter::And(parts) })
 }
 
-fn count(budget: &mut Budget) -> Result<(), FilterError> {
+fn count(budget: &mut Budget<'_>) -> Result<(), FilterError> {
     budget.clauses += 1;
-    if budget.clauses > FILTER_CLAUSES_MAX {
-        return Err(FilterError(format!("more than {FILTER_CLAUSES_MAX} conditions")));
+    let most = budget.limits.filter_conditions;
+    if budget.clauses > most {
+        return Err(FilterError(format!("more than {most} conditions")));
     }
     Ok(())
 }
@@ -215,7 +217,7 @@ fn list(
     operator: &str,
     value: &Value,
     depth: usize,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<Vec<Filter>, FilterError> {
     match value {
         Value::Array(items) if !items.is_empty() => {
@@ -231,7 +233,7 @@ fn list(
 fn conditions(
     field: &str,
     value: &Value,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
     parts: &mut Vec<Filter>,
 ) -> Result<(), FilterError> {
     let Value::Object(operators) = value else {
@@ -243,7 +245,7 @@ fn conditions(
     }
     for (operator, operand) in operators {
         count(budget)?;
-        parts.push(condition(field, operator, operand, budget.values_max)?);
+        parts.push(condition(field, operator, operand, budget.limits.filter_values)?);
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use filter::{Comparison, Filter, FilterError, FilterValue, TextMatch};
 pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};
 pub use metadata::{Metadata, MetadataError, MetadataValue};
-pub use names::{IndexName, NameError, NamespaceName, check_record_id};
+pub use names::{IndexName, NameError, NamespaceName, check_new_id, check_record_id};
 pub use request_limits::{RequestLimit, RequestLimits};
 pub use scratch::{
     MemoryScratch, MemoryScratchFile, ScratchBytes, ScratchFile, ScratchSpace, is_disk_full,

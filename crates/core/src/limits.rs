@@ -2,18 +2,28 @@
 //! file may claim, what a queue may hold. Values the hosted service documents
 //! are kept exactly; ours are marked so.
 
-/// Characters of an index name.
+/// Characters of an index name (default; the operator may change it, as all
+/// limits that `RequestLimits` names).
 pub const INDEX_NAME_CHARS_MAX: usize = 45;
+/// The most that may be set for it (ours): a label of a host name, which is
+/// what a name may have to be part of.
+pub const INDEX_NAME_CHARS_CEILING: usize = 63;
 /// Characters of a namespace name.
 pub const NAMESPACE_CHARS_MAX: usize = 512;
 /// Characters of a record id.
 pub const RECORD_ID_CHARS_MAX: usize = 512;
-/// Components of a dense vector.
+/// Components of a dense vector; segments hold no more.
 pub const DIMENSION_MAX: u32 = 20_000;
 /// Non-zero entries of a sparse vector.
 pub const SPARSE_ENTRIES_MAX: usize = 2048;
+/// The most that may be set for it (ours): a query looks up each of its entries
+/// in every segment.
+pub const SPARSE_ENTRIES_CEILING: usize = 20_000;
 /// Bytes of one record's metadata as JSON.
 pub const METADATA_BYTES_MAX: usize = 40 * 1024;
+/// The most that may be set for it (ours): every record that a query answers
+/// with may bring as much.
+pub const METADATA_BYTES_CEILING: usize = 1024 * 1024;
 /// Bytes of one text of a document.
 pub const TEXT_BYTES_MAX: usize = 100 * 1024;
 /// Words of one text of a document.
@@ -22,6 +32,8 @@ pub const TEXT_TOKENS_MAX: usize = 10_000;
 pub const TEXT_FIELDS_MAX: usize = 100;
 /// Bytes of the name of a schema's field.
 pub const FIELD_NAME_BYTES_MAX: usize = 64;
+/// The most that may be set for it (ours): names stand in the catalog, as tags.
+pub const FIELD_NAME_BYTES_CEILING: usize = 512;
 /// Bytes of the description of a schema's field.
 pub const FIELD_DESCRIPTION_BYTES_MAX: usize = 256;
 /// Characters of the longest part of a word that is indexed.
@@ -61,8 +73,13 @@ pub const FETCH_BY_METADATA_PAGE_DEFAULT: usize = 100;
 pub const FILTER_VALUES_MAX: usize = 10_000;
 /// Nesting of a filter (ours).
 pub const FILTER_DEPTH_MAX: usize = 32;
+/// The most that may be set for it (ours): JSON is read 127 deep, and a level
+/// of a filter is two.
+pub const FILTER_DEPTH_CEILING: usize = 60;
 /// Conditions of one filter (ours).
 pub const FILTER_CLAUSES_MAX: usize = 1000;
+/// The most that may be set for it (ours): each takes a bit for every row.
+pub const FILTER_CLAUSES_CEILING: usize = 10_000;
 /// Words of one text condition of a filter, once the text is taken apart.
 pub const TEXT_FILTER_TOKENS_MAX: usize = 128;
 /// Clauses of one search of text.
@@ -88,13 +105,23 @@ pub const TEXT_SLOP_MAX: u32 = 100;
 pub const TEXT_TOKEN_CHARS_MAX: usize = 40;
 /// Tags of one index.
 pub const TAGS_MAX: usize = 20;
+/// The most that may be set for it (ours): a change to one index writes the
+/// whole catalog, with all tags of all indexes.
+pub const TAGS_CEILING: usize = 200;
 /// Characters of a tag's key.
 pub const TAG_KEY_CHARS_MAX: usize = 80;
+/// The most that may be set for it (ours), as for [`TAGS_CEILING`].
+pub const TAG_KEY_CHARS_CEILING: usize = 256;
 /// Characters of a tag's value.
 pub const TAG_VALUE_CHARS_MAX: usize = 120;
+/// The most that may be set for it (ours), as for [`TAGS_CEILING`].
+pub const TAG_VALUE_CHARS_CEILING: usize = 2048;
 
 /// Characters of an import URI.
 pub const IMPORT_URI_CHARS_MAX: usize = 1500;
+/// The most that may be set for it (ours): paths of files and keys of object
+/// stores are shorter.
+pub const IMPORT_URI_CHARS_CEILING: usize = 8192;
 /// Characters of an integration id.
 pub const INTEGRATION_ID_CHARS_MAX: usize = 1000;
 /// Integrations made over the API that a server keeps (ours).
@@ -130,6 +157,9 @@ pub const COLUMN_NAME_CHARS_MAX: usize = 1000;
 pub const METADATA_COLUMNS_MAX: usize = 100;
 /// Imports of one page.
 pub const IMPORT_PAGE_MAX: usize = 100;
+/// The most that may be set for a page of imports, exports, backups, restore
+/// jobs or schedules (ours): an answer is made in memory.
+pub const JOB_PAGE_CEILING: usize = 10_000;
 /// Files of one import.
 pub const IMPORT_FILES_MAX: usize = 100_000;
 /// Objects that listing one import's source looks at (ours).

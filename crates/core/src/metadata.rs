@@ -1,5 +1,5 @@
 //! Metadata: a flat JSON object of strings, numbers, booleans and lists of
-//! strings, at most 40 KB as JSON.
+//! strings, of a bounded length as JSON.
 
 use std::collections::BTreeMap;
 
@@ -49,10 +49,12 @@ pub enum MetadataError {
     #[error("metadata field name {0:?} is empty or starts with '$', expected another name")]
     Key(String),
     /// Over the limit.
-    #[error("metadata has {found} bytes as JSON, expected at most {METADATA_BYTES_MAX}")]
+    #[error("metadata has {found} bytes as JSON, expected at most {expected}")]
     TooLarge {
         /// Bytes found.
         found: usize,
+        /// The limit.
+        expected: usize,
     },
 }
 
@@ -95,10 +97,15 @@ pub(crate) fn json_kind(value: &Value) -> &'static str {
 }
 
 impl Metadata {
-    /// Reads and checks a JSON object.
+    /// Reads and checks a JSON object, by the usual limit.
     pub fn from_json(json: &str) -> Result<Self, MetadataError> {
-        if json.len() > METADATA_BYTES_MAX {
-            return Err(MetadataError::TooLarge { found: json.len() });
+        Self::from_json_within(json, METADATA_BYTES_MAX)
+    }
+
+    /// Reads and checks a JSON object of so many bytes at most.
+    pub fn from_json_within(json: &str, bytes_max: usize) -> Result<Self, MetadataError> {
+        if json.len() > bytes_max {
+            return Err(MetadataError::TooLarge { found: json.len(), expected: bytes_max });
         }
         Self::from_stored_json(json)
     }
@@ -107,6 +114,7 @@ impl Metadata {
     /// the length of their JSON all the same.
     pub fn from_fields<V>(
         fields: impl IntoIterator<Item = (String, V)>,
+        bytes_max: usize,
         read: impl Fn(&str, V) -> Result<MetadataValue, MetadataError>,
     ) -> Result<Self, MetadataError> {
         let checked = |(field, value)| {
@@ -119,10 +127,10 @@ impl Metadata {
         };
         let metadata = Self(fields.into_iter().map(checked).collect::<Result<_, _>>()?);
         // Writing it is only worth it where it may be too long.
-        if metadata.json_bytes_at_most() > METADATA_BYTES_MAX {
+        if metadata.json_bytes_at_most() > bytes_max {
             let found = metadata.to_json().len();
-            if found > METADATA_BYTES_MAX {
-                return Err(MetadataError::TooLarge { found });
+            if found > bytes_max {
+                return Err(MetadataError::TooLarge { found, expected: bytes_max });
             }
         }
         Ok(metadata)
@@ -192,12 +200,12 @@ impl Metadata {
     }
 
     /// This metadata with the fields of `newer` put over its own; an error
-    /// where the result is over the limit.
-    pub fn merged(self, newer: Metadata) -> Result<Metadata, MetadataError> {
+    /// where the result has more than so many bytes as JSON.
+    pub fn merged(self, newer: Metadata, bytes_max: usize) -> Result<Metadata, MetadataError> {
         let all = self.overlaid(newer);
         let found = all.to_json().len();
-        if found > METADATA_BYTES_MAX {
-            return Err(MetadataError::TooLarge { found });
+        if found > bytes_max {
+            return Err(MetadataError::TooLarge { found, expected: bytes_max });
         }
         Ok(all)
     }
@@ -292,13 +300,16 @@ mod tests {
     fn merging_keeps_what_is_not_named() {
         let old = Metadata::from_json(r#"{"a":1,"b":2}"#).unwrap();
         let new = Metadata::from_json(r#"{"b":"x"}"#).unwrap();
-        assert_eq!(old.merged(new).unwrap().to_json(), r#"{"a":1,"b":"x"}"#);
+        assert_eq!(old.clone().merged(new.clone(), 15).unwrap().to_json(), r#"{"a":1,"b":"x"}"#);
+        let error = old.merged(new, 14).unwrap_err();
+        assert_eq!(error, MetadataError::TooLarge { found: 15, expected: 14 });
     }
 
     #[test]
     fn fields_are_checked_as_json_is() {
         let fields = |name: &str, value: MetadataValue| {
-            let read = Metadata::from_fields([(name.to_owned(), value)], |_, value| Ok(value));
+            let fields = [(name.to_owned(), value)];
+            let read = Metadata::from_fields(fields, METADATA_BYTES_MAX, |_, value| Ok(value));
             read.map_err(|error| error.to_string())
         };
         assert!(fields("a", MetadataValue::Number(1.0)).is_ok());

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{INDEX_NAME_CHARS_MAX, NAMESPACE_CHARS_MAX, RECORD_ID_CHARS_MAX};
+use crate::limits::{INDEX_NAME_CHARS_CEILING, NAMESPACE_CHARS_MAX, RECORD_ID_CHARS_MAX};
 
 /// Why a name was refused; reads as "found …, expected …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,19 +18,23 @@ impl From<NameError> for crate::Error {
     }
 }
 
-/// An index name: 1 to 45 characters of `a-z`, `0-9` and `-`, no `-` at
-/// either end.
+/// An index name: characters of `a-z`, `0-9` and `-`, no `-` at either end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IndexName(String);
 
 impl IndexName {
-    /// Checks `name`.
+    /// Checks a name that may be that of an index.
     pub fn new(name: &str) -> Result<Self, NameError> {
+        Self::within(name, INDEX_NAME_CHARS_CEILING)
+    }
+
+    /// Checks the name of an index to be made, of so many characters at most.
+    pub fn within(name: &str, chars_max: usize) -> Result<Self, NameError> {
         let length = name.chars().count();
-        if length == 0 || length > INDEX_NAME_CHARS_MAX {
+        if length == 0 || length > chars_max {
             return Err(NameError(format!(
-                "index name has {length} characters, expected 1 to {INDEX_NAME_CHARS_MAX}"
+                "index name has {length} characters, expected 1 to {chars_max}"
             )));
         }
         if let Some(bad) =
@@ -77,10 +81,15 @@ impl NamespaceName {
 
     /// Checks `name`: at most 512 ASCII characters, no NUL.
     pub fn new(name: &str) -> Result<Self, NameError> {
-        if name.is_empty() {
+        Self::within(name, NAMESPACE_CHARS_MAX)
+    }
+
+    /// The same with another bound: that of a namespace to be made.
+    pub fn within(name: &str, chars_max: usize) -> Result<Self, NameError> {
+        if name.is_empty() || name == Self::DEFAULT {
             return Ok(Self::default_namespace());
         }
-        check_ascii("namespace", name, NAMESPACE_CHARS_MAX)?;
+        check_ascii("namespace", name, chars_max)?;
         Ok(Self(name.to_owned()))
     }
 
@@ -103,12 +112,15 @@ impl fmt::Display for NamespaceName {
 
 /// Checks a record id: 1 to 512 ASCII characters, no NUL.
 pub fn check_record_id(id: &str) -> Result<(), NameError> {
+    check_new_id(id, RECORD_ID_CHARS_MAX)
+}
+
+/// The same with another bound: of the id of a record that is to be written.
+pub fn check_new_id(id: &str, chars_max: usize) -> Result<(), NameError> {
     if id.is_empty() {
-        return Err(NameError(format!(
-            "id is empty, expected 1 to {RECORD_ID_CHARS_MAX} characters"
-        )));
+        return Err(NameError(format!("id is empty, expected 1 to {chars_max} characters")));
     }
-    check_ascii("id", id, RECORD_ID_CHARS_MAX)
+    check_ascii("id", id, chars_max)
 }
 
 fn check_ascii(what: &str, name: &str, chars_max: usize) -> Result<(), NameError> {
@@ -135,9 +147,11 @@ mod tests {
         for good in ["a", "product-search", "9-a", &"a".repeat(45)] {
             assert!(IndexName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "A", "a_b", "-a", "a-", "ä", "a/b", "..", &"a".repeat(46)] {
+        for bad in ["", "A", "a_b", "-a", "a-", "ä", "a/b", "..", &"a".repeat(64)] {
             assert!(IndexName::new(bad).is_err(), "{bad}");
         }
+        assert!(IndexName::within(&"a".repeat(45), 45).is_ok());
+        assert!(IndexName::within(&"a".repeat(46), 45).is_err());
     }
 
     #[test]
@@ -146,6 +160,8 @@ mod tests {
         assert!(NamespaceName::new("a/../b").is_ok());
         assert!(NamespaceName::new("naïve").is_err());
         assert!(NamespaceName::new("a\0").is_err());
+        assert!(NamespaceName::within("ab", 1).is_err());
+        assert!(NamespaceName::within("__default__", 1).unwrap().is_default());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::VectorStorage;
-use crate::limits::SPARSE_ENTRIES_MAX;
+use crate::limits::SPARSE_ENTRIES_CEILING;
 
 /// How two vectors are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -189,10 +189,12 @@ pub enum VectorError {
     #[error("sparse vector has no entries, expected at least 1")]
     SparseEmpty,
     /// Too many entries.
-    #[error("sparse vector has {found} entries, expected at most {SPARSE_ENTRIES_MAX}")]
+    #[error("sparse vector has {found} entries, expected at most {expected}")]
     SparseTooLong {
         /// Entries found.
         found: usize,
+        /// The limit.
+        expected: usize,
     },
     /// An index given twice.
     #[error("sparse vector has index {index} twice, expected each index once")]
@@ -295,8 +297,18 @@ pub struct SparseVector {
 }
 
 impl SparseVector {
-    /// Checks and sorts the entries.
+    /// Checks and sorts the entries, of which there may be as many as can be
+    /// set.
     pub fn new(indices: Vec<u32>, values: Vec<f32>) -> Result<Self, VectorError> {
+        Self::within(indices, values, SPARSE_ENTRIES_CEILING)
+    }
+
+    /// The same with another bound of the entries.
+    pub fn within(
+        indices: Vec<u32>,
+        values: Vec<f32>,
+        entries_max: usize,
+    ) -> Result<Self, VectorError> {
         if indices.len() != values.len() {
             return Err(VectorError::SparseLengths {
                 indices: indices.len(),
@@ -306,8 +318,9 @@ impl SparseVector {
         if indices.is_empty() {
             return Err(VectorError::SparseEmpty);
         }
-        if indices.len() > SPARSE_ENTRIES_MAX {
-            return Err(VectorError::SparseTooLong { found: indices.len() });
+        if indices.len() > entries_max {
+            let (found, expected) = (indices.len(), entries_max);
+            return Err(VectorError::SparseTooLong { found, expected });
         }
         let mut entries: Vec<(u32, f32)> = indices.into_iter().zip(values).collect();
         entries.sort_unstable_by_key(|entry| entry.0);
@@ -408,6 +421,8 @@ mod tests {
             SparseVector::new(vec![1, 1], vec![1.0, 2.0]),
             Err(VectorError::SparseDuplicate { index: 1 })
         );
+        let error = SparseVector::within(vec![1, 2], vec![1.0, 2.0], 1).unwrap_err();
+        assert_eq!(error, VectorError::SparseTooLong { found: 2, expected: 1 });
         assert!(SparseVector::new(vec![1], vec![0.0]).is_err());
         assert!(SparseVector::new(vec![1], vec![]).is_err());
         assert!(SparseVector::new(vec![], vec![]).is_err());

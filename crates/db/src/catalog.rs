@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossbill_core::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
-use crossbill_core::{DocumentFields, Error, IndexName, IndexShape, Result, TextSchema, Timestamp};
+use crossbill_core::{
+    DocumentFields, Error, IndexName, IndexShape, RequestLimits, Result, TextSchema, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::backups::BackupCatalog;
-use crate::types::{IndexChange, IndexInfo, NewIndex};
+use crate::types::{IndexChange, IndexInfo, NewIndex, SpecChange};
 
 /// The kind under which the catalog is stored.
 pub(crate) const CATALOG_KIND: &str = "catalog";
@@ -87,7 +88,6 @@ impl Catalog {
         let port = (first_port..=u16::MAX).find(|port| !taken(port)).ok_or_else(|| {
             Error::exhausted(format!("every port from {first_port} to 65535 belongs to an index"))
         })?;
-        check_tags(&new.tags)?;
         let entry = CatalogEntry {
             uid,
             shape: new.shape,
@@ -134,19 +134,30 @@ impl Catalog {
     }
 
     /// Changes an index; tags merge, and an empty value removes its tag.
-    pub(crate) fn configure(&mut self, name: &str, change: IndexChange) -> Result<()> {
+    pub(crate) fn configure(
+        &mut self,
+        name: &str,
+        change: IndexChange,
+        limits: &RequestLimits,
+    ) -> Result<()> {
         let key = IndexName::new(name).map_err(|_| not_found(name))?;
         let entry = self.indexes.get_mut(&key).ok_or_else(|| not_found(name))?;
         let mut tags = entry.tags.clone();
         tags.extend(change.tags);
         tags.retain(|_, value| !value.is_empty());
-        check_tags(&tags)?;
+        limits.check_tags(&tags)?;
         entry.tags = tags;
         if let Some(protected) = change.deletion_protection {
             entry.deletion_protection = protected;
         }
-        if change.spec_json.is_some() {
-            entry.spec_json = change.spec_json;
+        if let Some(SpecChange { from, to }) = change.spec_json {
+            if entry.spec_json != from {
+                return Err(Error::failed_precondition(format!(
+                    "index {name} was changed at the same time, expected it as it was read; try \
+                     again"
+                )));
+            }
+            entry.spec_json = Some(to);
         }
         Ok(())
     }
@@ -163,32 +174,6 @@ impl Catalog {
         self.backups.index_deleted(&info.uid, now);
         Ok(info)
     }
-}
-
-fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
-    if tags.len() > TAGS_MAX {
-        return Err(Error::invalid(format!(
-            "found {} tags, expected at most {TAGS_MAX}",
-            tags.len()
-        )));
-    }
-    for (key, value) in tags {
-        let key_length = key.chars().count();
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if key_length == 0 || key_length > TAG_KEY_CHARS_MAX || !key.chars().all(plain) {
-            return Err(Error::invalid(format!(
-                "found tag key {key:?}, expected 1 to {TAG_KEY_CHARS_MAX} of a-z, A-Z, 0-9, '_', '-'"
-            )));
-        }
-        let printable = |c: char| c.is_ascii_graphic() || c == ' ';
-        if value.chars().count() > TAG_VALUE_CHARS_MAX || !value.chars().all(printable) {
-            return Err(Error::invalid(format!(
-                "found tag value {value:?}, expected at most {TAG_VALUE_CHARS_MAX} printable ASCII \
-                 characters"
-            )));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -248,10 +233,11 @@ mod tests {
             deletion_protection: Some(true),
             spec_json: None,
         };
-        catalog.configure("a", change).unwrap();
+        catalog.configure("a", change, &RequestLimits::default()).unwrap();
         assert_eq!(catalog.get("a").unwrap().tags, tags(&[("x", "1"), ("z", "3")]));
         assert_eq!(catalog.delete("a", Timestamp(2)).unwrap_err().kind(), ErrorKind::Forbidden);
         let bad = IndexChange { tags: tags(&[("a b", "1")]), ..IndexChange::default() };
-        assert_eq!(catalog.configure("a", bad).unwrap_err().kind(), ErrorKind::Invalid);
+        let refused = catalog.configure("a", bad, &RequestLimits::default()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid);
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbill_core::{Clock, Error, IdSource, Result};
+use crossbill_core::{Clock, Error, IdSource, RequestLimits, Result};
 use crossbill_import::ImportSettings;
 use crossbill_store::{FaultPlan, Key, Root, RootOptions, SourcePolicy};
 use parking_lot::{Mutex, RwLock};
@@ -59,6 +59,8 @@ pub struct DatabaseOptions {
     pub run_schedules: bool,
     /// Whom to tell of imports that have ended.
     pub webhook: Option<WebhookOptions>,
+    /// What a request, or a record of an import, may ask for and hold.
+    pub limits: RequestLimits,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where unique ids come from.
@@ -275,6 +277,7 @@ impl Database {
 
     /// Makes an index. `Conflict` where the name is taken.
     pub fn create_index(&self, new: NewIndex) -> Result<IndexInfo> {
+        self.env.limits.check_tags(&new.tags)?;
         let mut state = self.catalog.lock();
         let name = new.name.clone();
         let mut catalog = state.catalog.clone();
@@ -299,11 +302,12 @@ impl Database {
         self.catalog.lock().catalog.get(name)
     }
 
-    /// Changes an index's settings.
+    /// Changes an index's settings. `FailedPrecondition` where its opaque
+    /// facts are not those any more that the change was made from.
     pub fn configure_index(&self, name: &str, change: IndexChange) -> Result<IndexInfo> {
         let mut state = self.catalog.lock();
         let mut catalog = state.catalog.clone();
-        catalog.configure(name, change)?;
+        catalog.configure(name, change, &self.env.limits)?;
         let info = catalog.get(name)?;
         state.commit(catalog)?;
         if let Some(index) = self.indexes.read().get(name) {
@@ -356,6 +360,11 @@ impl Database {
         let indexes = self.indexes.read();
         let found = indexes.values().find(|index| index.info().uid == uid);
         found.cloned().ok_or_else(|| not_found(uid))
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &RequestLimits {
+        &self.env.limits
     }
 
     /// What the tokens of listings are signed with: the data directory's own,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbill_core::limits::MEMTABLE_BYTES_MAX;
-use crossbill_core::{Clock, Error, IdSource, Result};
+use crossbill_core::{Clock, Error, IdSource, RequestLimits, Result};
 use crossbill_import::ImportSettings;
 use crossbill_store::{DestinationPolicy, Root, SourcePolicy, StoredIntegrations};
 use rayon::ThreadPool;
@@ -69,6 +69,8 @@ pub(crate) struct Env {
     pub(crate) policy: Arc<SourcePolicy>,
     /// Where exports may write to.
     pub(crate) destinations: DestinationPolicy,
+    /// What may be asked for and held.
+    pub(crate) limits: RequestLimits,
     /// How imports run.
     pub(crate) import: ImportSettings,
     /// How many percent of their raw size the full vectors of a segment may
@@ -121,7 +123,8 @@ impl Env {
                 allow_uris: options.export_uris.clone(),
                 data_dir: Some(options.data.clone()),
             },
-            import: options.import.clone(),
+            limits: options.limits,
+            import: ImportSettings { limits: options.limits, ..options.import.clone() },
             resident_vectors_percent: options.resident_vectors_percent,
             memtable_rows_max: options.memtable_rows,
             memtable_bytes_max: share.clamp(1 << 20, MEMTABLE_BYTES_MAX),

@@ -181,11 +181,12 @@ impl Index {
         }
     }
 
-    /// The namespace, to write to.
+    /// The namespace, to write to. A new one has a name within the limit.
     pub(crate) fn namespace(&self, name: &NamespaceName) -> Result<Arc<Namespace>> {
         if let Some(found) = self.find(name)? {
             return Ok(found);
         }
+        NamespaceName::within(name.as_str(), self.context.env.limits.namespace_chars)?;
         let mut namespaces = self.namespaces.write();
         let namespace = namespaces
             .entry(name.as_str().to_owned())

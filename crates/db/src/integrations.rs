@@ -8,6 +8,7 @@ use crossbill_core::{Error, Result};
 use crossbill_store::{Integration, SourceObject, SourcePolicy};
 
 use crate::Database;
+use crate::imports::check_length;
 
 /// How long a test goes on trying. A caller waits for its answer.
 const TEST_BUDGET: Duration = Duration::from_secs(5);
@@ -95,6 +96,7 @@ impl Database {
     /// Looks whether the files that a URI means can be listed, as an import
     /// would. `Invalid` or `Forbidden` where an import would not be started.
     pub fn test_source(&self, uri: &str, integration: Option<&str>) -> Result<SourceTest> {
+        check_length("uri", uri, self.env.limits.import_uri_chars)?;
         let policy = SourcePolicy {
             retry_budget: self.env.policy.retry_budget.min(TEST_BUDGET),
             attempt_timeout: self.env.policy.attempt_timeout.min(TEST_TIMEOUT),

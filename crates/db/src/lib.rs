@@ -52,6 +52,7 @@ pub use record_file::RecordFile;
 pub use types::{
     ExportView, ImportEstimate, ImportMode, ImportOptions, ImportStatus, ImportView, IndexChange,
     IndexEvent, IndexInfo, IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query,
-    QueryAnswer, QueryBy, Removal, Selector, StartExport, StartImport, StoredRecord, Update,
+    QueryAnswer, QueryBy, Removal, Selector, SpecChange, StartExport, StartImport, StoredRecord,
+    Update,
 };
 pub use webhooks::{WebhookOptions, WebhookState};

@@ -49,7 +49,17 @@ pub struct IndexChange {
     /// Whether deleting it is refused.
     pub deletion_protection: Option<bool>,
     /// New opaque facts.
-    pub spec_json: Option<String>,
+    pub spec_json: Option<SpecChange>,
+}
+
+/// A change to the opaque facts of an index, refused where they are not what
+/// it was made from any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecChange {
+    /// What was read.
+    pub from: Option<String>,
+    /// What is to stand in its place.
+    pub to: String,
 }
 
 /// An index as described.

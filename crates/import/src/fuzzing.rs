@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use crossbill_core::{IndexShape, Metric};
+use crossbill_core::{IndexShape, Metric, RequestLimits};
 use crossbill_store::SourceError;
 use rayon::ThreadPool;
 
@@ -59,9 +59,11 @@ pub fn file(path: &str, bytes: &[u8], pool: &ThreadPool) {
     let ahead = Arc::new(ReadAhead::default());
     let reading = Reading { shape: &shape, mapping: &mapping, budget, ahead: &ahead };
     let (mut rows, mut kept) = (0, KeptText::default());
+    let limits = RequestLimits::default();
+    let rules = Rules { shape: &shape, documents: None, limits: &limits };
     let _ = decode_piece(memory(), &piece, &reading, &mut |batch| {
         rows += batch.rows;
-        validate(batch, Rules { shape: &shape, documents: None }, pool, &mut kept);
+        validate(batch, rules, pool, &mut kept);
         if rows < ROWS_MAX { Flow::Go } else { Flow::Stop }
     });
 }

@@ -1,5 +1,6 @@
 //! What the operator and the user choose for an import, and its bounds.
 
+use crossbill_core::RequestLimits;
 use crossbill_core::limits::{
     IMPORT_FILE_BYTES_MAX, IMPORT_FILES_MAX, IMPORT_NAMESPACE_BYTES_MAX, IMPORT_NAMESPACES_MAX,
     SEGMENT_ROWS_MAX,
@@ -44,6 +45,9 @@ pub struct ImportSettings {
     pub namespaces_max: usize,
     /// Bytes of one namespace's files.
     pub namespace_bytes_max: u64,
+    /// What a record may hold, and the name of a namespace: the same as in a
+    /// request.
+    pub limits: RequestLimits,
 }
 
 impl ImportSettings {
@@ -60,6 +64,7 @@ impl ImportSettings {
             file_bytes_max: IMPORT_FILE_BYTES_MAX,
             namespaces_max: IMPORT_NAMESPACES_MAX,
             namespace_bytes_max: IMPORT_NAMESPACE_BYTES_MAX,
+            limits: RequestLimits::default(),
         }
     }
 

@@ -77,10 +77,9 @@ pub trait Inference: Send + Sync + fmt::Debug {
     /// A vector for each text.
     ///
     /// # Errors
-    /// `NotFound` where there is no such model, `Unsupported` where there is
-    /// none that embeds, `Invalid` where the model refuses the texts or the
-    /// dimension, `Unavailable` where it gave no answer, `Upstream` where its
-    /// answer cannot be used.
+    /// `NotFound` where there is no such model, or none that embeds, `Invalid`
+    /// where the model refuses the texts or the dimension, `Unavailable` where
+    /// it gave no answer, `Upstream` where its answer cannot be used.
     fn embed(&self, asked: &EmbedTexts<'_>, stop: Stop<'_>) -> Result<Embeddings>;
 
     /// The best documents, best first.

@@ -172,14 +172,14 @@ impl Inference for ModelServer {
 }
 
 fn no_embedding() -> Error {
-    Error::unsupported(
+    Error::not_found(
         "this server has no embedding model: its operator can name one with --embedding-url and \
          --embedding-model",
     )
 }
 
 fn no_rerank() -> Error {
-    Error::unsupported(
+    Error::not_found(
         "this server has no rerank model: its operator can name one with --rerank-url and \
          --rerank-model",
     )
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(embed("e5"), ErrorKind::Unavailable);
         let asked = RankDocuments { model: "e5", query: "q", documents: &["d"], top_n: 1 };
         let error = server.rerank(&asked, &|| false).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.message().contains("--rerank-url"));
         assert!(ModelServer::new(options(&[])).is_err());
         assert!(ModelServer::new(options(&[("", "a")])).is_err());

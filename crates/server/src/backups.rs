@@ -1,7 +1,7 @@
 //! Backups, restore jobs, collections and backup schedules.
 
-use crossbill_core::limits::{BACKUP_PAGE_DEFAULT, BACKUP_PAGE_MAX};
-use crossbill_core::{Error, IndexName, Result};
+use crossbill_core::limits::BACKUP_PAGE_DEFAULT;
+use crossbill_core::{Error, IndexName, RequestLimits, Result};
 use crossbill_db::{
     BackupFilter, BackupInfo, BackupSchedule, Database, Frequency, IndexInfo, IndexSource,
     NewBackup, NewIndex, NewSchedule, RestoreJob, RestoreOptions, ScheduleChange,
@@ -117,8 +117,11 @@ pub fn new_schedule(request: CreateSchedule) -> Result<NewSchedule> {
 }
 
 /// What a restore is asked to make.
-pub fn restore_options(request: CreateIndexFromBackup) -> Result<RestoreOptions> {
-    let plan = request.into_plan()?;
+pub fn restore_options(
+    request: CreateIndexFromBackup,
+    limits: &RequestLimits,
+) -> Result<RestoreOptions> {
+    let plan = request.into_plan(limits)?;
     let (name, tags) = (plan.name, plan.tags);
     Ok(RestoreOptions { name, tags, deletion_protection: plan.deletion_protection })
 }
@@ -169,7 +172,8 @@ fn page<T, M: serde::Serialize>(
 }
 
 fn asked_page(call: &Call, listing: Listing<'_>) -> std::result::Result<PageRequest, ApiError> {
-    call.page(listing, (BACKUP_PAGE_MAX, BACKUP_PAGE_DEFAULT))
+    let most = call.limits().backup_page;
+    call.page(listing, (most, BACKUP_PAGE_DEFAULT.min(most)))
 }
 
 fn list_of(call: &Call, listing: Listing<'_>, filter: &BackupFilter) -> Answer {
@@ -228,7 +232,7 @@ pub(crate) fn delete(call: &Call) -> Answer {
 /// answers.
 pub(crate) fn restore(call: &Call) -> Answer {
     call.shared.db.describe_backup(call.param("id"))?;
-    let options = restore_options(call.json()?)?;
+    let options = restore_options(call.json()?, call.limits())?;
     let (job, info) = call.shared.db.restore_backup(call.param("id"), options)?;
     open_port(call, &info)?;
     Reply::json(202, &IndexFromBackup { restore_job_id: job.id, index_id: info.uid })
@@ -256,11 +260,27 @@ pub(crate) fn list_collections(call: &Call) -> Answer {
 /// `POST /collections`: the collection is whole when this answers.
 pub(crate) fn create_collection(call: &Call) -> Answer {
     let request: CreateCollection = call.json()?;
-    let name = IndexName::new(&request.name).map_err(|error| {
-        ApiError::invalid(error.to_string().replacen("index name", "collection name", 1))
-    })?;
+    let name =
+        IndexName::within(&request.name, call.limits().index_name_chars).map_err(|error| {
+            ApiError::invalid(error.to_string().replacen("index name", "collection name", 1))
+        })?;
+    check_pods(&call.shared.db.describe_index(&request.source)?)?;
     let made = call.shared.db.create_collection(name, &request.source)?;
     Reply::json(201, &collection_model(made))
+}
+
+/// Collections are of pods, as in the hosted service. A serverless index has
+/// backups, which can do more.
+fn check_pods(source: &IndexInfo) -> Result<()> {
+    let stored = stored_spec(source.spec_json.as_deref(), &source.cloud, &source.region);
+    match stored.placement.is_pod() {
+        true => Ok(()),
+        false => Err(Error::invalid(format!(
+            "index {} is not made of pods, expected one whose spec is pod: make a backup of it \
+             instead",
+            source.name
+        ))),
+    }
 }
 
 /// `GET /collections/{name}`.

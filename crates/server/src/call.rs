@@ -171,14 +171,21 @@ impl Call {
 
     /// The limits of requests that are in force.
     pub(crate) fn limits(&self) -> &RequestLimits {
-        &self.shared.config.limits
+        self.shared.db.limits()
     }
 
     /// A filter, where there is one.
     pub(crate) fn filter(&self, raw: Option<&RawValue>) -> Result<Option<Filter>, ApiError> {
-        raw.map(|raw| Filter::from_json_within(raw.get(), self.limits().filter_values))
+        raw.map(|raw| Filter::from_json_within(raw.get(), self.limits()))
             .transpose()
             .map_err(|error| Error::from(error).into())
+    }
+
+    /// Metadata, where there is any.
+    pub(crate) fn metadata(&self, raw: Option<&RawValue>) -> Result<Option<Metadata>, ApiError> {
+        raw.map(|raw| Metadata::from_json_within(raw.get(), self.limits().metadata_bytes))
+            .transpose()
+            .map_err(|error| ApiError::invalid(error.to_string()))
     }
 
     /// What `limit`, `prefix` and `paginationToken` say of a page.
@@ -231,13 +238,6 @@ pub(crate) fn check_limit(limit: usize, limit_max: usize) -> Result<(), ApiError
 /// A namespace as a request writes it: absent and empty are the default one.
 pub(crate) fn namespace(text: Option<&str>) -> Result<NamespaceName, ApiError> {
     NamespaceName::new(text.unwrap_or("")).map_err(|error| Error::from(error).into())
-}
-
-/// Metadata, where there is any.
-pub(crate) fn metadata(raw: Option<&RawValue>) -> Result<Option<Metadata>, ApiError> {
-    raw.map(|raw| Metadata::from_json(raw.get()))
-        .transpose()
-        .map_err(|error| ApiError::invalid(error.to_string()))
 }
 
 /// The pairs of a URL's query, decoded: `+` is a space, `%XX` a byte.

@@ -6,9 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbill_core::{
-    Clock, IdSource, RandomIds, RequestLimits, SystemClock, VectorStorage, limits,
-};
+use crossbill_core::{Clock, IdSource, RandomIds, SystemClock, VectorStorage, limits};
 use crossbill_inference::Inference;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -86,8 +84,6 @@ pub struct ServerConfig {
     pub idle_timeout: Duration,
     /// How long a shutdown waits for requests under way.
     pub drain_timeout: Duration,
-    /// What a request may ask for.
-    pub limits: RequestLimits,
     /// What embeds texts and ranks documents; nothing where absent.
     pub inference: Option<Arc<dyn Inference>>,
     /// Where request durations come from.
@@ -114,7 +110,6 @@ impl ServerConfig {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
-            limits: RequestLimits::default(),
             inference: None,
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(RandomIds),

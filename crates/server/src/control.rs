@@ -1,10 +1,13 @@
 //! The control plane's routes: indexes, and the calls that this server knows
 //! but does not do, each of which says so.
 
-use crossbill_core::{Error, IndexName};
-use crossbill_db::{IndexChange, IndexInfo};
+use std::collections::BTreeMap;
+
+use crossbill_core::{Error, ErrorKind, IndexName};
+use crossbill_db::{IndexChange, IndexInfo, SpecChange};
 use crossbill_wire::{
-    ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, Placement, StoredSpec,
+    ConfigureIndex, CreateIndex, EmbedSettings, IndexFacts, IndexList, IndexModel, Placement,
+    StoredSpec,
 };
 use serde_json::json;
 
@@ -13,6 +16,10 @@ use crate::call::{Answer, Call, Reply};
 use crate::error::ApiError;
 use crate::host::index_host;
 use crate::models::changed_spec;
+
+/// Attempts at a change to how an index's records are embedded, each of which
+/// fails only where another change was made meanwhile.
+const SPEC_ATTEMPTS_MAX: u32 = 8;
 
 /// `GET /health`: the process answers.
 pub(crate) fn health(_: &Call) -> Answer {
@@ -67,7 +74,8 @@ pub(crate) fn list_indexes(call: &Call) -> Answer {
 /// `POST /indexes`: the index is ready and listens when this answers.
 pub(crate) fn create_index(call: &Call) -> Answer {
     let request: CreateIndex = call.json()?;
-    let plan = request.into_plan(call.version(), call.shared.config.vector_storage)?;
+    let storage = call.shared.config.vector_storage;
+    let plan = request.into_plan(call.version(), storage, call.limits())?;
     let name = match &plan.name {
         Some(name) => name.clone(),
         None => {
@@ -110,14 +118,35 @@ pub(crate) fn describe_index(call: &Call) -> Answer {
 /// `PATCH /indexes/{name}`.
 pub(crate) fn configure_index(call: &Call) -> Answer {
     // An unknown index is the first thing to hear of, before the body.
-    let info = call.shared.db.describe_index(call.param("name"))?;
+    let mut info = call.shared.db.describe_index(call.param("name"))?;
     let mut request: ConfigureIndex = call.json()?;
     let embed = request.embed.take();
-    let (deletion_protection, tags) = request.into_change()?;
-    let spec_json = embed.map(|embed| changed_spec(call, &info, embed)).transpose()?;
+    let (deletion_protection, tags) = request.into_change(call.limits())?;
+    for _ in 1..SPEC_ATTEMPTS_MAX {
+        match configured(call, &info, embed.clone(), (deletion_protection, tags.clone())) {
+            // Somebody else was faster: what they changed stays.
+            Err(error) if error.kind() == ErrorKind::FailedPrecondition => {
+                info = call.shared.db.describe_index(call.param("name"))?;
+            }
+            changed => return Reply::json(202, &model(call, &changed?)),
+        }
+    }
+    let changed = configured(call, &info, embed, (deletion_protection, tags))?;
+    Reply::json(202, &model(call, &changed))
+}
+
+/// Changes an index as it was read; `FailedPrecondition` where what its records
+/// are embedded by has changed since.
+fn configured(
+    call: &Call,
+    info: &IndexInfo,
+    embed: Option<EmbedSettings>,
+    (deletion_protection, tags): (Option<bool>, BTreeMap<String, String>),
+) -> crossbill_core::Result<IndexInfo> {
+    let to = embed.map(|embed| changed_spec(call, info, embed)).transpose()?;
+    let spec_json = to.map(|to| SpecChange { from: info.spec_json.clone(), to });
     let change = IndexChange { tags, deletion_protection, spec_json };
-    let info = call.shared.db.configure_index(call.param("name"), change)?;
-    Reply::json(202, &model(call, &info))
+    call.shared.db.configure_index(info.name.as_str(), change)
 }
 
 /// `DELETE /indexes/{name}`: gone, and its port free, when this answers.

@@ -19,10 +19,11 @@ use crate::error::ApiError;
 /// What is embedded to find out a model's dimension.
 const PROBE: &str = "dimension";
 
-/// The port, where the operator has set it up.
+/// The port, where the operator has set it up. Not found and not 501: a
+/// TypeScript client tries that three times more, and then hides the sentence.
 fn port(call: &Call) -> Result<&dyn Inference> {
     call.shared.config.inference.as_deref().ok_or_else(|| {
-        Error::unsupported(
+        Error::not_found(
             "this server has no models: its operator can name some with --embedding-url and \
              --embedding-model, and with --rerank-url and --rerank-model",
         )
@@ -77,7 +78,7 @@ fn probe(call: &Call, model: &str, dimension: Option<u32>) -> Result<u32> {
 pub(crate) fn create_for_model(call: &Call) -> Answer {
     port(call)?;
     let request: CreateForModel = call.json()?;
-    let mut plan = request.into_plan(call.shared.config.vector_storage)?;
+    let mut plan = request.into_plan(call.shared.config.vector_storage, call.limits())?;
     let own = probe(call, &plan.embed.model, None)?;
     let dimension = match plan.embed.asked_dimension.filter(|asked| *asked != own) {
         Some(asked) => probe(call, &plan.embed.model, Some(asked))?,
@@ -87,7 +88,7 @@ pub(crate) fn create_for_model(call: &Call) -> Answer {
         }
     };
     call.check_wanted()?;
-    let plan = plan.with_dimension(dimension);
+    let plan = plan.with_dimension(dimension, call.limits())?;
     let name = plan.name.clone();
     let name = name.ok_or_else(|| ApiError::internal("a plan for a model has a name"))?;
     let info = make_index(&call.shared.db, plan, name)?;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crossbill_core::limits::METADATA_BYTES_MAX;
 use crossbill_core::{
     Filter, IndexShape, Metadata, MetadataError, Metric, Record, SparseVector, VectorType,
 };
@@ -127,7 +128,7 @@ impl Model {
 
 fn merge(record: &mut Record, fields: Metadata) -> Result<(), MetadataError> {
     let old = record.metadata.take().unwrap_or_default();
-    record.metadata = Some(old.merged(fields)?);
+    record.metadata = Some(old.merged(fields, METADATA_BYTES_MAX)?);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crossbill_core::limits::{
     BACKUP_DESCRIPTION_CHARS_MAX, BACKUP_NAME_CHARS_MAX, SCHEDULE_EXPIRE_DAYS_MAX,
 };
-use crossbill_core::{Error, IndexName, Result};
+use crossbill_core::{Error, IndexName, RequestLimits, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -127,9 +127,9 @@ pub struct RestorePlan {
 
 impl CreateIndexFromBackup {
     /// Checks the request.
-    pub fn into_plan(self) -> Result<RestorePlan> {
-        let name = IndexName::new(&self.name)?;
-        let tags = self.tags.map(checked_tags).transpose()?;
+    pub fn into_plan(self, limits: &RequestLimits) -> Result<RestorePlan> {
+        let name = IndexName::within(&self.name, limits.index_name_chars)?;
+        let tags = self.tags.map(|tags| checked_tags(tags, limits)).transpose()?;
         let protection = self.deletion_protection.as_deref().map(checked_protection).transpose()?;
         Ok(RestorePlan { name, tags, deletion_protection: protection.unwrap_or(false) })
     }
@@ -317,7 +317,8 @@ mod tests {
     #[test]
     fn requests_are_checked() {
         let read = |json: &str| serde_json::from_str::<CreateIndexFromBackup>(json).unwrap();
-        let plan = read(r#"{"name": "a", "read_capacity": {"mode": "OnDemand"}}"#).into_plan();
+        let plan = read(r#"{"name": "a", "read_capacity": {"mode": "OnDemand"}}"#)
+            .into_plan(&RequestLimits::default());
         let expected = RestorePlan {
             name: IndexName::new("a").unwrap(),
             tags: None,
@@ -330,7 +331,7 @@ mod tests {
             r#"{"name": "a", "tags": {"a b": "c"}}"#,
             r#"{"name": "a", "tags": {"a": ""}}"#,
         ] {
-            assert!(read(bad).into_plan().is_err(), "{bad}");
+            assert!(read(bad).into_plan(&RequestLimits::default()).is_err(), "{bad}");
         }
         let spec = ScheduleSpec { kind: "cron".into(), frequency: "daily".into() };
         let error = spec.into_frequency().unwrap_err();

@@ -1,7 +1,7 @@
 //! `columns` and `idPrefix` of an import's start: which columns of the source
 //! hold what. The keys of `columns` are the schema's own column names.
 
-use crossbill_core::limits::{COLUMN_NAME_CHARS_MAX, METADATA_COLUMNS_MAX, RECORD_ID_CHARS_MAX};
+use crossbill_core::limits::{COLUMN_NAME_CHARS_MAX, METADATA_COLUMNS_MAX};
 use crossbill_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,12 +45,15 @@ pub enum MetadataField {
 }
 
 /// Checks names and that no two parts contradict each other.
-pub(crate) fn check(columns: Option<&ColumnsField>, id_prefix: Option<&str>) -> Result<()> {
+pub(crate) fn check(
+    columns: Option<&ColumnsField>,
+    id_prefix: Option<&str>,
+    id_chars_max: usize,
+) -> Result<()> {
     if let Some(prefix) = id_prefix {
         let chars = prefix.chars().count();
-        if chars > RECORD_ID_CHARS_MAX {
-            let text =
-                format!("idPrefix has {chars} characters, expected at most {RECORD_ID_CHARS_MAX}");
+        if chars > id_chars_max {
+            let text = format!("idPrefix has {chars} characters, expected at most {id_chars_max}");
             return Err(Error::invalid(text));
         }
     }
@@ -103,6 +106,8 @@ fn check_fields(names: &[String]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use crossbill_core::RequestLimits;
+
     use crate::StartImport;
 
     fn start(fields: &str) -> std::result::Result<StartImport, String> {
@@ -112,7 +117,10 @@ mod tests {
             serde_json::from_str::<StartImport>(&serde_json::to_string(&start).unwrap()).unwrap(),
             start
         );
-        start.check().map_err(|error| error.message().to_owned()).map(|()| start)
+        start
+            .check(&RequestLimits::default())
+            .map_err(|error| error.message().to_owned())
+            .map(|()| start)
     }
 
     #[test]

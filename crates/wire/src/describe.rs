@@ -62,12 +62,39 @@ fn tags(value_chars_min: usize) -> Schema {
     })
 }
 
-/// An object whose fields are what its index's schema says, which only the
-/// index knows.
-fn document_fields(generator: &mut SchemaGenerator, has_id: bool) -> Schema {
-    let id = generator.subschema_for::<RecordId>();
-    let required: &[&str] = if has_id { &["_id"] } else { &[] };
-    json_schema!({"type": "object", "properties": {"_id": id}, "required": required})
+/// What a request says of documents: fields by name. Which of them are vectors
+/// and texts, the schema of the index says, which only the index knows.
+/// `reserved` names cannot be theirs.
+fn document_fields(
+    generator: &mut SchemaGenerator,
+    about: &str,
+    own: Value,
+    reserved: &[&str],
+) -> Schema {
+    let required: &[&str] = if own.get("_id").is_some() { &["_id"] } else { &[] };
+    let mut example = json!({
+        "_id": "a1",
+        "embedding": [0.1, 0.2, 0.3],
+        "terms": {"indices": [7, 12], "values": [0.5, 1.25]},
+        "body": "They take seeds out of pine cones.",
+        "year": 2026,
+        "tags": ["birds", "trees"],
+    });
+    if let (Some(fields), true) = (example.as_object_mut(), required.is_empty()) {
+        fields.remove("_id");
+    }
+    if own.get("_remove_fields").is_some() {
+        example = json!({"_id": "a1", "year": 2027, "_remove_fields": ["tags"]});
+    }
+    json_schema!({
+        "description": about,
+        "type": "object",
+        "properties": own,
+        "required": required,
+        "propertyNames": {"pattern": "^[^$]", "not": {"enum": reserved}},
+        "additionalProperties": generator.subschema_for::<DocumentValue>(),
+        "examples": [example],
+    })
 }
 
 /// A number as a vector's component: what `f32` has room for.
@@ -124,10 +151,59 @@ schemas! {
     });
     /// What documents are scored by.
     ScoreWord = |_| words(&["dense_vector", "sparse_vector", "text", "query_string"]);
+    /// What a field of a document holds.
+    DocumentValue as "DocumentValue" = |generator| json_schema!({
+        "description": "What a field of a document holds: numbers are a dense vector, `indices` \
+                        and `values` a sparse one, where the schema of the index names the field \
+                        so. A text is a string. Everything else is metadata: a string, a number, \
+                        a boolean or a list of strings.",
+        "anyOf": [
+            {"type": "string"},
+            {"type": "number"},
+            {"type": "boolean"},
+            {"type": "array", "items": {"type": "string"}},
+            {"type": "array", "items": component()},
+            generator.subschema_for::<crate::SparseValues>(),
+        ],
+    });
     /// Fields of a document by name.
-    DocumentFields as "DocumentFields" = |generator| document_fields(generator, false);
-    /// A document, or a change to one, by its id.
-    Document as "Document" = |generator| document_fields(generator, true);
+    DocumentFields as "DocumentFields" = |generator| {
+        let about = "Fields that are set, by name. `_id` cannot be changed.";
+        document_fields(generator, about, json!({}), &["_id", "_score", "_remove_fields"])
+    };
+    /// A document by its id.
+    Document as "Document" = |generator| {
+        let about = "A document: fields by name. `_id` names it; the fields that the schema of \
+                     the index names hold its vectors and texts, all others are metadata. \
+                     `_score` and `_remove_fields` are reserved.";
+        let id = generator.subschema_for::<RecordId>();
+        document_fields(generator, about, json!({"_id": id}), &["_score", "_remove_fields"])
+    };
+    /// A change to a document by its id.
+    DocumentPatch as "DocumentPatch" = |generator| {
+        let about = "A change to the document that `_id` names: the fields that are set, and \
+                     `_remove_fields`, those that are taken away. All others stay.";
+        let own = json!({
+            "_id": generator.subschema_for::<RecordId>(),
+            "_remove_fields": {
+                "type": "array", "items": {"type": "string", "pattern": "^[^_]"},
+            },
+        });
+        document_fields(generator, about, own, &["_score"])
+    };
+    /// A document as it is answered.
+    StoredDocument as "StoredDocument" = |generator| json_schema!({
+        "description": "A document as it is answered: `_id`, the fields that were asked for, and \
+                        in the answer to a search `_score`.",
+        "type": "object",
+        "properties": {
+            "_id": generator.subschema_for::<RecordId>(),
+            "_score": {"type": "number", "format": "float"},
+        },
+        "required": ["_id"],
+        "additionalProperties": generator.subschema_for::<DocumentValue>(),
+        "examples": [{"_id": "a1", "_score": 0.87, "body": "They take seeds out of pine cones."}],
+    });
     /// How nearness is measured.
     MetricWord = |_| words(&["cosine", "euclidean", "dotproduct"]);
     /// What kind of vectors an index holds.

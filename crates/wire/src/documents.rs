@@ -13,7 +13,8 @@ use crossbill_core::limits::{
     UPSERT_RECORDS_MAX,
 };
 use crossbill_core::{
-    DocumentFields, Error, Metadata, MetadataValue, Record, Result, SparseVector, check_record_id,
+    DocumentFields, Error, Metadata, MetadataValue, Record, RequestLimits, Result, SparseVector,
+    check_new_id, check_record_id,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,7 +61,7 @@ pub struct DocumentParts {
 
 impl DocumentParts {
     /// Takes the fields apart. `_id` is not among them any more.
-    pub fn of(fields: Fields, schema: &DocumentFields) -> Result<Self> {
+    pub fn of(fields: Fields, schema: &DocumentFields, limits: &RequestLimits) -> Result<Self> {
         let mut parts = Self::default();
         for (name, raw) in fields {
             let named =
@@ -70,7 +71,8 @@ impl DocumentParts {
             } else if schema.sparse.as_deref() == Some(name.as_str()) {
                 let values: SparseValues =
                     serde_json::from_str(raw.get()).map_err(|error| named(&error))?;
-                parts.sparse = Some(values.into_vector().map_err(|error| named(&error))?);
+                let vector = values.into_vector(limits.sparse_entries);
+                parts.sparse = Some(vector.map_err(|error| named(&error))?);
             } else if name == SCORE_FIELD || name == REMOVE_FIELD {
                 return Err(Error::invalid(format!("field {name:?} is reserved, expected none")));
             } else {
@@ -144,9 +146,14 @@ fn each<T>(
 
 impl UpsertDocuments {
     /// The records that the documents are.
-    pub fn into_records(self, schema: &DocumentFields, most: usize) -> Result<Vec<Record>> {
-        each(self.documents, most, |id, fields| {
-            let mut parts = DocumentParts::of(fields, schema)?;
+    pub fn into_records(
+        self,
+        schema: &DocumentFields,
+        limits: &RequestLimits,
+    ) -> Result<Vec<Record>> {
+        each(self.documents, limits.upsert_records, |id, fields| {
+            check_new_id(&id, limits.id_chars)?;
+            let mut parts = DocumentParts::of(fields, schema, limits)?;
             let metadata = parts.take_metadata();
             let values = match (parts.values, &schema.dense) {
                 (None, Some(name)) => {
@@ -190,7 +197,7 @@ pub struct SearchDocuments {
 /// `_score`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct DocumentModel(#[schemars(with = "describe::DocumentFields")] pub Fields);
+pub struct DocumentModel(#[schemars(with = "describe::StoredDocument")] pub Fields);
 
 /// Which fields an answer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,7 +286,6 @@ impl DocumentModel {
         }
         fields.insert(ID_FIELD.to_owned(), to_raw_value(stored.id)?);
         if let Some(score) = stored.score {
-            // A number that is not finite has no other form in JSON.
             fields.insert(SCORE_FIELD.to_owned(), to_raw_value(&score)?);
         }
         Ok(Self(fields))

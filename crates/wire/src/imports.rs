@@ -3,7 +3,7 @@
 mod manifest;
 
 use crossbill_core::limits::{IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX, RECORD_ID_CHARS_MAX};
-use crossbill_core::{Error, Result};
+use crossbill_core::{Error, RequestLimits, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -95,19 +95,19 @@ pub struct StartImport {
 }
 
 impl StartImport {
-    /// Checks the lengths, and what excludes each other.
-    pub fn check(&self) -> Result<()> {
-        let uri_chars = self.uri.chars().count();
-        if uri_chars == 0 || uri_chars > IMPORT_URI_CHARS_MAX {
+    /// Checks the lengths by the limits, and what excludes each other.
+    pub fn check(&self, limits: &RequestLimits) -> Result<()> {
+        let (uri_chars, most) = (self.uri.chars().count(), limits.import_uri_chars);
+        if uri_chars == 0 || uri_chars > most {
             return Err(Error::invalid(format!(
-                "uri has {uri_chars} characters, expected 1 to {IMPORT_URI_CHARS_MAX}"
+                "uri has {uri_chars} characters, expected 1 to {most}"
             )));
         }
         let id_chars = self.integration_id.as_deref().map_or(0, |id| id.chars().count());
-        if id_chars > INTEGRATION_ID_CHARS_MAX {
+        let most = limits.integration_id_chars;
+        if id_chars > most {
             return Err(Error::invalid(format!(
-                "integrationId has {id_chars} characters, expected at most \
-                 {INTEGRATION_ID_CHARS_MAX}"
+                "integrationId has {id_chars} characters, expected at most {most}"
             )));
         }
         if self.on_error() == OnError::Abort
@@ -133,7 +133,7 @@ impl StartImport {
                 )));
             }
         }
-        columns::check(self.columns.as_ref(), self.id_prefix.as_deref())
+        columns::check(self.columns.as_ref(), self.id_prefix.as_deref(), limits.id_chars)
     }
 
     /// Errors that it may have.
@@ -380,21 +380,26 @@ mod tests {
             serde_json::from_str::<StartImport>(&json)
         };
         let good = start(r#"{"onError":"continue","maxErrors":7}"#).unwrap();
-        assert_eq!((good.max_errors(), good.check().is_ok()), (Some(7), true));
+        assert_eq!(
+            (good.max_errors(), good.check(&RequestLimits::default()).is_ok()),
+            (Some(7), true)
+        );
         assert_eq!(start(r#"{"maxErrors":0}"#).unwrap().max_errors(), Some(0));
         assert_eq!(start(r#"{"maxErrors":null}"#).unwrap().max_errors(), None);
         for bad in ["-1", "1.5", r#""7""#] {
             assert!(start(&format!(r#"{{"maxErrors":{bad}}}"#)).is_err(), "{bad}");
         }
         let both = start(r#"{"onError":"abort","maxErrors":7}"#).unwrap();
-        assert!(both.check().unwrap_err().message().contains("maxErrors is 7"));
+        assert!(
+            both.check(&RequestLimits::default()).unwrap_err().message().contains("maxErrors is 7")
+        );
     }
 
     #[test]
     fn the_mode_is_one_that_there_is() {
         let start = |more: &str| {
             let json = format!(r#"{{"uri":"s3://b",{more}}}"#);
-            serde_json::from_str::<StartImport>(&json).unwrap().check()
+            serde_json::from_str::<StartImport>(&json).unwrap().check(&RequestLimits::default())
         };
         for good in [r#""mode":"upsert""#, r#""mode":"replace""#, r#""mode":null"#] {
             assert!(start(good).is_ok(), "{good}");
@@ -410,8 +415,8 @@ mod tests {
     #[test]
     fn lengths_are_checked() {
         let start = |uri: String| StartImport { uri, ..StartImport::default() };
-        assert!(start(String::new()).check().is_err());
-        assert!(start("x".repeat(1500)).check().is_ok());
-        assert!(start("x".repeat(1501)).check().is_err());
+        assert!(start(String::new()).check(&RequestLimits::default()).is_err());
+        assert!(start("x".repeat(1500)).check(&RequestLimits::default()).is_ok());
+        assert!(start("x".repeat(1501)).check(&RequestLimits::default()).is_err());
     }
 }

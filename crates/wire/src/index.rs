@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::limits::{DIMENSION_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
+use crossbill_core::limits::DIMENSION_MAX;
 use crossbill_core::{
-    DocumentFields, Error, IndexName, IndexShape, Metric, Result, TextSchema, VectorStorage,
-    VectorType,
+    DocumentFields, Error, IndexName, IndexShape, Metric, RequestLimits, Result, TextSchema,
+    VectorStorage, VectorType,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,23 +101,29 @@ pub struct IndexPlan {
 impl CreateIndex {
     /// Checks the request in whichever dialect it speaks. A dense index that
     /// does not say how its vectors are kept keeps them as `storage`.
-    pub fn into_plan(self, version: ApiVersion<'_>, storage: VectorStorage) -> Result<IndexPlan> {
+    pub fn into_plan(
+        self,
+        version: ApiVersion<'_>,
+        storage: VectorStorage,
+        limits: &RequestLimits,
+    ) -> Result<IndexPlan> {
         let source = self.source()?;
         if self.cmek_id.is_some() {
             return Err(Error::unsupported("this server does not encrypt with keys of its users"));
         }
         self.check_pods(version)?;
-        let name = self.name.as_deref().map(IndexName::new).transpose()?;
-        let tags = checked_tags(self.tags.clone().unwrap_or_default())?;
+        let named = |name| IndexName::within(name, limits.index_name_chars);
+        let name = self.name.as_deref().map(named).transpose()?;
+        let tags = checked_tags(self.tags.clone().unwrap_or_default(), limits)?;
         let deletion_protection = match &self.deletion_protection {
             Some(word) => checked_protection(word)?,
             None => false,
         };
         let asked = self.vector_storage.as_deref().map(checked_storage).transpose()?;
         let (shape, stored, planned) = match self.schema.is_some() {
-            true => self.schema_dialect(version)?,
+            true => self.schema_dialect(version, limits)?,
             false => {
-                let (shape, stored) = self.classic_dialect(name.is_some())?;
+                let (shape, stored) = self.classic_dialect(name.is_some(), limits)?;
                 (shape, stored, None)
             }
         };
@@ -181,13 +187,14 @@ impl CreateIndex {
     fn schema_dialect(
         self,
         version: ApiVersion<'_>,
+        limits: &RequestLimits,
     ) -> Result<(IndexShape, StoredSpec, Option<DocumentPlan>)> {
         if self.dimension.is_some() || self.metric.is_some() || self.vector_type.is_some() {
             return Err(Error::invalid(
                 "schema was given beside dimension, metric or vector_type, expected schema alone",
             ));
         }
-        let facts = self.schema.unwrap_or_default().into_facts(version)?;
+        let facts = self.schema.unwrap_or_default().into_facts(version, limits)?;
         let placement = match (self.deployment, self.spec) {
             (Some(deployment), None) => deployment.into_placement()?,
             (None, Some(spec)) => spec.into_placement()?.0,
@@ -206,11 +213,15 @@ impl CreateIndex {
         Ok((facts.shape, stored, facts.documents))
     }
 
-    fn classic_dialect(self, named: bool) -> Result<(IndexShape, StoredSpec)> {
+    fn classic_dialect(
+        self,
+        named: bool,
+        limits: &RequestLimits,
+    ) -> Result<(IndexShape, StoredSpec)> {
         if !named {
             return Err(Error::invalid("name is missing, expected one"));
         }
-        let shape = self.classic_shape()?;
+        let shape = self.classic_shape(limits)?;
         let (placement, metadata_fields) = match (self.spec, self.deployment) {
             (Some(spec), None) => spec.into_placement()?,
             (None, Some(deployment)) => (deployment.into_placement()?, BTreeMap::new()),
@@ -226,11 +237,11 @@ impl CreateIndex {
         Ok((shape, StoredSpec { metadata_fields, ..StoredSpec::of(placement) }))
     }
 
-    fn classic_shape(&self) -> Result<IndexShape> {
+    fn classic_shape(&self, limits: &RequestLimits) -> Result<IndexShape> {
         let metric = self.metric.as_deref().map(checked_metric).transpose()?;
         match self.vector_type.as_deref().unwrap_or("dense") {
             "dense" => Ok(IndexShape::dense(
-                checked_dimension(self.dimension)?,
+                checked_dimension(self.dimension, limits.dimension)?,
                 metric.unwrap_or(Metric::Cosine),
             )),
             "sparse" => match (self.dimension, metric) {
@@ -251,41 +262,15 @@ impl CreateIndex {
 }
 
 /// Checks the tags that an index is made with.
-pub(crate) fn checked_tags(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
-    check_tags(&tags)?;
+pub(crate) fn checked_tags(
+    tags: BTreeMap<String, String>,
+    limits: &RequestLimits,
+) -> Result<BTreeMap<String, String>> {
+    limits.check_tags(&tags)?;
     match tags.values().any(String::is_empty) {
         true => Err(Error::invalid("a tag has an empty value, expected 1 character or more")),
         false => Ok(tags),
     }
-}
-
-/// Checks tags as a request gives them; an empty value stands for removal.
-fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
-    if tags.len() > TAGS_MAX {
-        return Err(Error::invalid(format!(
-            "there are {} tags, expected at most {TAGS_MAX}",
-            tags.len()
-        )));
-    }
-    for (key, value) in tags {
-        let key_good = (1..=TAG_KEY_CHARS_MAX).contains(&key.len())
-            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        if !key_good {
-            return Err(Error::invalid(format!(
-                "tag key {key:?} is refused, expected 1 to {TAG_KEY_CHARS_MAX} letters, digits, \
-                 '_' and '-'"
-            )));
-        }
-        let value_good = value.len() <= TAG_VALUE_CHARS_MAX
-            && value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-        if !value_good {
-            return Err(Error::invalid(format!(
-                "the value of tag {key:?} is refused, expected at most {TAG_VALUE_CHARS_MAX} \
-                 printable ASCII characters"
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn checked_storage(word: &str) -> Result<VectorStorage> {
@@ -337,14 +322,17 @@ pub struct ConfigureIndex {
 impl ConfigureIndex {
     /// Checks what can be checked without the index: gives the new deletion
     /// protection and the tags to merge.
-    pub fn into_change(self) -> Result<(Option<bool>, BTreeMap<String, String>)> {
+    pub fn into_change(
+        self,
+        limits: &RequestLimits,
+    ) -> Result<(Option<bool>, BTreeMap<String, String>)> {
         if self.schema.is_some() {
             return Err(Error::unsupported(
                 "schema of an existing index cannot be changed on this server",
             ));
         }
         let tags = self.tags.unwrap_or_default();
-        check_tags(&tags)?;
+        limits.check_tags(&tags)?;
         let protection = self.deletion_protection.as_deref().map(checked_protection).transpose()?;
         Ok((protection, tags))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crossbill_core::limits::DIMENSION_MAX;
 use crossbill_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,9 @@ impl EmbedRequest {
 pub(crate) fn dimension_of(parameters: Option<&Map<String, Value>>) -> Result<Option<u32>> {
     match parameters.and_then(|parameters| parameters.get("dimension")) {
         None => Ok(None),
-        Some(value) => crate::schema::checked_dimension(value.as_u64()).map(Some),
+        Some(value) => {
+            crate::schema::checked_dimension(value.as_u64(), DIMENSION_MAX as usize).map(Some)
+        }
     }
 }
 

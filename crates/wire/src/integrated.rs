@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::limits::DIMENSION_MAX;
-use crossbill_core::{Error, IndexName, IndexShape, Metric, Result, TextSchema, VectorStorage};
+use crossbill_core::{
+    Error, IndexName, IndexShape, Metric, RequestLimits, Result, TextSchema, VectorStorage,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -121,21 +123,23 @@ pub struct ForModelPlan {
 
 impl ForModelPlan {
     /// The index, for a model of this dimension.
-    pub fn with_dimension(mut self, dimension: u32) -> IndexPlan {
+    pub fn with_dimension(mut self, dimension: u32, limits: &RequestLimits) -> Result<IndexPlan> {
+        let dimension = checked_dimension(Some(dimension.into()), limits.dimension)?;
         self.plan.shape.dimension = dimension;
         self.plan.stored.embed = Some(self.embed);
-        self.plan
+        Ok(self.plan)
     }
 }
 
 impl CreateForModel {
     /// Checks what can be checked without the model.
-    pub fn into_plan(self, storage: VectorStorage) -> Result<ForModelPlan> {
-        let name = IndexName::new(&self.name)?;
-        let tags = checked_tags(self.tags.unwrap_or_default())?;
+    pub fn into_plan(self, storage: VectorStorage, limits: &RequestLimits) -> Result<ForModelPlan> {
+        let name = IndexName::within(&self.name, limits.index_name_chars)?;
+        let tags = checked_tags(self.tags.unwrap_or_default(), limits)?;
         let protection = self.deletion_protection.as_deref().map(checked_protection);
         let metric = self.embed.metric.as_deref().map(checked_metric).transpose()?;
-        let asked = self.embed.dimension.map(|found| checked_dimension(Some(found))).transpose()?;
+        let dimension = |found| checked_dimension(Some(found), limits.dimension);
+        let asked = self.embed.dimension.map(dimension).transpose()?;
         let model = self.embed.model.filter(|model| !model.is_empty());
         let model = model.ok_or_else(|| Error::invalid("embed.model is missing, expected one"))?;
         let field_map = self.embed.field_map.ok_or_else(|| {
@@ -143,7 +147,9 @@ impl CreateForModel {
         })?;
         let field = mapped_field(field_map)?;
         let metadata_fields = self.schema.unwrap_or_default().fields;
-        metadata_fields.iter().try_for_each(|(name, field)| check_metadata_field(name, field))?;
+        for (name, field) in &metadata_fields {
+            check_metadata_field(name, field, limits)?;
+        }
         let placement = Placement::Managed { cloud: self.cloud, region: self.region };
         let shape = IndexShape::dense(1, metric.unwrap_or(Metric::Cosine)).stored_as(storage);
         let stored = StoredSpec { metadata_fields, ..StoredSpec::of(placement) };
@@ -258,13 +264,15 @@ mod tests {
     fn plan(embed: &str) -> std::result::Result<ForModelPlan, String> {
         let json = format!(r#"{{"name":"a","cloud":"aws","region":"r","embed":{embed}}}"#);
         let request: CreateForModel = serde_json::from_str(&json).unwrap();
-        request.into_plan(VectorStorage::F32).map_err(|error| error.message().to_owned())
+        request
+            .into_plan(VectorStorage::F32, &RequestLimits::default())
+            .map_err(|error| error.message().to_owned())
     }
 
     #[test]
     fn a_request_names_a_model_and_one_field() {
         let made = plan(r#"{"model":"m","field_map":{"text":"body"},"metric":"dotproduct"}"#);
-        let index = made.unwrap().with_dimension(7);
+        let index = made.unwrap().with_dimension(7, &RequestLimits::default()).unwrap();
         assert_eq!((index.shape.dimension, index.shape.metric), (7, Metric::DotProduct));
         assert_eq!(index.stored.embed.unwrap().field, "body");
         for (embed, expected) in [

@@ -2,7 +2,8 @@
 
 use crossbill_core::limits::{CANDIDATES_MAX, SCAN_FACTOR, TOP_K_MAX};
 use crossbill_core::{
-    Error, IndexShape, Result, SparseVector, VectorType, check_dense_query, check_record_id,
+    Error, IndexShape, RequestLimits, Result, SparseVector, VectorType, check_dense_query,
+    check_record_id,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,8 +13,8 @@ use crate::describe;
 use crate::vectors::check_sparse_allowed;
 use crate::{SparseValues, Usage, floats};
 
-/// `POST /query`. Other documented fields (`scanFactor`, `maxCandidates`,
-/// `queries`) are accepted and change nothing.
+/// `POST /query`. The deprecated field `queries` is accepted and changes
+/// nothing.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueryRequest {
@@ -84,13 +85,13 @@ impl QueryRequest {
     }
 
     /// `scanFactor`, checked, as `maxCandidates` is.
-    pub fn scan_factor(&self) -> Result<Option<f32>> {
-        let wanted = self.top_k..=CANDIDATES_MAX as u64;
+    pub fn scan_factor(&self, candidates_max: usize) -> Result<Option<f32>> {
+        let wanted = self.top_k..=candidates_max as u64;
         if let Some(candidates) = self.max_candidates
             && !wanted.contains(&candidates)
         {
             return Err(Error::invalid(format!(
-                "maxCandidates is {candidates}, expected topK ({}) to {CANDIDATES_MAX}",
+                "maxCandidates is {candidates}, expected topK ({}) to {candidates_max}",
                 self.top_k
             )));
         }
@@ -104,7 +105,7 @@ impl QueryRequest {
     }
 
     /// Takes out what to search by and checks it against the index.
-    pub fn take_by(&mut self, shape: &IndexShape) -> Result<QueryBy> {
+    pub fn take_by(&mut self, shape: &IndexShape, limits: &RequestLimits) -> Result<QueryBy> {
         let dense = Some(std::mem::take(&mut self.vector)).filter(|values| !values.is_empty());
         let sparse = self.sparse_vector.take();
         // The empty id is how absence reads in the gRPC twin of this body.
@@ -117,7 +118,8 @@ impl QueryRequest {
                 Ok(QueryBy::Id(id))
             }
             None => {
-                let sparse = sparse.map(SparseValues::into_vector).transpose()?;
+                let checked = |sparse: SparseValues| sparse.into_vector(limits.sparse_entries);
+                let sparse = sparse.map(checked).transpose()?;
                 check_query(shape, dense.as_deref(), sparse.as_ref())?;
                 Ok(QueryBy::Vector { dense, sparse })
             }
@@ -191,14 +193,14 @@ mod tests {
 
     fn by(shape: &IndexShape, json: &str) -> std::result::Result<QueryBy, String> {
         let mut request: QueryRequest = serde_json::from_str(json).map_err(|e| e.to_string())?;
-        request.take_by(shape).map_err(|error| error.to_string())
+        request.take_by(shape, &RequestLimits::default()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn scan_factor_and_candidates_have_bounds() {
         let asked = |json: &str| {
             let request: QueryRequest = serde_json::from_str(json).unwrap();
-            request.scan_factor().map_err(|error| error.to_string())
+            request.scan_factor(CANDIDATES_MAX).map_err(|error| error.to_string())
         };
         assert_eq!(asked(r#"{"topK":5}"#), Ok(None));
         assert_eq!(asked(r#"{"topK":5,"scanFactor":4,"maxCandidates":5}"#), Ok(Some(4.0)));

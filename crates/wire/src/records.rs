@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crossbill_core::{Error, Metadata, Result, check_record_id};
+use crossbill_core::{Error, Metadata, RequestLimits, Result, check_new_id};
 
 use crate::describe;
 use crate::inference::{checked_top_n, rank_text};
@@ -188,7 +188,8 @@ pub struct RecordsUpsert {
 
 impl RecordsUpsert {
     /// Reads a body of one JSON object a line; `field` holds the text.
-    pub fn read(body: &[u8], field: &str, most: usize) -> Result<Self> {
+    pub fn read(body: &[u8], field: &str, limits: &RequestLimits) -> Result<Self> {
+        let most = limits.text_records;
         let body = std::str::from_utf8(body)
             .map_err(|_| Error::invalid("request body is not UTF-8, expected JSON lines"))?;
         let lines = body.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -203,7 +204,7 @@ impl RecordsUpsert {
             )));
         }
         let records = lines.into_iter().map(|(number, line)| {
-            text_record(line, field).map_err(|error| {
+            text_record(line, field, limits).map_err(|error| {
                 Error::invalid(format!("line {}: {}", number + 1, error.message()))
             })
         });
@@ -211,7 +212,7 @@ impl RecordsUpsert {
     }
 }
 
-fn text_record(line: &str, field: &str) -> Result<TextRecord> {
+fn text_record(line: &str, field: &str, limits: &RequestLimits) -> Result<TextRecord> {
     let mut fields: serde_json::Map<String, Value> = serde_json::from_str(line)
         .map_err(|error| Error::invalid(format!("is no JSON object: {error}")))?;
     let id = match fields.remove("_id").or_else(|| fields.remove("id")) {
@@ -219,7 +220,7 @@ fn text_record(line: &str, field: &str) -> Result<TextRecord> {
         Some(_) => return Err(Error::invalid("_id is not a text, expected one")),
         None => return Err(Error::invalid("_id is missing, expected a text")),
     };
-    check_record_id(&id).map_err(|error| Error::invalid(error.to_string()))?;
+    check_new_id(&id, limits.id_chars).map_err(|error| Error::invalid(error.to_string()))?;
     let text = match fields.get(field) {
         Some(Value::String(text)) if !text.is_empty() => text.clone(),
         found => {
@@ -234,7 +235,7 @@ fn text_record(line: &str, field: &str) -> Result<TextRecord> {
         }
     };
     let json = Value::Object(fields).to_string();
-    let metadata = Metadata::from_json(&json)
+    let metadata = Metadata::from_json_within(&json, limits.metadata_bytes)
         .map_err(|error| Error::invalid(format!("record {id:?}: {error}")))?;
     Ok(TextRecord { id, text, metadata })
 }
@@ -246,7 +247,8 @@ mod tests {
     #[test]
     fn records_are_read_a_line_each() {
         let body = "{\"_id\":\"a\",\"t\":\"x\",\"n\":1}\n\n{\"id\":\"b\",\"t\":\"y\"}\n";
-        let read = RecordsUpsert::read(body.as_bytes(), "t", 96).unwrap().records;
+        let read =
+            RecordsUpsert::read(body.as_bytes(), "t", &RequestLimits::default()).unwrap().records;
         let seen: Vec<_> = read.iter().map(|r| (r.id.as_str(), r.text.as_str())).collect();
         assert_eq!(seen, [("a", "x"), ("b", "y")]);
         let metadata: Value = serde_json::from_str(&read[0].metadata.to_json()).unwrap();
@@ -270,7 +272,8 @@ mod tests {
             ("{\"_id\":\"a\",\"t\":\"x\",\"m\":{}}", "line 1: record \"a\""),
             (many.as_str(), "more than 96 records"),
         ] {
-            let error = RecordsUpsert::read(body.as_bytes(), "t", 96).unwrap_err();
+            let error =
+                RecordsUpsert::read(body.as_bytes(), "t", &RequestLimits::default()).unwrap_err();
             assert!(error.message().contains(expected), "{expected}: {error}");
         }
     }

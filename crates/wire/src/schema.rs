@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::limits::{DIMENSION_MAX, FIELD_NAME_BYTES_MAX};
-use crossbill_core::{Error, IndexShape, Metric, Result, VectorType};
+use crossbill_core::limits::DIMENSION_MAX;
+use crossbill_core::{Error, IndexShape, Metric, RequestLimits, Result, VectorType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -119,9 +119,14 @@ impl Schema {
     /// The shape that the reserved fields give, and the plain metadata fields
     /// beside them; or what other vector fields and texts make of an index of
     /// documents.
-    pub(crate) fn into_facts(self, version: ApiVersion<'_>) -> Result<SchemaFacts> {
+    pub(crate) fn into_facts(
+        self,
+        version: ApiVersion<'_>,
+        limits: &RequestLimits,
+    ) -> Result<SchemaFacts> {
         if self.fields.iter().any(|(name, field)| is_of_documents(name, field)) {
-            let (shape, plan) = document_schema::plan(self.fields, version < ApiVersion::SCHEMA)?;
+            let takes_metadata = version < ApiVersion::SCHEMA;
+            let (shape, plan) = document_schema::plan(self.fields, takes_metadata, limits)?;
             return Ok(SchemaFacts {
                 shape,
                 sparse_field: false,
@@ -133,7 +138,9 @@ impl Schema {
         let mut metadata_fields = BTreeMap::new();
         for (name, field) in self.fields {
             match (name.as_str(), field.kind.as_deref()) {
-                (DENSE_FIELD, Some("dense_vector")) => dense = Some(dense_shape(&name, &field)?),
+                (DENSE_FIELD, Some("dense_vector")) => {
+                    dense = Some(dense_shape(&name, &field, limits)?);
+                }
                 (SPARSE_FIELD, Some("sparse_vector")) => sparse_field = true,
                 (DENSE_FIELD | SPARSE_FIELD, kind) => {
                     return Err(Error::invalid(format!(
@@ -143,7 +150,7 @@ impl Schema {
                     )));
                 }
                 _ => {
-                    check_metadata_field(&name, &field)?;
+                    check_metadata_field(&name, &field, limits)?;
                     metadata_fields.insert(name, field);
                 }
             }
@@ -199,24 +206,26 @@ impl Schema {
 }
 
 /// The shape that a dense vector field gives.
-pub(crate) fn dense_shape(name: &str, field: &SchemaField) -> Result<IndexShape> {
+pub(crate) fn dense_shape(
+    name: &str,
+    field: &SchemaField,
+    limits: &RequestLimits,
+) -> Result<IndexShape> {
     let metric = field.metric.as_deref().ok_or_else(|| {
         Error::invalid(format!("schema field {name:?} has no metric, expected one"))
     })?;
-    Ok(IndexShape::dense(checked_dimension(field.dimension)?, checked_metric(metric)?))
+    let dimension = checked_dimension(field.dimension, limits.dimension)?;
+    Ok(IndexShape::dense(dimension, checked_metric(metric)?))
 }
 
-/// A dimension within bounds.
-pub(crate) fn checked_dimension(dimension: Option<u64>) -> Result<u32> {
-    let found = dimension.ok_or_else(|| {
-        Error::invalid(format!("dimension is missing, expected 1 to {DIMENSION_MAX}"))
-    })?;
+/// A dimension of `most` at most.
+pub(crate) fn checked_dimension(dimension: Option<u64>, most: usize) -> Result<u32> {
+    let found = dimension
+        .ok_or_else(|| Error::invalid(format!("dimension is missing, expected 1 to {most}")))?;
     u32::try_from(found)
         .ok()
-        .filter(|dimension| (1..=DIMENSION_MAX).contains(dimension))
-        .ok_or_else(|| {
-            Error::invalid(format!("dimension is {found}, expected 1 to {DIMENSION_MAX}"))
-        })
+        .filter(|dimension| (1..=most as u64).contains(&u64::from(*dimension)))
+        .ok_or_else(|| Error::invalid(format!("dimension is {found}, expected 1 to {most}")))
 }
 
 /// A metric by name, in any case.
@@ -228,11 +237,16 @@ pub(crate) fn checked_metric(name: &str) -> Result<Metric> {
 
 /// A plain metadata field is kept and given back; every metadata field is
 /// filterable here, so it changes nothing else.
-pub(crate) fn check_metadata_field(name: &str, field: &SchemaField) -> Result<()> {
-    if name.is_empty() || name.len() > FIELD_NAME_BYTES_MAX || name.starts_with('$') {
+pub(crate) fn check_metadata_field(
+    name: &str,
+    field: &SchemaField,
+    limits: &RequestLimits,
+) -> Result<()> {
+    let most = limits.field_name_bytes;
+    if name.is_empty() || name.len() > most || name.starts_with('$') {
         return Err(Error::invalid(format!(
-            "schema field name {name:?} is refused, expected 1 to {FIELD_NAME_BYTES_MAX} bytes \
-             that do not start with '$'"
+            "schema field name {name:?} is refused, expected 1 to {most} bytes that do not start \
+             with '$'"
         )));
     }
     let plain = matches!(
@@ -254,7 +268,8 @@ mod tests {
 
     fn facts(json: &str) -> std::result::Result<SchemaFacts, String> {
         let schema: Schema = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        schema.into_facts(ApiVersion::DEFAULT).map_err(|error| error.to_string())
+        let limits = RequestLimits::default();
+        schema.into_facts(ApiVersion::DEFAULT, &limits).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -279,7 +294,8 @@ mod tests {
             ..StoredSpec::of(crate::Placement::managed())
         };
         let answer = Schema::of(&both.shape, &stored);
-        assert_eq!(answer.into_facts(ApiVersion::DEFAULT).unwrap(), both);
+        let limits = RequestLimits::default();
+        assert_eq!(answer.into_facts(ApiVersion::DEFAULT, &limits).unwrap(), both);
     }
 
     #[test]

@@ -82,6 +82,17 @@ pub struct PodSpec {
     /// The collection whose records it begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_collection: Option<String>,
+    /// Which metadata fields can be filtered by; here all can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_config: Option<PodMetadata>,
+}
+
+/// `metadata_config` of [`PodSpec`]: kept and given back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PodMetadata {
+    /// Names of metadata fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub indexed: Option<Vec<String>>,
 }
 
 fn pod_type() -> String {
@@ -205,6 +216,11 @@ impl Placement {
         Self::Managed { cloud: DEFAULT_CLOUD.to_owned(), region: DEFAULT_REGION.to_owned() }
     }
 
+    /// Whether it says that it runs on pods.
+    pub fn is_pod(&self) -> bool {
+        matches!(self, Placement::Pod(_))
+    }
+
     /// The cloud and region, as far as the placement has them.
     pub fn cloud_and_region(&self) -> (String, String) {
         match self {
@@ -312,6 +328,7 @@ impl Deployment {
                     shards,
                     pods: replicas.saturating_mul(shards),
                     source_collection: None,
+                    metadata_config: None,
                 }))
             }
             Some("byoc") => Ok(Placement::Byoc { environment: environment(self.environment)? }),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crossbill_core::limits::{FETCH_BY_METADATA_PAGE_MAX, UPSERT_RECORDS_MAX};
 use crossbill_core::{
-    Error, IndexShape, Metadata, MetadataError, Record, Result, SparseVector, VectorType,
-    check_dense, check_record_id,
+    Error, IndexShape, Metadata, MetadataError, Record, RequestLimits, Result, SparseVector,
+    VectorType, check_dense, check_new_id, check_record_id,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,9 +29,9 @@ pub struct SparseValues {
 }
 
 impl SparseValues {
-    /// The checked vector.
-    pub fn into_vector(self) -> Result<SparseVector> {
-        Ok(SparseVector::new(self.indices, self.values)?)
+    /// The checked vector, of so many entries at most.
+    pub fn into_vector(self, entries_max: usize) -> Result<SparseVector> {
+        Ok(SparseVector::within(self.indices, self.values, entries_max)?)
     }
 }
 
@@ -66,24 +66,27 @@ pub struct Vector {
 }
 
 impl Vector {
-    /// The record, checked against what the index fixes about its records.
-    pub fn into_record(self, shape: &IndexShape) -> Result<Record> {
-        let metadata = || self.metadata.map(|raw| Metadata::from_json(raw.get())).transpose();
-        record(shape, self.id, self.values, self.sparse_values, metadata)
+    /// The record, checked against what the index fixes about its records and
+    /// within the limits.
+    pub fn into_record(self, shape: &IndexShape, limits: &RequestLimits) -> Result<Record> {
+        let read =
+            |raw: Box<RawValue>| Metadata::from_json_within(raw.get(), limits.metadata_bytes);
+        let metadata = || self.metadata.map(read).transpose();
+        record((shape, limits), self.id, self.values, self.sparse_values, metadata)
     }
 }
 
 /// A record of its parts, checked against what the index fixes about its
-/// records.
+/// records and within the limits.
 pub(crate) fn record(
-    shape: &IndexShape,
+    (shape, limits): (&IndexShape, &RequestLimits),
     id: String,
     values: Vec<f32>,
     sparse: Option<SparseValues>,
     metadata: impl FnOnce() -> std::result::Result<Option<Metadata>, MetadataError>,
 ) -> Result<Record> {
-    check_record_id(&id)?;
-    let sparse = sparse.map(SparseValues::into_vector).transpose()?;
+    check_new_id(&id, limits.id_chars)?;
+    let sparse = sparse.map(|sparse| sparse.into_vector(limits.sparse_entries)).transpose()?;
     check_parts(shape, &values, sparse.as_ref())?;
     Ok(Record { id, values, sparse, metadata: metadata()? })
 }
@@ -162,9 +165,9 @@ pub struct UpsertRequest {
 impl UpsertRequest {
     /// The records in the order sent; of two with the same id the later wins
     /// when they are stored in this order.
-    pub fn into_records(self, shape: &IndexShape, records_max: usize) -> Result<Vec<Record>> {
-        check_count(self.vectors.len(), records_max)?;
-        records(self.vectors, |vector| &vector.id, |vector| vector.into_record(shape))
+    pub fn into_records(self, shape: &IndexShape, limits: &RequestLimits) -> Result<Vec<Record>> {
+        check_count(self.vectors.len(), limits.upsert_records)?;
+        records(self.vectors, |vector| &vector.id, |vector| vector.into_record(shape, limits))
     }
 }
 
@@ -276,8 +279,9 @@ pub fn check_new_parts(
     shape: &IndexShape,
     values: &[f32],
     sparse: Option<SparseValues>,
+    limits: &RequestLimits,
 ) -> Result<Option<SparseVector>> {
-    let sparse = sparse.map(SparseValues::into_vector).transpose()?;
+    let sparse = sparse.map(|sparse| sparse.into_vector(limits.sparse_entries)).transpose()?;
     if !values.is_empty() {
         if shape.vector_type == VectorType::Sparse {
             check_parts(shape, values, sparse.as_ref())?;

@@ -6,8 +6,11 @@
 
 mod validator;
 
-use crossbill_core::{Filter, IndexName, Metadata, Metric, NamespaceName, VectorStorage};
-use crossbill_core::{check_record_id, limits};
+use crossbill_core::{
+    DocumentFields, Filter, IndexName, Metadata, Metric, NamespaceName, RequestLimits,
+    VectorStorage, check_record_id, limits,
+};
+use crossbill_wire::documents::{UpdateDocuments, UpsertDocuments};
 use crossbill_wire::records::SearchVector;
 use crossbill_wire::{
     CreateIndex, DeleteRequest, OnError, QueryRequest, SparseValues, StartImport, UpsertRequest,
@@ -175,6 +178,59 @@ fn the_error_mode() {
 }
 
 #[test]
+fn documents() {
+    let fields = DocumentFields { dense: Some("v".into()), sparse: Some("s".into()) };
+    let limits = RequestLimits::default();
+    let upserts = |sample: &Value| {
+        let body = json!({"documents": [sample]}).to_string();
+        let request = serde_json::from_str::<UpsertDocuments>(&body);
+        request.is_ok_and(|request| request.into_records(&fields, &limits).is_ok())
+    };
+    let good = vec![
+        json!({"_id": "a", "v": [1, 2.5]}),
+        json!({"_id": "a", "v": [1], "s": {"indices": [7], "values": [0.5]}}),
+        json!({"_id": "a", "v": [1], "t": "x", "n": 1, "b": true, "l": ["x"], "e": [], "_x": 1}),
+    ];
+    let bad = vec![
+        json!({"v": [1]}),
+        json!({"_id": 1, "v": [1]}),
+        json!({"_id": "", "v": [1]}),
+        json!({"_id": "a", "v": [1], "_score": 1}),
+        json!({"_id": "a", "v": [1], "_remove_fields": ["x"]}),
+        json!({"_id": "a", "v": [1], "x": null}),
+        json!({"_id": "a", "v": [1], "x": {"y": 1}}),
+        json!({"_id": "a", "v": [1], "x": ["y", 1]}),
+        json!({"_id": "a", "v": [1], "$x": 1}),
+        json!({"_id": "a", "v": ["x", 1]}),
+        json!({"_id": "a", "v": [1], "s": {"indices": [-1], "values": [1]}}),
+        json!([]),
+    ];
+    agree::<describe::Document>(upserts, samples(good, bad));
+    let updates = |sample: &Value| {
+        let request: UpdateDocuments =
+            serde_json::from_value(json!({"documents": [sample]})).unwrap_or_default();
+        let changes = request.documents.unwrap_or_default();
+        UpdateDocuments::by_id(changes, &fields, &limits).is_ok()
+    };
+    let good = vec![
+        json!({"_id": "a", "t": "x"}),
+        json!({"_id": "a", "v": [1], "_remove_fields": ["t", "s"]}),
+        json!({"_id": "a", "_remove_fields": []}),
+    ];
+    let bad = vec![
+        json!({"t": "x"}),
+        json!({"_id": "a", "_score": 1}),
+        json!({"_id": "a", "_remove_fields": "t"}),
+        json!({"_id": "a", "_remove_fields": [1]}),
+        json!({"_id": "a", "_remove_fields": ["_id"]}),
+        json!({"_id": "a", "_remove_fields": [""]}),
+        json!({"_id": "a", "x": null}),
+        json!({"_id": "a", "$x": 1}),
+    ];
+    agree::<describe::DocumentPatch>(updates, samples(good, bad));
+}
+
+#[test]
 fn names_and_ids() {
     let texts =
         ["", "a", "a-b", "-a", "a-", "A", "a b", "a\u{0}", "a\n", "ü", "__default__", "0", "-"];
@@ -183,7 +239,7 @@ fn names_and_ids() {
     let judged = |most: usize, reads: fn(&str) -> bool| {
         all(most).map(|text| (json!(text), reads(&text))).collect::<Vec<_>>()
     };
-    let index = |text: &str| IndexName::new(text).is_ok();
+    let index = |text: &str| IndexName::within(text, limits::INDEX_NAME_CHARS_MAX).is_ok();
     agree::<describe::IndexName>(
         |sample| index(sample.as_str().unwrap()),
         judged(limits::INDEX_NAME_CHARS_MAX, index),
@@ -219,7 +275,7 @@ fn words_are_those_that_are_read() {
         }
         let request: CreateIndex = serde_json::from_value(request).unwrap();
         let version = crossbill_wire::ApiVersion::DEFAULT;
-        request.into_plan(version, VectorStorage::F32).is_ok()
+        request.into_plan(version, VectorStorage::F32, &RequestLimits::default()).is_ok()
     };
     for (field, words) in [
         ("vector_type", words::<describe::VectorTypeWord>()),
@@ -232,7 +288,7 @@ fn words_are_those_that_are_read() {
     }
     for word in words::<describe::ImportModeWord>() {
         let start: StartImport = serde_json::from_value(json!({"uri": "u", "mode": word})).unwrap();
-        assert!(start.check().is_ok(), "{word}");
+        assert!(start.check(&RequestLimits::default()).is_ok(), "{word}");
     }
 }
 
@@ -247,7 +303,7 @@ fn tags_and_columns_have_the_bounds_that_are_checked() {
     let plan = |sample: &Value| {
         let request: CreateIndex = serde_json::from_value(sample.clone()).unwrap();
         let version = crossbill_wire::ApiVersion::DEFAULT;
-        request.into_plan(version, VectorStorage::F32).is_ok()
+        request.into_plan(version, VectorStorage::F32, &RequestLimits::default()).is_ok()
     };
     let good = vec![
         tags(limits::TAGS_MAX, "k", "v"),
@@ -265,7 +321,8 @@ fn tags_and_columns_have_the_bounds_that_are_checked() {
     let start = |columns: Value| json!({"uri": "u", "columns": columns});
     let check = |sample: &Value| {
         let text = sample.to_string();
-        serde_json::from_str::<StartImport>(&text).is_ok_and(|start| start.check().is_ok())
+        serde_json::from_str::<StartImport>(&text)
+            .is_ok_and(|start| start.check(&RequestLimits::default()).is_ok())
     };
     let good = vec![
         start(json!({})),

@@ -396,9 +396,15 @@ call('backups', async () => {
 });
 
 call('collections', async () => {
-  await pc.createCollection({ name: 'kept', source: 'dense' });
+  // Only of pods.
+  await assert.rejects(pc.createCollection({ name: 'kept', source: 'dense' }), /pod/);
+  const pod = { environment: 'us-east1-gcp', podType: 'p1.x1', pods: 1 };
+  await pc.createIndex({ name: 'pods', dimension: 2, metric: 'cosine', spec: { pod } });
+  await pc.createCollection({ name: 'kept', source: 'pods' });
   assert.ok((await pc.listCollections()).collections.some((one) => one.name === 'kept'));
+  assert.strictEqual((await pc.describeCollection('kept')).name, 'kept');
   await pc.deleteCollection('kept');
+  await pc.deleteIndex('pods');
 });
 
 run();

@@ -57,7 +57,8 @@ impl Backups for Embedded {
     }
 
     fn restore_backup(&self, id: &str, request: &CreateIndexFromBackup) -> Result<RestoreJobModel> {
-        let (job, _index) = self.db.restore_backup(id, restore_options(request.clone())?)?;
+        let (job, _index) =
+            self.db.restore_backup(id, restore_options(request.clone(), self.db.limits())?)?;
         Ok(restore_job_model(job))
     }
 

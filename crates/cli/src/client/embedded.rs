@@ -5,7 +5,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crossbill_core::limits::{TOP_K_MAX, UPSERT_RECORDS_MAX};
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, Index, IndexInfo, Query, QueryBy, RecordText};
 use crossbill_server::{
@@ -18,6 +17,7 @@ use crossbill_wire::{
     IntegrationModel, Placement, QueryRequest, QueryResponse, RejectPage, SourceTest,
     StatsResponse, StoredSpec, TestSource,
 };
+use serde_json::value::RawValue;
 
 use crate::args::ConnectArgs;
 use crate::client::{Client, Imports, WHOLE_REJECTS_MAX};
@@ -57,6 +57,7 @@ impl Embedded {
             options.exports_at_once = 0;
             options.merges_at_once = 0;
         }
+        options.limits = options::limits(&args.limits)?;
         // A server's clock runs them; here a command is over before they are due.
         options.run_schedules = false;
         options.export_dirs = vec![PathBuf::from("/")];
@@ -78,7 +79,7 @@ impl Embedded {
 
 impl Client for Embedded {
     fn create_index(&self, request: CreateIndex) -> Result<IndexModel> {
-        let plan = request.into_plan(ApiVersion::DEFAULT, self.vector_storage)?;
+        let plan = request.into_plan(ApiVersion::DEFAULT, self.vector_storage, self.db.limits())?;
         let unnamed = || CliError::usage("found no name for the index, expected one");
         let name = plan.name.clone().ok_or_else(unnamed)?;
         let info = make_index(&self.db, plan, name)?;
@@ -119,24 +120,23 @@ impl Client for Embedded {
         let index = self.index(index)?;
         let namespace = NamespaceName::new(request.namespace.as_deref().unwrap_or_default())
             .map_err(crossbill_core::Error::from)?;
-        index.upsert(
-            &namespace,
-            request.clone().into_records(&index.info().shape, UPSERT_RECORDS_MAX)?,
-        )?;
+        let records = request.clone().into_records(index.shape(), self.db.limits())?;
+        index.upsert(&namespace, records)?;
         Ok(())
     }
 
     fn query(&self, index: &str, mut request: QueryRequest) -> Result<QueryResponse> {
         let index = self.index(index)?;
         let namespace = request.namespace.clone().unwrap_or_default();
-        let by = match request.take_by(&index.info().shape)? {
+        let by = match request.take_by(index.shape(), self.db.limits())? {
             wire::QueryBy::Vector { dense, sparse } => QueryBy::Vector { dense, sparse },
             wire::QueryBy::Id(id) => QueryBy::Id(id),
         };
-        let filter = request.filter.as_deref().map(|json| Filter::from_json(json.get()));
+        let read = |json: &RawValue| Filter::from_json_within(json.get(), self.db.limits());
+        let filter = request.filter.as_deref().map(read);
         let query = Query {
             by,
-            top_k: request.top_k(TOP_K_MAX)?,
+            top_k: request.top_k(self.db.limits().top_k)?,
             filter: filter.transpose().map_err(crossbill_core::Error::from)?,
             include_values: request.include_values.unwrap_or_default(),
             include_metadata: request.include_metadata.unwrap_or_default(),
@@ -150,7 +150,8 @@ impl Client for Embedded {
     }
 
     fn start_import(&self, index: &str, start: &wire::StartImport) -> Result<String> {
-        Ok(self.index(index)?.start_import(import_start(start.clone())?)?)
+        let start = import_start(start.clone(), self.db.limits())?;
+        Ok(self.index(index)?.start_import(start)?)
     }
 
     fn describe_import(&self, index: &str, id: &str) -> Result<ImportModel> {

@@ -1,6 +1,6 @@
 //! `crossbill import`: starts an import, follows it, sums it up.
 
-use crossbill_core::ErrorKind;
+use crossbill_core::{ErrorKind, RequestLimits};
 use crossbill_wire::{ErrorModeField, ImportModel, OnError, StartImport};
 use serde_json::json;
 
@@ -95,7 +95,8 @@ fn start(args: &ImportArgs) -> Result<StartImport> {
         columns: args.columns.columns.clone(),
         id_prefix: args.columns.id_prefix.clone(),
     };
-    start.check().map_err(|error| CliError::usage(error.message()))?;
+    // Which limits the server has, only the server knows.
+    start.check(&RequestLimits::widest()).map_err(|error| CliError::usage(error.message()))?;
     Ok(start)
 }
 

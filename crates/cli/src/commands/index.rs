@@ -1,6 +1,6 @@
 //! `crossbill index`: create, list, describe and delete indexes.
 
-use crossbill_core::{Metric, VectorStorage};
+use crossbill_core::{Metric, RequestLimits, VectorStorage};
 use crossbill_wire::{ApiVersion, CreateIndex, Deployment, IndexModel};
 use serde_json::json;
 
@@ -65,7 +65,9 @@ pub(crate) fn request(name: &str, args: &ShapeArgs) -> Result<CreateIndex> {
         deployment: Some(Deployment::default()),
         ..CreateIndex::default()
     };
-    let checked = request.clone().into_plan(ApiVersion::DEFAULT, VectorStorage::F32);
+    // Which limits the server has, only the server knows.
+    let (version, storage) = (ApiVersion::DEFAULT, VectorStorage::F32);
+    let checked = request.clone().into_plan(version, storage, &RequestLimits::widest());
     checked.map_err(|error| CliError::usage(error.message()))?;
     Ok(request)
 }

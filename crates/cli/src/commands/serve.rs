@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::Path;
 
-use crossbill_core::RequestLimits;
 use crossbill_db::{Database, Secret, Webhook, WebhookOptions};
 use crossbill_server::{ApiKey, Bound, ServeError, ServerConfig, Tls};
 
@@ -34,6 +33,7 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
     options.export_dirs.clone_from(&args.allow_export_dir);
     options.export_uris.clone_from(&args.allow_export_uri);
     options::check_exports(&options)?;
+    options.limits = options::limits(&args.limit)?;
     options.webhook = webhook(args)?;
     let db = Database::open(options).map_err(|error| {
         CliError::failed(format!("cannot open {}: {error}", args.data.display()))
@@ -111,23 +111,8 @@ fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     config.answer_bytes_max = answer;
     config.tls = tls(args)?;
     config.api_keys = api_keys(args)?;
-    config.limits = limits(&args.limit)?;
     config.inference = models::inference(&args.models)?;
     Ok(config)
-}
-
-/// The service's limits with the changes that `NAME=VALUE` settings make.
-fn limits(settings: &[String]) -> Result<RequestLimits> {
-    let mut limits = RequestLimits::default();
-    for setting in settings {
-        let (name, value) = setting.split_once('=').ok_or_else(|| {
-            CliError::usage(format!("--limit is {setting:?}, expected NAME=VALUE"))
-        })?;
-        limits
-            .set(name.trim(), value.trim())
-            .map_err(|problem| CliError::usage(format!("--limit: {problem}")))?;
-    }
-    Ok(limits)
 }
 
 fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
@@ -227,18 +212,6 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-
-    #[test]
-    fn limits_are_changed_by_name() {
-        let limits = |settings: &[&str]| {
-            limits(&settings.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>())
-        };
-        let changed = limits(&["top-k=5", "ids=7"]).unwrap();
-        assert_eq!((changed.top_k, changed.ids, changed.list_page), (5, 7, 100));
-        for bad in ["top-k", "top-k=0", "top-k=x", "topk=5"] {
-            assert!(limits(&[bad]).unwrap_err().to_string().contains("--limit"), "{bad}");
-        }
-    }
 
     #[test]
     fn key_files_have_comments_and_are_never_empty() {

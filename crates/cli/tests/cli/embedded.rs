@@ -49,6 +49,27 @@ fn create_import_query_stats_delete() {
 }
 
 #[test]
+fn limits_are_those_of_the_directorys_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let create = ["index", "create", "books", "--dimension", "9"];
+    let refused = on(&data, &[&create[..], &["--limits", "dimension=8"]].concat()).exits(1);
+    assert!(refused.stderr.contains("expected 1 to 8"), "{}", refused.stderr);
+    let mut asked = crossbill();
+    asked.args(create).arg("--data").arg(&data).env("CROSSBILL_LIMIT", "dimension=8");
+    assert!(run(&mut asked).exits(1).stderr.contains("expected 1 to 8"));
+    let config = dir.path().join("crossbill.toml");
+    std::fs::write(&config, "[limits]\ndimension = 8\n").unwrap();
+    let config = ["--config", config.to_str().unwrap()];
+    let refused = on(&data, &[&create[..], &config].concat()).exits(1);
+    assert!(refused.stderr.contains("expected 1 to 8"), "{}", refused.stderr);
+    on(&data, &create).exits(0);
+    // The length of a list is another thing.
+    let list = ["imports", "list", "--index", "books", "--limit", "1"];
+    on(&data, &[&list[..], &config].concat()).exits(0);
+}
+
+#[test]
 fn backups_are_made_restored_and_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");

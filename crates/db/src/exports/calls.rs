@@ -1,12 +1,13 @@
 //! The export calls of an index.
 
-use crossbill_core::limits::{EXPORT_QUEUE_MAX, IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
+use crossbill_core::limits::EXPORT_QUEUE_MAX;
 use crossbill_core::{Error, NamespaceName, Result};
 
 use super::Waiting;
 use super::job::{ExportRecord, Job};
 use super::layout::directory_of;
 use crate::Index;
+use crate::imports::check_length;
 use crate::types::{ExportView, ImportStatus, StartExport};
 
 impl Index {
@@ -21,19 +22,9 @@ impl Index {
             ));
         }
         let env = &self.context().env;
-        let chars = start.uri.chars().count();
-        if chars > IMPORT_URI_CHARS_MAX {
-            return Err(Error::invalid(format!(
-                "uri has {chars} characters, expected at most {IMPORT_URI_CHARS_MAX}"
-            )));
-        }
+        check_length("uri", &start.uri, env.limits.import_uri_chars)?;
         if let Some(integration) = &start.integration {
-            let chars = integration.chars().count();
-            if chars == 0 || chars > INTEGRATION_ID_CHARS_MAX {
-                return Err(Error::invalid(format!(
-                    "integration id has {chars} characters, expected 1 to {INTEGRATION_ID_CHARS_MAX}"
-                )));
-            }
+            check_length("integration id", integration, env.limits.integration_id_chars)?;
         }
         env.destinations.check(&start.uri, start.integration.as_deref(), &env.policy)?;
         if env.exports.len() >= EXPORT_QUEUE_MAX {

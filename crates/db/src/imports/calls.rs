@@ -1,6 +1,6 @@
 //! The import calls of an index.
 
-use crossbill_core::limits::{IMPORT_QUEUE_MAX, IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX};
+use crossbill_core::limits::IMPORT_QUEUE_MAX;
 use crossbill_core::{Error, Result, Timestamp};
 use crossbill_import::{RecordText, Reject};
 use crossbill_store::TaskCounts;
@@ -20,9 +20,9 @@ impl Index {
     pub fn start_import(&self, start: StartImport) -> Result<String> {
         self.check_open()?;
         let env = &self.context().env;
-        check_length("uri", &start.uri, IMPORT_URI_CHARS_MAX)?;
+        check_length("uri", &start.uri, env.limits.import_uri_chars)?;
         if let Some(integration) = &start.integration {
-            check_length("integration id", integration, INTEGRATION_ID_CHARS_MAX)?;
+            check_length("integration id", integration, env.limits.integration_id_chars)?;
         }
         env.policy.check(&start.uri, start.integration.as_deref())?;
         if env.imports.len() >= IMPORT_QUEUE_MAX {
@@ -111,7 +111,8 @@ impl Index {
     }
 }
 
-fn check_length(what: &str, text: &str, chars_max: usize) -> Result<()> {
+/// Checks how long a text of a request is.
+pub(crate) fn check_length(what: &str, text: &str, chars_max: usize) -> Result<()> {
     let found = text.chars().count();
     if found == 0 || found > chars_max {
         return Err(Error::invalid(format!(

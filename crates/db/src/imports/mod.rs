@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use crossbill_core::Result;
 
+pub(crate) use calls::check_length;
 pub(crate) use clean_up::clean_up;
 pub(crate) use job::Job;
 pub use manifest::{

@@ -81,18 +81,19 @@ pub(crate) struct IndexContext {
 impl IndexContext {
     /// Checks a record against every rule of its index, and rounds its vector
     /// to what the index keeps of it.
-    fn accept(&self, record: &mut Record) -> Result<()> {
-        check::accept_record(&self.shape, record)?;
-        self.check_document(record)
+    fn accept(&self, record: &mut Record, metadata_bytes_max: usize) -> Result<()> {
+        check::accept_record(&self.shape, record, metadata_bytes_max)?;
+        self.check_document(record, metadata_bytes_max)
     }
 
     /// Checks a record of an index of documents against its schema.
-    fn check_document(&self, record: &Record) -> Result<()> {
+    fn check_document(&self, record: &Record, metadata_bytes_max: usize) -> Result<()> {
         let Some(fields) = &self.documents else { return Ok(()) };
         let has_vector = record.sparse.is_some() || !record.values.is_empty();
         let none = Metadata::default();
         let metadata = record.metadata.as_ref().unwrap_or(&none);
-        crossbill_core::check_document(fields, self.text.schema(), has_vector, metadata)
+        let text = self.text.schema();
+        crossbill_core::check_document(fields, text, has_vector, metadata, metadata_bytes_max)
             .map_err(|error| Error::invalid(format!("document {:?}: {error}", record.id)))
     }
 }

@@ -1,6 +1,7 @@
 //! Updates: records that are there are read, changed and put again, by the
 //! writer that leads, so that nothing is written between.
 
+use crossbill_core::limits::METADATA_BYTES_CEILING;
 use crossbill_core::{Filter, Record, Result, VectorType};
 
 use super::Namespace;
@@ -34,7 +35,8 @@ impl Namespace {
         let given = |values: &&[f32]| shape.vector_type == VectorType::Dense || !values.is_empty();
         let values = update.values.as_deref().filter(given);
         check_vectors(shape, values, update.sparse.as_ref())?;
-        check_metadata(shape, update.set_metadata.as_ref())
+        let limits = &self.context.env.limits;
+        check_metadata(shape, update.set_metadata.as_ref(), limits.metadata_bytes)
     }
 
     pub(super) fn update_each(&self, updates: &[Update]) -> Result<Written> {
@@ -50,6 +52,8 @@ impl Namespace {
     /// Does an update to a record, and checks what comes of it.
     fn change(&self, record: &mut Record, update: &Update) -> Result<()> {
         let (shape, remove) = (&self.context.shape, &update.remove);
+        // What is there already may have come under a wider limit.
+        let mut metadata_bytes_max = METADATA_BYTES_CEILING;
         if shape.documents && remove.sparse {
             record.sparse = None;
         }
@@ -63,13 +67,14 @@ impl Namespace {
             metadata.0.retain(|field, _| !remove.fields.contains(field));
         }
         if let Some(fields) = &update.set_metadata {
+            metadata_bytes_max = self.context.env.limits.metadata_bytes;
             let own = record.metadata.take().unwrap_or_default();
             record.metadata = Some(match shape.documents {
                 true => own.overlaid(fields.clone()),
-                false => own.merged(fields.clone())?,
+                false => own.merged(fields.clone(), metadata_bytes_max)?,
             });
         }
-        self.context.accept(record)
+        self.context.accept(record, metadata_bytes_max)
     }
 
     pub(super) fn update_matching(&self, filter: &Filter, update: &Update) -> Result<Written> {

@@ -104,8 +104,9 @@ impl WriteQueue {
 impl Namespace {
     /// Checks records and puts them, a bounded number per frame.
     pub(crate) fn upsert(&self, mut records: Vec<Record>) -> Result<Lsn> {
+        let metadata_bytes_max = self.context.env.limits.metadata_bytes;
         for record in &mut records {
-            self.context.accept(record)?;
+            self.context.accept(record, metadata_bytes_max)?;
         }
         let mut lsn = Lsn(self.context.lsn.load(Ordering::Acquire));
         let mut records = records.into_iter().peekable();

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use crossbill_core::{
-    IndexName, IndexShape, Metadata, Metric, NamespaceName, RandomIds, Record, SparseVector,
-    SystemClock, TextSchema, limits,
+    IndexName, IndexShape, Metadata, Metric, NamespaceName, RandomIds, Record, RequestLimits,
+    SparseVector, SystemClock, TextSchema, limits,
 };
 use crossbill_db::{
     Database, DatabaseOptions, ErrorMode, FaultPlan, ImportOptions, ImportSettings, ImportStatus,
@@ -69,6 +69,7 @@ impl Place {
             exports_at_once: 1,
             run_schedules: false,
             webhook: None,
+            limits: RequestLimits::default(),
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(RandomIds),
             faults: self.faults.clone(),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crossbill_core::{ErrorKind, IndexShape, Metric};
-use crossbill_db::{IndexChange, IndexEvent, Selector};
+use crossbill_db::{IndexChange, IndexEvent, Selector, SpecChange};
 
 use crate::fixtures::{Place, all_ids, index, namespace, new_index, plane, record};
 
@@ -69,6 +69,23 @@ fn a_protected_index_stays() {
     assert_eq!(database.describe_index("a").unwrap(), info);
     assert!(database.configure_index("a", protect(false)).unwrap().tags.is_empty());
     database.delete_index("a").unwrap();
+}
+
+#[test]
+fn of_two_changes_from_one_state_the_second_is_refused() {
+    let place = Place::new();
+    let database = place.open();
+    database.create_index(new_index("a", plane())).unwrap();
+    let change = |from: Option<&str>, to: &str| {
+        let (from, to) = (from.map(str::to_owned), to.to_owned());
+        let spec_json = Some(SpecChange { from, to });
+        database.configure_index("a", IndexChange { spec_json, ..IndexChange::default() })
+    };
+    assert_eq!(change(None, "1").unwrap().spec_json.as_deref(), Some("1"));
+    let late = change(None, "2").unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::FailedPrecondition);
+    assert_eq!(database.describe_index("a").unwrap().spec_json.as_deref(), Some("1"));
+    assert_eq!(change(Some("1"), "2").unwrap().spec_json.as_deref(), Some("2"));
 }
 
 #[test]

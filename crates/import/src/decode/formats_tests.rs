@@ -12,7 +12,7 @@ use arrow_array::{
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use arrow_ipc::{CompressionType, MetadataVersion};
 use arrow_schema::{Field, Schema};
-use crossbill_core::{IndexShape, Metric};
+use crossbill_core::{IndexShape, Metric, RequestLimits};
 
 use super::*;
 use crate::mapping::MetadataMapping;
@@ -35,8 +35,9 @@ fn read(path: &str, bytes: Vec<u8>, mapping: &ColumnMapping) -> (Vec<String>, Ve
     let decoded = decode_as(&file, path, &SHAPE, mapping, SMALL, &mut |batch| {
         assert_eq!(batch.first_row, next, "batches follow one another");
         next += batch.rows as u64;
-        let (valid, bad) =
-            validate(batch, Rules { shape: &SHAPE, documents: None }, &pool, &mut kept);
+        let limits = &RequestLimits::default();
+        let rules = Rules { shape: &SHAPE, documents: None, limits };
+        let (valid, bad) = validate(batch, rules, &pool, &mut kept);
         let records = valid.records();
         for (row, id) in records.ids.iter().enumerate() {
             let values = &records.values[4 * row..4 * row + 4];

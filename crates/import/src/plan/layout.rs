@@ -24,7 +24,7 @@ pub(crate) struct Layout {
 /// Sorts a listing out by the layout rules: the first-level directory is the
 /// namespace, whatever is deeper belongs to it, and files at the prefix go to
 /// the default namespace. An import reads files of one format.
-pub(crate) fn lay_out(mut objects: Vec<SourceObject>) -> Layout {
+pub(crate) fn lay_out(mut objects: Vec<SourceObject>, namespace_chars_max: usize) -> Layout {
     objects.sort_by(|a, b| a.path.cmp(&b.path));
     let mut layout = Layout::default();
     let (mut hidden, mut other) = (Passed::default(), Passed::default());
@@ -49,7 +49,7 @@ pub(crate) fn lay_out(mut objects: Vec<SourceObject>) -> Layout {
             continue;
         }
         let directory = object.path.split_once('/').map_or("", |(first, _)| first);
-        match NamespaceName::new(directory) {
+        match NamespaceName::within(directory, namespace_chars_max) {
             Ok(namespace) => layout.files.push((object, namespace.as_str().to_owned())),
             Err(error) => {
                 let reason = format!("its directory names no namespace: {error}");

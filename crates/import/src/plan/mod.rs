@@ -121,7 +121,7 @@ pub fn plan(
     watch.set_phase(Phase::Listing);
     let (objects, skipped) = source.list_with_skipped().map_err(source_error)?;
     let listed = objects.len();
-    let mut found = lay_out(objects);
+    let mut found = lay_out(objects, settings.limits.namespace_chars);
     found.warnings.extend(skipped_warning(&skipped));
     if found.files.is_empty() && found.misplaced.is_empty() {
         return Err(nothing_found(request, listed, &found.warnings));

@@ -2,6 +2,7 @@
 //! made from code.
 
 use crossbill_core::Metric;
+use crossbill_core::limits::NAMESPACE_CHARS_MAX;
 use crossbill_store::SourceObject;
 
 use super::*;
@@ -36,7 +37,7 @@ fn settings() -> ImportSettings {
 }
 
 fn laid_out(paths: &[&str]) -> layout::Layout {
-    lay_out(paths.iter().map(|path| object(path)).collect())
+    lay_out(paths.iter().map(|path| object(path)).collect(), NAMESPACE_CHARS_MAX)
 }
 
 #[test]
@@ -61,6 +62,17 @@ fn directories_are_namespaces() {
     ];
     assert_eq!(files, expected);
     assert!(found.warnings.is_empty() && found.misplaced.is_empty());
+}
+
+#[test]
+fn a_directory_with_too_long_a_name_is_misplaced() {
+    let paths = ["ab/x.parquet", "abc/x.parquet", "x.parquet", "__default__/y.parquet"];
+    let found = lay_out(paths.iter().map(|path| object(path)).collect(), 2);
+    let names: Vec<&str> = found.files.iter().map(|(_, namespace)| namespace.as_str()).collect();
+    assert_eq!(names, ["__default__", "ab", "__default__"]);
+    let (object, reject) = &found.misplaced[0];
+    assert_eq!((object.path.as_str(), found.misplaced.len()), ("abc/x.parquet", 1));
+    assert!(reject.message.contains("3 characters, expected at most 2"), "{}", reject.message);
 }
 
 #[test]

@@ -105,8 +105,8 @@ impl<'a> Loading<'a> {
 
     fn store(&mut self, batch: RowBatch) -> Result<(), TaskError> {
         let (rows, bytes) = (batch.rows as u64, batch.packed_bytes);
-        let (valid, rejects) =
-            validate(batch, Rules::of(self.task), &self.parts.pool, &mut self.kept_text);
+        let rules = Rules::of(self.task, &self.parts.settings.limits);
+        let (valid, rejects) = validate(batch, rules, &self.parts.pool, &mut self.kept_text);
         assert_eq!(
             valid.records().len() as u64 + rejects.len() as u64,
             rows,

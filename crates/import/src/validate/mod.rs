@@ -8,8 +8,8 @@ use std::ops::Range;
 use arrow_buffer::ScalarBuffer;
 use crossbill_core::limits::{QUOTED_CHARS_MAX, RECORD_ID_CHARS_MAX};
 use crossbill_core::{
-    DocumentFields, IndexShape, Metadata, MetadataError, RecordBatch, SparseVector, TextSchema,
-    VectorError, VectorStorage, VectorType, check_document, check_record_id, check_stored,
+    DocumentFields, IndexShape, Metadata, MetadataError, RecordBatch, RequestLimits, SparseVector,
+    TextSchema, VectorError, VectorStorage, VectorType, check_document, check_new_id, check_stored,
 };
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -64,19 +64,20 @@ impl Reason {
     }
 }
 
-/// The rules that an index has for its records.
+/// The rules that an index and its server have for records.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'a> {
     pub(crate) shape: &'a IndexShape,
     /// Of an index of documents: its vectors' fields and its texts.
     pub(crate) documents: Option<(&'a DocumentFields, &'a TextSchema)>,
+    pub(crate) limits: &'a RequestLimits,
 }
 
 impl<'a> Rules<'a> {
     /// Those of a task's index.
-    pub(crate) fn of(task: &'a TaskSpec) -> Self {
+    pub(crate) fn of(task: &'a TaskSpec, limits: &'a RequestLimits) -> Self {
         let documents = task.documents.as_ref().map(|fields| (fields, &task.text));
-        Self { shape: &task.shape, documents }
+        Self { shape: &task.shape, documents, limits }
     }
 }
 
@@ -147,24 +148,29 @@ fn check_row<'a>(
     metadata: Result<Option<Metadata>, Reason>,
 ) -> Result<Parts<'a>, Reason> {
     let shape = rules.shape;
-    let id = check_id(batch, row)?;
+    let id = check_id(batch, row, rules.limits.id_chars)?;
     let values = match &batch.values {
         Some(column) => check_values(column, row, shape)?,
         None => 0..0,
     };
-    let sparse = check_sparse(batch, row, shape)?;
+    let sparse = check_sparse(batch, row, rules)?;
     let metadata = metadata?;
     if let Some((fields, text)) = rules.documents {
         let none = Metadata::default();
         let has_vector = sparse.is_some() || !values.is_empty();
-        check_document(fields, text, has_vector, metadata.as_ref().unwrap_or(&none)).map_err(
+        let metadata = metadata.as_ref().unwrap_or(&none);
+        check_document(fields, text, has_vector, metadata, rules.limits.metadata_bytes).map_err(
             |error| Reason { code: error.code(), column: None, text: error.to_string() },
         )?;
     }
     Ok(Parts { id, values, sparse, metadata })
 }
 
-fn check_id(batch: &RowBatch, row: usize) -> Result<std::borrow::Cow<'_, str>, Reason> {
+fn check_id(
+    batch: &RowBatch,
+    row: usize,
+    chars_max: usize,
+) -> Result<std::borrow::Cow<'_, str>, Reason> {
     let id = match batch.ids.get(row) {
         Some(Ok(id)) => id,
         Some(Err(_)) => {
@@ -172,16 +178,16 @@ fn check_id(batch: &RowBatch, row: usize) -> Result<std::borrow::Cow<'_, str>, R
             return Err(Reason::new(codes::ID_CHARS, ID, text));
         }
         None => {
-            let text = format!("id is null, expected 1 to {RECORD_ID_CHARS_MAX} characters");
+            let text = format!("id is null, expected 1 to {chars_max} characters");
             return Err(Reason::new(codes::ID_NULL, ID, text));
         }
     };
-    match check_record_id(&id) {
+    match check_new_id(&id, chars_max) {
         Ok(()) => Ok(id),
         Err(error) => {
             let code = match id.chars().count() {
                 0 => codes::ID_EMPTY,
-                length if length > RECORD_ID_CHARS_MAX => codes::ID_LENGTH,
+                length if length > chars_max => codes::ID_LENGTH,
                 _ => codes::ID_CHARS,
             };
             Err(Reason::new(code, ID, error.to_string()))
@@ -212,8 +218,9 @@ fn check_values(
 fn check_sparse(
     batch: &RowBatch,
     row: usize,
-    shape: &IndexShape,
+    rules: Rules<'_>,
 ) -> Result<Option<SparseVector>, Reason> {
+    let shape = rules.shape;
     let found = batch.sparse.as_ref().map_or(SparseRow::Absent, |column| column.get(row));
     let required = shape.vector_type == VectorType::Sparse && !shape.documents;
     match found {
@@ -237,9 +244,11 @@ fn check_sparse(
             let text = format!("sparse index is {index}, expected 0 to {}", u32::MAX);
             Err(Reason::new(codes::SPARSE_INDEX, SPARSE, text))
         }
-        SparseRow::Present(indices, values) => SparseVector::new(indices, values)
-            .map(Some)
-            .map_err(|error| Reason::vector(SPARSE, &error)),
+        SparseRow::Present(indices, values) => {
+            SparseVector::within(indices, values, rules.limits.sparse_entries)
+                .map(Some)
+                .map_err(|error| Reason::vector(SPARSE, &error))
+        }
     }
 }
 
@@ -261,7 +270,7 @@ fn read_metadata(
         }
         MetadataRow::Json(json) => {
             let read = match rules.documents {
-                None => Metadata::from_json(&json),
+                None => Metadata::from_json_within(&json, rules.limits.metadata_bytes),
                 // Texts have a limit of their own, which is checked apart.
                 Some(_) => Metadata::from_stored_json(&json),
             };

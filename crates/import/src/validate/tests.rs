@@ -12,7 +12,7 @@ use crossbill_core::limits::{
     METADATA_BYTES_MAX, REJECT_RECORD_BYTES_MAX, REJECT_SHOWN_BYTES_MAX, REJECT_TASK_BYTES_MAX,
     SPARSE_ENTRIES_MAX,
 };
-use crossbill_core::{Metric, VectorStorage};
+use crossbill_core::{Metric, RequestLimits, VectorStorage};
 
 use super::*;
 use crate::testing::{
@@ -20,12 +20,21 @@ use crate::testing::{
 };
 
 fn check(columns: &[(&str, ArrayRef)], shape: &IndexShape) -> (Vec<RecordBatch>, Vec<Reject>) {
+    check_within(columns, shape, &RequestLimits::default())
+}
+
+fn check_within(
+    columns: &[(&str, ArrayRef)],
+    shape: &IndexShape,
+    limits: &RequestLimits,
+) -> (Vec<RecordBatch>, Vec<Reject>) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let (mut valid, mut rejects) = (Vec::new(), Vec::new());
     let mut kept = KeptText::default();
     let decoded = decode_all(&Memory::new(plain(columns)), shape, SMALL, &mut |batch| {
         let rows = batch.rows;
-        let (good, bad) = validate(batch, Rules { shape, documents: None }, &pool, &mut kept);
+        let (good, bad) =
+            validate(batch, Rules { shape, documents: None, limits }, &pool, &mut kept);
         assert_eq!(good.records.len() + bad.len(), rows);
         valid.push(good.records);
         rejects.extend(bad);
@@ -89,6 +98,37 @@ fn vectors_are_rounded_to_what_the_index_keeps() {
         ),
         "{message}"
     );
+}
+
+#[test]
+fn the_limits_that_are_set_hold() {
+    let mut limits = RequestLimits::default();
+    for (name, value) in [("id-chars", "5"), ("metadata-bytes", "50000"), ("sparse-entries", "3")] {
+        limits.set(name, value).unwrap();
+    }
+    let metadata = |bytes: usize| format!(r#"{{"k":"{}"}}"#, "x".repeat(bytes - 8));
+    let texts = [metadata(50_000), metadata(50_001), metadata(10)];
+    let texts = texts.each_ref().map(|text| Some(text.as_str()));
+    let columns = [
+        ("id", strings(&[Some("abcde"), Some("b"), Some("abcdef")])),
+        ("values", some_vectors(3, 2)),
+        ("metadata", strings(&texts)),
+    ];
+    let codes = |rejects: &[Reject]| {
+        rejects.iter().map(|one| (one.row, one.code.clone())).collect::<Vec<_>>()
+    };
+    let (valid, rejects) = check_within(&columns, &dense(), &limits);
+    assert_eq!(valid.iter().map(RecordBatch::len).sum::<usize>(), 1);
+    let expected = [(Some(1), "E_METADATA_SIZE".to_owned()), (Some(2), "E_ID_LENGTH".to_owned())];
+    assert_eq!(codes(&rejects), expected);
+    assert!(rejects[0].message.contains("50001 bytes as JSON, expected at most 50000"));
+    assert!(rejects[1].message.contains("6 characters, expected at most 5"));
+    let sparse = sparse(&[entries(&[1, 2, 3], &[1.; 3]), entries(&[1, 2, 3, 4], &[1.; 4])]);
+    let columns = [("id", ids("p-", 2)), ("sparse_values", sparse)];
+    let (valid, rejects) = check_within(&columns, &IndexShape::sparse(), &limits);
+    assert_eq!(valid.iter().map(RecordBatch::len).sum::<usize>(), 1);
+    assert_eq!(codes(&rejects), [(Some(1), "E_SPARSE_TOO_LONG".to_owned())]);
+    assert!(rejects[0].message.contains("4 entries, expected at most 3"));
 }
 
 fn metadata_case(middle: &str, code: &'static str, message: &str) -> Case {

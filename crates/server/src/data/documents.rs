@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use crossbill_core::{DocumentFields, Filter, NamespaceName};
-use crossbill_db::{Index, Match, Query, QueryBy, Removal, Selector, StoredRecord, Update};
+use crossbill_core::{DocumentFields, NamespaceName};
+use crossbill_db::{Index, Match, Query, QueryBy, Removal, StoredRecord, Update};
+use crossbill_wire::ApiVersion;
 use crossbill_wire::documents::{
     ChangedDocuments, DeleteDocuments, DocumentChange, DocumentModel, FetchDocuments,
     FetchedDocuments, FoundDocuments, Included, ListDocuments, ListedDocument, ListedDocuments,
@@ -12,13 +13,13 @@ use crossbill_wire::documents::{
     score_by,
 };
 use crossbill_wire::records::SearchUsage;
-use crossbill_wire::{ApiVersion, DeleteRequest};
 
 use crate::call::{Answer, Call, Reply, check_limit, namespace};
 use crate::error::ApiError;
 use crate::pages::AskedPage;
-use crate::verbs::records::{self, ByMetadata};
-use crate::verbs::required;
+use crate::verbs::of_metadata;
+use crate::verbs::query::{check_answer, finite};
+use crate::verbs::records::{self, ByMetadata, Deletion};
 
 const ONE: SearchUsage =
     SearchUsage { read_units: 1, embed_total_tokens: None, rerank_units: None };
@@ -61,7 +62,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
     let asked = Asked::of(call)?;
     let request: UpsertDocuments = call.json()?;
     let upserted_count = request.documents.len() as u64;
-    let records = request.into_records(&asked.schema, call.limits().upsert_records)?;
+    let records = request.into_records(&asked.schema, call.limits())?;
     call.check_wanted()?;
     let lsn = asked.index.upsert(&asked.namespace, records)?;
     Ok(Reply::json(202, &UpsertedDocuments { upserted_count })?.wrote(lsn))
@@ -82,7 +83,7 @@ pub(crate) fn search(call: &Call) -> Answer {
         None if call.version() < ApiVersion::SCHEMA => Included::All,
         fields => Included::of(fields, Included::none()),
     };
-    let by = match score_by(request.score_by, &asked.schema)? {
+    let by = match score_by(request.score_by, &asked.schema, call.limits())? {
         ScoreBy::Dense(values) => QueryBy::Vector { dense: Some(values), sparse: None },
         ScoreBy::Sparse(values) => QueryBy::Vector { dense: None, sparse: Some(values) },
         ScoreBy::Text(clauses) => QueryBy::Text(clauses),
@@ -99,7 +100,7 @@ pub(crate) fn search(call: &Call) -> Answer {
     let model = |found: &Match| {
         let stored = StoredDocument {
             id: &found.id,
-            score: Some(found.score),
+            score: Some(finite(found.score)),
             values: found.values.as_deref(),
             sparse: found.sparse.as_ref(),
             metadata_json: found.metadata_json.as_deref(),
@@ -108,7 +109,9 @@ pub(crate) fn search(call: &Call) -> Answer {
     };
     let matches = answer.matches.iter().map(model).collect::<Result<_, _>>()?;
     let body = FoundDocuments { matches, namespace: asked.written.to_owned(), usage: ONE };
-    Ok(Reply::json(200, &body)?.saw(answer.lsn))
+    let reply = Reply::json(200, &body)?;
+    check_answer(reply.body.len(), call.limits())?;
+    Ok(reply.saw(answer.lsn))
 }
 
 /// `…/documents/fetch`: by ids, or a page of those that a filter matches.
@@ -175,16 +178,15 @@ pub(crate) fn update(call: &Call) -> Answer {
             ));
         }
         (Some(documents), None) => {
-            let changes =
-                UpdateDocuments::by_id(documents, &asked.schema, call.limits().upsert_records)?;
+            let changes = UpdateDocuments::by_id(documents, &asked.schema, call.limits())?;
             let update = |(id, change)| update_of(id, change, &asked.schema);
             let updates = changes.into_iter().map(update).collect();
             (None, asked.index.update_each(&asked.namespace, updates)?)
         }
         (None, Some(filter)) => {
-            let filter = checked(filter, "Update with empty metadata filter is not allowed")?;
+            let filter = of_metadata(filter, "Update with empty metadata filter is not allowed")?;
             let (set, remove) = (request.set_fields, request.remove_fields);
-            let change = UpdateDocuments::by_filter(set, remove, &asked.schema)?;
+            let change = UpdateDocuments::by_filter(set, remove, &asked.schema, call.limits())?;
             let update = update_of(String::new(), change, &asked.schema);
             let matched = asked.index.update_by_filter(&asked.namespace, &filter, update, false)?;
             (Some(matched), asked.index.lsn())
@@ -208,45 +210,17 @@ fn changed(matched: Option<u64>) -> ChangedDocuments {
     ChangedDocuments { matched_records: matched.map(count) }
 }
 
-/// The filter of a write: it says something, and of metadata alone.
-fn checked(filter: Filter, empty: &str) -> Result<Filter, ApiError> {
-    let filter = required(Some(filter), empty)?;
-    let mut of_text = None;
-    filter.for_each(&mut |part| {
-        if let Filter::Text(field, ..) = part {
-            of_text = Some(field.clone());
-        }
-    });
-    match of_text {
-        None => Ok(filter),
-        Some(field) => Err(ApiError::invalid(format!(
-            "the filter asks for words of field {field:?}, expected conditions on metadata: only a \
-             search takes $match_phrase, $match_all and $match_any"
-        ))),
-    }
-}
-
 /// `…/documents/delete`.
 pub(crate) fn delete(call: &Call) -> Answer {
     let asked = Asked::of(call)?;
     let request: DeleteDocuments = call.json()?;
-    let all = request.delete_all == Some(true);
-    let selector = match (request.ids, call.filter(request.filter.as_deref())?, all) {
-        (Some(ids), None, false) => {
-            DeleteRequest::check_ids(&ids, call.limits().ids)?;
-            Selector::Ids(ids)
-        }
-        (None, Some(filter), false) => {
-            Selector::Filter(checked(filter, "Delete with empty metadata filter is not allowed")?)
-        }
-        (None, None, true) => Selector::All,
-        (ids, filter, _) => {
-            return Err(not_one("ids, filter and delete_all", ids.is_some() || filter.is_some()));
-        }
+    let deletion = Deletion {
+        filter: call.filter(request.filter.as_deref())?,
+        ids: request.ids,
+        all: request.delete_all == Some(true),
     };
-    let is_filter = matches!(selector, Selector::Filter(_));
-    let (lsn, matched) = asked.index.delete_counted(&asked.namespace, selector)?;
-    Ok(Reply::json(202, &changed(is_filter.then_some(matched)))?.wrote(lsn))
+    let (matched, lsn) = records::delete(&call.shared, &asked.index, asked.written, deletion)?;
+    Ok(Reply::json(202, &changed(matched))?.wrote(lsn))
 }
 
 /// `…/documents/list`, in id order.

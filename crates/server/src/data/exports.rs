@@ -44,7 +44,8 @@ pub fn export_model(view: ExportView) -> ExportModel {
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
     let listing = Listing::Exports { index: index.uid() };
-    let page = call.page(listing, (EXPORT_PAGE_MAX, EXPORT_PAGE_MAX))?;
+    let most = call.limits().export_page;
+    let page = call.page(listing, (most, EXPORT_PAGE_MAX.min(most)))?;
     let before = page.after.as_deref().map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
     let (views, more) = index.list_exports(before, page.limit)?;
     let last = views.last().filter(|_| more).map(|view| view.id.clone());

@@ -1,5 +1,6 @@
 //! Bulk imports: start, list, describe, cancel, and the rejected records.
 
+use crossbill_core::RequestLimits;
 use crossbill_core::limits::{IMPORT_PAGE_MAX, REJECTS_PAGE};
 use crossbill_db::{
     ErrorMode, ImportMode, ImportOptions, ImportView, IndexInfo, RecordText, Reject, StartImport,
@@ -21,14 +22,17 @@ pub(crate) fn start(call: &Call) -> Answer {
     let id = index.start_import(StartImport {
         idempotency_key: call.header("idempotency-key").map(str::to_owned),
         caller: Some(call.caller()),
-        ..import_start(request)?
+        ..import_start(request, call.limits())?
     })?;
     Reply::json(200, &StartedImport { id })
 }
 
 /// A request to start an import as the database takes it, from nobody yet.
-pub fn import_start(request: crossbill_wire::StartImport) -> crossbill_core::Result<StartImport> {
-    request.check()?;
+pub fn import_start(
+    request: crossbill_wire::StartImport,
+    limits: &RequestLimits,
+) -> crossbill_core::Result<StartImport> {
+    request.check(limits)?;
     let options = ImportOptions {
         error_mode: match request.on_error() {
             OnError::Continue => ErrorMode::Continue,
@@ -123,7 +127,8 @@ pub fn import_finished(index: &IndexInfo, view: ImportView) -> Vec<u8> {
 pub(crate) fn list(call: &Call) -> Answer {
     let index = call.index()?;
     let listing = Listing::Imports { index: index.uid() };
-    let page = call.page(listing, (IMPORT_PAGE_MAX, IMPORT_PAGE_MAX))?;
+    let most = call.limits().import_page;
+    let page = call.page(listing, (most, IMPORT_PAGE_MAX.min(most)))?;
     let before = page.after.as_deref().map(|id| id.parse().map_err(|_| TokenError)).transpose()?;
     let (views, more) = index.list_imports(before, page.limit)?;
     let last = views.last().filter(|_| more).map(|view| view.id.clone());

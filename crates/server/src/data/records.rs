@@ -21,7 +21,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
     let info = index.info();
     let embed = embed_of(&info).ok_or_else(|| no_embedding("use /vectors/upsert with values"))?;
     let namespace = namespace(Some(call.param("namespace")))?;
-    let upsert = RecordsUpsert::read(&call.body, &embed.field, call.limits().text_records)?;
+    let upsert = RecordsUpsert::read(&call.body, &embed.field, call.limits())?;
     let texts: Vec<&str> = upsert.records.iter().map(|record| record.text.as_str()).collect();
     let vectors = embed_for(call, &info, &embed, &texts)?.vectors;
     let records = upsert.records.into_iter().zip(vectors);

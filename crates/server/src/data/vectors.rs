@@ -9,7 +9,7 @@ use crossbill_wire::{
 };
 
 use super::raw_metadata;
-use crate::call::{Answer, Call, Reply, metadata, namespace};
+use crate::call::{Answer, Call, Reply, namespace};
 use crate::error::ApiError;
 use crate::verbs::records::{self, ByMetadata, Change, Deletion};
 
@@ -19,7 +19,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
     let request = call.json_by(UpsertRequest::from_json)?;
     let namespace = namespace(request.namespace.as_deref())?;
     let upserted_count = request.vectors.len() as u64;
-    let records = request.into_records(index.shape(), call.limits().upsert_records)?;
+    let records = request.into_records(index.shape(), call.limits())?;
     call.check_wanted()?;
     let lsn = index.upsert(&namespace, records)?;
     Ok(Reply::json(200, &UpsertResponse { upserted_count })?.wrote(lsn))
@@ -77,14 +77,14 @@ pub(crate) fn update(call: &Call) -> Answer {
     let request: UpdateRequest = call.json()?;
     let asked = Change {
         filter: call.filter(request.filter.as_deref())?,
-        set_metadata: metadata(request.set_metadata.as_deref())?,
+        set_metadata: call.metadata(request.set_metadata.as_deref())?,
         namespace: request.namespace.unwrap_or_default(),
         id: request.id,
         values: request.values,
         sparse: request.sparse_values,
         dry_run: request.dry_run.unwrap_or(false),
     };
-    let (matched_records, lsn) = records::update(&index, asked)?;
+    let (matched_records, lsn) = records::update(&call.shared, &index, asked)?;
     Ok(Reply::json(200, &UpdateResponse { matched_records })?.wrote(lsn))
 }
 
@@ -97,8 +97,8 @@ pub(crate) fn delete(call: &Call) -> Answer {
         ids: request.ids,
         all: request.delete_all == Some(true),
     };
-    let lsn =
-        records::delete(&call.shared, &index, request.namespace.as_deref().unwrap_or(""), asked)?;
+    let written = request.namespace.as_deref().unwrap_or("");
+    let (_, lsn) = records::delete(&call.shared, &index, written, asked)?;
     Ok(Reply::empty_object()?.wrote(lsn))
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn upsert(call: &Call) -> Answer {
         .map_err(|error| malformed(&error))??;
     let namespace = namespace(Some(&request.namespace))?;
     let upserted_count = count(request.vectors.len() as u64);
-    let records = request.into_records(index.shape(), call.limits().upsert_records)?;
+    let records = request.into_records(index.shape(), call.limits())?;
     call.check_wanted()?;
     let lsn = index.upsert(&namespace, records)?;
     Ok(Reply::message(call, &UpsertResponse { upserted_count })?.wrote(lsn))
@@ -101,11 +101,11 @@ pub(crate) fn update(call: &Call) -> Answer {
         id: Some(request.id),
         values: request.values,
         sparse: request.sparse_values.map(Into::into),
-        set_metadata: metadata(request.set_metadata)?,
+        set_metadata: metadata(call, request.set_metadata)?,
         filter: filter(call, request.filter)?,
         dry_run: request.dry_run.unwrap_or(false),
     };
-    let (matched_records, lsn) = records::update(&*call.vectors()?, asked)?;
+    let (matched_records, lsn) = records::update(&call.shared, &*call.vectors()?, asked)?;
     Ok(Reply::message(call, &UpdateResponse { matched_records })?.wrote(lsn))
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn delete(call: &Call) -> Answer {
         all: request.delete_all,
         filter: filter(call, request.filter)?,
     };
-    let lsn = records::delete(&call.shared, &*call.vectors()?, &request.namespace, asked)?;
+    let (_, lsn) = records::delete(&call.shared, &*call.vectors()?, &request.namespace, asked)?;
     Ok(Reply::message(call, &DeleteResponse {})?.wrote(lsn))
 }
 
@@ -203,13 +203,14 @@ fn page<'a>(
 }
 
 fn filter(call: &Call, fields: Option<Struct>) -> Result<Option<Filter>, ApiError> {
-    let most = call.limits().filter_values;
-    let filter = fields.map(|fields| crossbill_wire::grpc::filter(fields, most)).transpose();
+    let limits = call.limits();
+    let filter = fields.map(|fields| crossbill_wire::grpc::filter(fields, limits)).transpose();
     filter.map_err(|error| Error::from(error).into())
 }
 
-fn metadata(fields: Option<Struct>) -> Result<Option<Metadata>, ApiError> {
-    let metadata = fields.map(crossbill_wire::grpc::metadata).transpose();
+fn metadata(call: &Call, fields: Option<Struct>) -> Result<Option<Metadata>, ApiError> {
+    let most = call.limits().metadata_bytes;
+    let metadata = fields.map(|fields| crossbill_wire::grpc::metadata(fields, most)).transpose();
     metadata.map_err(|error| Error::from(error).into())
 }
 

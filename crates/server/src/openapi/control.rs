@@ -56,7 +56,7 @@ const TO_INTEGRATION: &[Link] = &[
     ("describeIntegration", "id", "$response.body#/id"),
     ("deleteIntegration", "id", "$response.body#/id"),
 ];
-const MODELS_WANTED: &str = "501 where the operator has set up no model server, 503 where that \
+const MODELS_WANTED: &str = "404 where the operator has set up no model server, 503 where that \
                              does not answer as it should.";
 
 /// Of the server and of indexes.
@@ -83,11 +83,11 @@ pub(super) const INDEXES: &[Operation] = &[
     patch(
         "/indexes/{name}",
         ("configureIndex", Tag::Indexes),
-        "Change an index's tags or its protection",
+        "Change an index's tags, its protection or how its records are embedded",
     )
     .asks::<ConfigureIndex>()
     .gives::<IndexModel>(202)
-    .fails(&[404, 501, 507]),
+    .fails(&[404, 412, 501, 502, 503, 507]),
     delete("/indexes/{name}", ("deleteIndex", Tag::Indexes), "Delete an index and its records")
         .about("403 while its deletion protection is enabled.")
         .gives_nothing(202)
@@ -97,7 +97,7 @@ pub(super) const INDEXES: &[Operation] = &[
         .about(MODELS_WANTED)
         .asks::<CreateForModel>()
         .gives::<IndexModel>(201)
-        .fails(&[404, 409, 412, 429, 501, 502, 503, 507]),
+        .fails(&[404, 409, 412, 429, 502, 503, 507]),
 ];
 
 /// Of integrations.
@@ -132,6 +132,7 @@ pub(super) const BACKUPS: &[Operation] = &[
     get("/collections", ("listCollections", Tag::Collections), "List collections")
         .gives::<CollectionList>(200),
     post("/collections", ("createCollection", Tag::Collections), "Make a collection of an index")
+        .about("Of an index of pods; 400 for one that is not: make a backup of it.")
         .asks::<CreateCollection>()
         .gives::<CollectionModel>(201)
         .fails(&[404, 409, 412, 429, 507])
@@ -226,28 +227,28 @@ pub(super) const MODELS: &[Operation] = &[
         .about(MODELS_WANTED)
         .asks::<EmbedRequest>()
         .gives::<EmbeddingsList>(200)
-        .fails(&[404, 501, 502, 503]),
+        .fails(&[404, 502, 503]),
     post("/rerank", ("rerank", Tag::Models), "Rerank documents")
         .about(MODELS_WANTED)
         .asks::<RerankRequest>()
         .gives::<RerankResult>(200)
-        .fails(&[404, 501, 502, 503]),
+        .fails(&[404, 502, 503]),
     get("/models", ("listModels", Tag::Models), "List models")
         .gives::<ModelInfoList>(200)
-        .fails(&[501]),
+        .fails(&[404]),
     get("/models/{name}", ("describeModel", Tag::Models), "Describe a model")
         .gives::<ModelInfo>(200)
-        .fails(&[404, 501]),
-    get("/assistant/{*rest}", ("getAssistant", Tag::Models), "Assistants")
+        .fails(&[404]),
+    get("/assistant/{*rest}", ("getAssistant", Tag::Models), "Assistants (GET)")
         .about(NO_ASSISTANTS)
         .fails(&[404]),
-    post("/assistant/{*rest}", ("postAssistant", Tag::Models), "Assistants")
+    post("/assistant/{*rest}", ("postAssistant", Tag::Models), "Assistants (POST)")
         .about(NO_ASSISTANTS)
         .fails(&[404]),
-    patch("/assistant/{*rest}", ("patchAssistant", Tag::Models), "Assistants")
+    patch("/assistant/{*rest}", ("patchAssistant", Tag::Models), "Assistants (PATCH)")
         .about(NO_ASSISTANTS)
         .fails(&[404]),
-    delete("/assistant/{*rest}", ("deleteAssistant", Tag::Models), "Assistants")
+    delete("/assistant/{*rest}", ("deleteAssistant", Tag::Models), "Assistants (DELETE)")
         .about(NO_ASSISTANTS)
         .fails(&[404]),
 ];

@@ -151,7 +151,7 @@ pub(super) const RECORDS: &[Operation] = &[
     )
     .gives_nothing(201)
     .wrote()
-    .fails(&[404, 412, 429, 501, 502, 503, 507]),
+    .fails(&[404, 412, 429, 502, 503, 507]),
     post(
         "/records/namespaces/{namespace}/search",
         ("searchRecords", Tag::Text),
@@ -161,14 +161,14 @@ pub(super) const RECORDS: &[Operation] = &[
     .asks::<SearchRequest>()
     .gives::<SearchResponse>(200)
     .saw()
-    .fails(&[404, 501, 502, 503]),
+    .fails(&[404, 502, 503]),
 ];
 
 /// Of documents; an index of vectors answers them with 400.
 pub(super) const DOCUMENTS: &[Operation] = &[
     post(
         "/namespaces/{namespace}/documents/upsert",
-        ("upsertDocuments", Tag::Text),
+        ("upsertDocuments", Tag::Documents),
         "Put documents",
     )
     .about("Fields that the schema names hold vectors and texts, all others are metadata.")
@@ -178,7 +178,7 @@ pub(super) const DOCUMENTS: &[Operation] = &[
     .fails(&[404, 412, 429, 507]),
     post(
         "/namespaces/{namespace}/documents/search",
-        ("searchDocuments", Tag::Text),
+        ("searchDocuments", Tag::Documents),
         "Find the best documents",
     )
     .about("By one vector, or by the words of texts.")
@@ -188,7 +188,7 @@ pub(super) const DOCUMENTS: &[Operation] = &[
     .fails(&[404]),
     post(
         "/namespaces/{namespace}/documents/fetch",
-        ("fetchDocuments", Tag::Text),
+        ("fetchDocuments", Tag::Documents),
         "Fetch documents by id or by filter",
     )
     .asks::<FetchDocuments>()
@@ -197,7 +197,7 @@ pub(super) const DOCUMENTS: &[Operation] = &[
     .fails(&[404]),
     post(
         "/namespaces/{namespace}/documents/update",
-        ("updateDocuments", Tag::Text),
+        ("updateDocuments", Tag::Documents),
         "Set and remove fields of documents",
     )
     .about("Of each by its id, or of all that a filter matches.")
@@ -207,19 +207,23 @@ pub(super) const DOCUMENTS: &[Operation] = &[
     .fails(&[404, 412, 429, 507]),
     post(
         "/namespaces/{namespace}/documents/delete",
-        ("deleteDocuments", Tag::Text),
+        ("deleteDocuments", Tag::Documents),
         "Delete documents",
     )
     .asks::<DeleteDocuments>()
     .gives::<ChangedDocuments>(202)
     .wrote()
     .fails(&[404, 412, 507]),
-    post("/namespaces/{namespace}/documents/list", ("listDocuments", Tag::Text), "List documents")
-        .about("Ids in order.")
-        .may_ask::<ListDocuments>()
-        .gives::<ListedDocuments>(200)
-        .saw()
-        .fails(&[404]),
+    post(
+        "/namespaces/{namespace}/documents/list",
+        ("listDocuments", Tag::Documents),
+        "List documents",
+    )
+    .about("Ids in order.")
+    .may_ask::<ListDocuments>()
+    .gives::<ListedDocuments>(200)
+    .saw()
+    .fails(&[404]),
 ];
 
 /// Of imports and exports.

@@ -107,10 +107,11 @@ pub(crate) enum Tag {
     Imports,
     Exports,
     Text,
+    Documents,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 12] = [
+    pub(crate) const ALL: [Tag; 13] = [
         Tag::Server,
         Tag::Indexes,
         Tag::Integrations,
@@ -123,6 +124,7 @@ impl Tag {
         Tag::Imports,
         Tag::Exports,
         Tag::Text,
+        Tag::Documents,
     ];
 
     /// Its name and what it is about.
@@ -141,7 +143,12 @@ impl Tag {
             Tag::Namespaces => ("Namespaces", "The parts of an index."),
             Tag::Imports => ("Imports", "Records from files, in bulk."),
             Tag::Exports => ("Exports", "Records to Parquet files."),
-            Tag::Text => ("Records with text", "Search by vector or id, fields beside it."),
+            Tag::Text => {
+                ("Records with text", "Embedded by a model; search by text, vector or id.")
+            }
+            Tag::Documents => {
+                ("Documents", "Of an index whose schema names fields: vectors, texts and metadata.")
+            }
         }
     }
 }

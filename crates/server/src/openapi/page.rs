@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 const STYLE: &str = include_str!("page.css");
+/// Bounds of what a number of 32 bits can be.
+const WIDEST: [f32; 2] = [f32::MIN, f32::MAX];
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// One operation of the document.
@@ -99,13 +101,12 @@ fn operation(document: &Value, shown: &Shown<'_>, out: &mut String) {
     if !about.is_empty() {
         push(out, format_args!("<p>{}</p>\n", prose(about)));
     }
-    let planes: Vec<&str> =
-        array(shown.servers, "").iter().map(|server| text(server, "/description")).collect();
+    let planes: Vec<&str> = array(shown.servers, "").iter().map(plane).collect();
     let key = match array(found, "/security").is_empty() && found.get("security").is_some() {
         true => "No key is needed.",
         false => "Needs the key.",
     };
-    push(out, format_args!("<p>{} {key}</p>\n", escaped(&planes.join(" "))));
+    push(out, format_args!("<p>On the {}. {key}</p>\n", planes.join(" and the ")));
     parameters(document, found, out);
     if let Some(body) = found.pointer("/requestBody") {
         let must = if body["required"] == true { "" } else { " (may be absent)" };
@@ -114,6 +115,14 @@ fn operation(document: &Value, shown: &Shown<'_>, out: &mut String) {
     }
     answers(document, found, out);
     out.push_str("</section>\n");
+}
+
+/// What a server is: the data plane's address is the caller's to fill in.
+fn plane(server: &Value) -> &'static str {
+    match server.get("variables") {
+        Some(_) => "data plane",
+        None => "control plane",
+    }
 }
 
 fn parameters(document: &Value, found: &Value, out: &mut String) {
@@ -198,8 +207,20 @@ fn component(name: &str, schema: &Value, out: &mut String) {
         );
     }
     out.push_str("</tbody>\n</table>\n");
-    if schema["additionalProperties"] == false {
-        out.push_str("<p>Other fields are refused.</p>\n");
+    for (pattern, inner) in fields(schema, "/patternProperties") {
+        let (pattern, inner) = (escaped(pattern), kind(inner));
+        push(out, format_args!("<p>Fields named like <code>{pattern}</code>: {inner}.</p>\n"));
+    }
+    match schema.get("additionalProperties") {
+        Some(Value::Bool(false)) => out.push_str("<p>Other fields are refused.</p>\n"),
+        Some(others @ Value::Object(_)) => {
+            push(out, format_args!("<p>Every other field: {}.</p>\n", kind(others)));
+        }
+        _ => {}
+    }
+    for example in array(schema, "/examples") {
+        let text = escaped(&format!("{example:#}"));
+        push(out, format_args!("<pre tabindex=\"0\">{text}</pre>\n"));
     }
     out.push_str("</section>\n");
 }
@@ -217,7 +238,8 @@ fn kind(schema: &Value) -> String {
     let mut words = match &schema["type"] {
         Value::String(name) => escaped(name),
         Value::Array(names) => {
-            names.iter().filter_map(Value::as_str).map(escaped).collect::<Vec<_>>().join(" or ")
+            let names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
+            names.map(escaped).collect::<Vec<_>>().join(" or ")
         }
         _ => "anything".to_owned(),
     };
@@ -243,10 +265,15 @@ fn kind(schema: &Value) -> String {
         ("pattern", "pattern"),
         ("default", "default"),
     ] {
-        if let Some(bound) = schema.get(key) {
+        // All that a number of 32 bits can be is no bound.
+        let is_bound = |bound: &&Value| !WIDEST.map(Value::from).contains(bound);
+        if let Some(bound) = schema.get(key).filter(is_bound) {
             let bound = escaped(&bound.as_str().map_or(bound.to_string(), str::to_owned));
             push(&mut words, format_args!(", {about} <code>{bound}</code>"));
         }
+    }
+    if array(schema, "/type").iter().any(|name| name == "null") {
+        words.push_str(" or null");
     }
     words
 }

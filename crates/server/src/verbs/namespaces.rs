@@ -4,7 +4,7 @@ use crossbill_core::NamespaceName;
 use crossbill_db::{Index, Lsn, NamespaceInfo};
 use crossbill_wire::{FieldNames, MetadataSchema, NamespaceModel, NamespacePage};
 
-use super::records::list_limits;
+use super::records::{check_prefix, list_limits};
 use crate::call::namespace;
 use crate::dispatch::Shared;
 use crate::error::ApiError;
@@ -47,6 +47,7 @@ pub(crate) fn list(
     asked: AskedPage<'_>,
 ) -> Result<(NamespacePage, Lsn), ApiError> {
     let listing = Listing::Namespaces { index: index.uid() };
+    check_prefix(shared, asked.prefix)?;
     let page = PageRequest::new(&shared.page_key, listing, asked, list_limits(shared))?;
     let lsn = index.lsn();
     let found = index.list_namespaces(&page.prefix, page.after.as_deref(), page.limit)?;

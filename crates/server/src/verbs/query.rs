@@ -14,7 +14,7 @@ pub(crate) fn checked(
     shape: &IndexShape,
     limits: &RequestLimits,
 ) -> Result<Query, ApiError> {
-    let by = match request.take_by(shape)? {
+    let by = match request.take_by(shape, limits)? {
         crossbill_wire::QueryBy::Vector { dense, sparse } => QueryBy::Vector { dense, sparse },
         crossbill_wire::QueryBy::Id(id) => QueryBy::Id(id),
     };
@@ -24,7 +24,7 @@ pub(crate) fn checked(
         filter,
         include_values: request.include_values.unwrap_or(false),
         include_metadata: request.include_metadata.unwrap_or(false),
-        effort: request.scan_factor()?.map(Effort::Scaled),
+        effort: request.scan_factor(limits.candidates)?.map(Effort::Scaled),
     })
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn check_answer(bytes: usize, limits: &RequestLimits) -> Result<(), A
     match bytes > limits.query_answer_bytes {
         true => Err(ApiError::invalid(format!(
             "the answer has {bytes} bytes, expected at most {}: ask for fewer matches, or without \
-             their values or metadata",
+             their values, metadata or fields",
             limits.query_answer_bytes
         ))),
         false => Ok(()),

@@ -1,12 +1,12 @@
 //! Records by id, by filter and by listing: fetch, update, delete, list,
 //! stats.
 
-use crossbill_core::limits::{FETCH_BY_METADATA_PAGE_DEFAULT, LIST_PAGE_MAX, NAMESPACE_CHARS_MAX};
+use crossbill_core::limits::{FETCH_BY_METADATA_PAGE_DEFAULT, LIST_PAGE_MAX};
 use crossbill_core::{Filter, Metadata};
 use crossbill_db::{Index, IndexStats, Lsn, Selector, StoredRecord, Update};
 use crossbill_wire::{DeleteRequest, FetchResponse, Pagination, SparseValues, check_new_parts};
 
-use super::required;
+use super::{of_metadata, required};
 use crate::call::namespace;
 use crate::dispatch::Shared;
 use crate::error::ApiError;
@@ -20,7 +20,7 @@ pub(crate) fn fetch(
     ids: &[String],
 ) -> Result<(Vec<StoredRecord>, Lsn), ApiError> {
     let namespace = namespace(Some(written))?;
-    FetchResponse::check_ids(ids, shared.config.limits.ids)?;
+    FetchResponse::check_ids(ids, shared.db.limits().ids)?;
     let lsn = index.lsn();
     Ok((index.fetch(&namespace, ids)?, lsn))
 }
@@ -42,7 +42,7 @@ pub(crate) fn fetch_by_metadata(
     let namespace = namespace(Some(asked.namespace))?;
     let filter = required(asked.filter, "Empty filter provided for fetch by metadata request")?;
     let token = asked.token.filter(|token| !token.is_empty());
-    let most = shared.config.limits.fetch_page;
+    let most = shared.db.limits().fetch_page;
     let limits = (most, FETCH_BY_METADATA_PAGE_DEFAULT.min(most));
     let asked_page = AskedPage { token, limit: asked.limit, prefix: None };
     let uid = index.uid();
@@ -69,10 +69,14 @@ pub(crate) struct Change {
 
 /// Changes one record by id, or the metadata of all that match a filter: then
 /// says how many.
-pub(crate) fn update(index: &Index, mut asked: Change) -> Result<(Option<i32>, Lsn), ApiError> {
+pub(crate) fn update(
+    shared: &Shared,
+    index: &Index,
+    mut asked: Change,
+) -> Result<(Option<i32>, Lsn), ApiError> {
     let id = asked.id.take().filter(|id| !id.is_empty());
     match (id, asked.filter.take()) {
-        (Some(id), None) => Ok((None, update_one(index, asked, id)?)),
+        (Some(id), None) => Ok((None, update_one(shared, index, asked, id)?)),
         (None, Some(filter)) => update_matching(index, asked, filter),
         (Some(_), Some(_)) => {
             Err(ApiError::invalid("both id and filter were given, expected one of them"))
@@ -83,10 +87,10 @@ pub(crate) fn update(index: &Index, mut asked: Change) -> Result<(Option<i32>, L
     }
 }
 
-fn update_one(index: &Index, asked: Change, id: String) -> Result<Lsn, ApiError> {
+fn update_one(shared: &Shared, index: &Index, asked: Change, id: String) -> Result<Lsn, ApiError> {
     let namespace = namespace(Some(&asked.namespace))?;
     crossbill_core::check_record_id(&id).map_err(|error| ApiError::invalid(error.to_string()))?;
-    let sparse = check_new_parts(index.shape(), &asked.values, asked.sparse)?;
+    let sparse = check_new_parts(index.shape(), &asked.values, asked.sparse, shared.db.limits())?;
     let values = Some(asked.values).filter(|values| !values.is_empty());
     if values.is_none() && sparse.is_none() && asked.set_metadata.is_none() {
         return Err(ApiError::invalid(
@@ -109,7 +113,7 @@ fn update_matching(
         ));
     }
     let namespace = namespace(Some(&asked.namespace))?;
-    let filter = required(Some(filter), "Update with empty metadata filter is not allowed")?;
+    let filter = of_metadata(filter, "Update with empty metadata filter is not allowed")?;
     let set_metadata = match asked.set_metadata {
         Some(fields) => fields,
         None if asked.dry_run => Metadata::default(),
@@ -120,7 +124,7 @@ fn update_matching(
     Ok((Some(i32::try_from(matched).unwrap_or(i32::MAX)), index.lsn()))
 }
 
-/// What a delete asks for.
+/// What a delete asks for, of vectors or of documents.
 #[derive(Default)]
 pub(crate) struct Deletion {
     pub(crate) ids: Option<Vec<String>>,
@@ -128,19 +132,22 @@ pub(crate) struct Deletion {
     pub(crate) filter: Option<Filter>,
 }
 
-/// Deletes records.
+/// Deletes records; says how many a filter matched.
 pub(crate) fn delete(
     shared: &Shared,
     index: &Index,
     written: &str,
     asked: Deletion,
-) -> Result<Lsn, ApiError> {
+) -> Result<(Option<u64>, Lsn), ApiError> {
     let namespace = namespace(Some(written))?;
-    Ok(index.delete(&namespace, selector(asked, shared.config.limits.ids)?)?)
+    let selector = selector(asked, shared.db.limits().ids)?;
+    let is_filter = matches!(selector, Selector::Filter(_));
+    let (lsn, matched) = index.delete_counted(&namespace, selector)?;
+    Ok((is_filter.then_some(matched), lsn))
 }
 
 /// Exactly one of the three ways to say which records. An empty list of ids
-/// beside another way counts as none.
+/// beside another way counts as none: that is how absence reads over gRPC.
 fn selector(asked: Deletion, ids_max: usize) -> Result<Selector, ApiError> {
     let has_ids = asked.ids.as_ref().is_some_and(|ids| !ids.is_empty());
     if asked.all {
@@ -156,14 +163,14 @@ fn selector(asked: Deletion, ids_max: usize) -> Result<Selector, ApiError> {
         }
         (_, Some(filter)) => {
             let empty = "Delete with empty metadata filter is not allowed";
-            Ok(Selector::Filter(required(Some(filter), empty)?))
+            Ok(Selector::Filter(of_metadata(filter, empty)?))
         }
         (Some(ids), None) => {
             DeleteRequest::check_ids(&ids, ids_max)?;
             Ok(Selector::Ids(ids))
         }
         (None, None) => Err(ApiError::invalid(
-            "neither ids, deleteAll nor filter was given, expected one of them",
+            "neither ids, filter nor delete_all was given, expected one of them",
         )),
     }
 }
@@ -178,13 +185,8 @@ pub(crate) fn list(
     let namespace = namespace(Some(written))?;
     let uid = index.uid();
     let listing = Listing::Ids { index: uid, namespace: namespace.as_str() };
+    check_prefix(shared, asked.prefix)?;
     let page = PageRequest::new(&shared.page_key, listing, asked, list_limits(shared))?;
-    let characters = page.prefix.chars().count();
-    if characters > NAMESPACE_CHARS_MAX {
-        return Err(ApiError::invalid(format!(
-            "prefix has {characters} characters, expected at most {NAMESPACE_CHARS_MAX}"
-        )));
-    }
     let lsn = index.lsn();
     let (ids, more) =
         index.list_ids(&namespace, &page.prefix, page.after.as_deref(), page.limit)?;
@@ -192,9 +194,21 @@ pub(crate) fn list(
     Ok((ids, last.map(|last| page.next(last)), lsn))
 }
 
+/// Checks the prefix that a listing asks for.
+pub(crate) fn check_prefix(shared: &Shared, prefix: Option<&str>) -> Result<(), ApiError> {
+    let characters = prefix.map_or(0, |prefix| prefix.chars().count());
+    let most = shared.db.limits().prefix_chars;
+    match characters > most {
+        true => Err(ApiError::invalid(format!(
+            "prefix has {characters} characters, expected at most {most}"
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// The bounds of a page of ids or namespaces: most, and by default.
 pub(crate) fn list_limits(shared: &Shared) -> (usize, usize) {
-    let most = shared.config.limits.list_page;
+    let most = shared.db.limits().list_page;
     (most, LIST_PAGE_MAX.min(most))
 }
 
@@ -230,6 +244,7 @@ mod tests {
             (Some(&["a", ""][..]), false, None, "ids[1]: id is empty"),
             (Some(&["a"][..]), true, None, "No explicit IDs allowed"),
             (None, true, some, "No filter allowed"),
+            (None, false, Some(r#"{"a":{"$match_all":"x"}}"#), "only a search takes"),
             (Some(&["a"][..]), false, some, "both ids and filter"),
             (None, false, Some("{}"), "Delete with empty metadata filter is not allowed"),
         ] {

@@ -8,14 +8,18 @@ use crate::harness::Server;
 /// An index `a` with three records.
 async fn filled(server: &Server) -> String {
     let host = server.dense("a", 2, "euclidean").await;
+    fill(server, &host).await;
+    host
+}
+
+async fn fill(server: &Server, host: &str) {
     let none = Value::Null;
     let records: [(&str, &[f32], Value); 3] = [
         ("x", &[1.0, 0.0], json!({"k": 1.0})),
         ("y", &[2.0, 0.0], none.clone()),
         ("z", &[3.0, 0.0], none),
     ];
-    server.upsert(&host, &records).await;
-    host
+    server.upsert(host, &records).await;
 }
 
 async fn count(server: &Server, host: &str) -> Value {
@@ -132,17 +136,25 @@ async fn bad_requests_say_what_is_wrong() {
         (&create, json!({"name": "a"}), 409, "ALREADY_EXISTS", "a"),
         ("/collections", json!({"name": "c", "source": "nope"}), 404, "NOT_FOUND", "nope"),
         ("/collections", json!({"name": "C", "source": "a"}), 400, "INVALID_ARGUMENT", "name"),
+        ("/collections", json!({"name": "c", "source": "a"}), 400, "INVALID_ARGUMENT", "backup"),
     ] {
         let message = server.post(url, body.clone()).await.control_error(status, code);
         assert!(message.contains(expected), "{url} {body}: {message}");
     }
     assert_eq!(server.get("/indexes").await.ok(200)["indexes"].as_array().unwrap().len(), 1);
+    assert_eq!(server.get("/collections").await.ok(200), json!({"collections": []}));
 }
 
 #[tokio::test]
 async fn an_index_is_made_of_a_collection() {
     let server = Server::start().await;
-    filled(&server).await;
+    let asked = json!({"environment": "us-east-1", "pod_type": "p1.x2", "replicas": 2, "shards": 1,
+        "pods": 2, "metadata_config": {"indexed": ["k"]}});
+    let body = json!({"name": "a", "dimension": 2, "metric": "euclidean", "spec": {"pod": asked}});
+    server.post("/indexes", body).await.ok(201);
+    let described = server.get("/indexes/a").await.ok(200);
+    assert_eq!(described["spec"], json!({"pod": asked}));
+    fill(&server, described["host"].as_str().unwrap()).await;
     let body = json!({"name": "c", "source": "a"});
     let made = server.post("/collections", body.clone()).await.ok(201);
     assert_eq!((&made["status"], &made["vector_count"]), (&json!("Ready"), &json!(3)));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 
 use crate::conformance;
-use crossbill_core::{RandomIds, SystemClock, limits};
+use crossbill_core::{RandomIds, RequestLimits, SystemClock, limits};
 use crossbill_db::{Database, DatabaseOptions, ImportSettings, SourcePolicy};
 use crossbill_server::{ApiKey, ServeError, ServerConfig, serve};
 use reqwest::Method;
@@ -91,6 +91,10 @@ pub(crate) fn client() -> reqwest::Client {
 }
 
 pub(crate) fn open_database(data: &Path) -> Arc<Database> {
+    open_limited(data, RequestLimits::default())
+}
+
+fn open_limited(data: &Path, limits_set: RequestLimits) -> Arc<Database> {
     let imports_from = data.join("source");
     std::fs::create_dir_all(&imports_from).unwrap();
     let policy = SourcePolicy { allow_dirs: vec![imports_from], ..SourcePolicy::default() };
@@ -110,6 +114,7 @@ pub(crate) fn open_database(data: &Path) -> Arc<Database> {
         exports_at_once: 1,
         run_schedules: true,
         webhook: None,
+        limits: limits_set,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),
         faults: None,
@@ -134,13 +139,33 @@ impl Server {
         Self::start_on(data, own_address(), change).await
     }
 
+    /// A server with these limits, each as `NAME=VALUE`.
+    pub(crate) async fn start_limited(settings: &[&str]) -> Self {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_set(data, own_address(), settings, |_| ()).await
+    }
+
     pub(crate) async fn start_on(
         data: Arc<TempDir>,
         listen: SocketAddr,
         change: impl FnOnce(&mut ServerConfig),
     ) -> Self {
+        Self::start_set(data, listen, &[], change).await
+    }
+
+    pub(crate) async fn start_set(
+        data: Arc<TempDir>,
+        listen: SocketAddr,
+        settings: &[&str],
+        change: impl FnOnce(&mut ServerConfig),
+    ) -> Self {
         let path = data.path().to_owned();
-        let db = tokio::task::spawn_blocking(move || open_database(&path)).await.unwrap();
+        let mut limits = RequestLimits::default();
+        for setting in settings {
+            let (name, value) = setting.split_once('=').unwrap();
+            limits.set(name, value).unwrap();
+        }
+        let db = tokio::task::spawn_blocking(move || open_limited(&path, limits)).await.unwrap();
         let mut config = ServerConfig::new(listen);
         change(&mut config);
         let (stop, stopped) = oneshot::channel();

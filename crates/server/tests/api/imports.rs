@@ -93,6 +93,33 @@ async fn an_import_completes_and_its_rejects_can_be_read() {
 }
 
 #[tokio::test]
+async fn the_limits_that_are_set_hold_for_imports() {
+    let server = Server::start_limited(&["id-chars=4", "namespace-chars=4"]).await;
+    let host = server.dense("a", 2, "euclidean").await;
+    let source = server.data.path().join("source/in");
+    // The last id of the second file, `dd-10`, has five characters.
+    parquet(&source.join("docs/1.parquet"), "d", 10, &[]);
+    parquet(&source.join("docs/2.parquet"), "dd", 11, &[]);
+    parquet(&source.join("longer/1.parquet"), "d", 5, &[]);
+    let uri = format!("file://{}/", source.display());
+    let id = start(&server, &host, json!({"uri": uri})).await;
+    let import = finished(&server, &host, &id).await;
+    assert_eq!((&import["status"], &import["recordsImported"]), (&json!("Completed"), &json!(20)));
+    let url = format!("{host}{}", import["rejectsUri"].as_str().unwrap());
+    let rejects = server.get(&url).await.ok(200);
+    let of = |reject: &Value| (reject["code"].clone(), reject["file"].clone());
+    let mut found: Vec<_> = rejects["data"].as_array().unwrap().iter().map(of).collect();
+    found.sort_by_key(|(code, _)| code.to_string());
+    let expected = [
+        (json!("E_FILE_NAMESPACE"), json!("longer/1.parquet")),
+        (json!("E_ID_LENGTH"), json!("docs/2.parquet")),
+    ];
+    assert_eq!(found, expected);
+    let stats = server.post(&format!("{host}/describe_index_stats"), json!({})).await.ok(200);
+    assert_eq!(stats["namespaces"], json!({"docs": {"vectorCount": 20}}));
+}
+
+#[tokio::test]
 async fn abort_fails_with_the_first_reason() {
     let server = Server::start().await;
     let host = server.dense("a", 2, "euclidean").await;

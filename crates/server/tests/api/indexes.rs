@@ -145,11 +145,15 @@ async fn what_is_not_done_here_says_so() {
     for list in ["/backups", "/restore-jobs", "/indexes/a/backups?limit=10"] {
         assert_eq!(server.get(list).await.ok(200), json!({"data": []}));
     }
+    // Not 501: TypeScript clients try that three times more, and then hide the message.
     for post in ["/indexes/create-for-model", "/embed", "/rerank"] {
-        let message = server.post(post, json!({})).await.control_error(501, "UNIMPLEMENTED");
+        let message = server.post(post, json!({})).await.control_error(404, "NOT_FOUND");
         assert!(message.contains("--embedding-url"), "{message}");
     }
-    // Not 501: TypeScript clients try that three times more, and then hide the message.
+    for get in ["/models", "/models/x"] {
+        let message = server.get(get).await.control_error(404, "NOT_FOUND");
+        assert!(message.contains("--embedding-url"), "{message}");
+    }
     let message = server.post("/assistant/assistants", json!({})).await;
     let message = message.control_error(404, "NOT_FOUND");
     assert!(message.contains("this server"), "{message}");

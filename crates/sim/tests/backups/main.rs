@@ -14,8 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crossbill_core::{
-    IndexName, IndexShape, ManualClock, Metric, NamespaceName, RandomIds, Record, Result, Rng,
-    Seed, Timestamp, limits,
+    IndexName, IndexShape, ManualClock, Metric, NamespaceName, RandomIds, Record, RequestLimits,
+    Result, Rng, Seed, Timestamp, limits,
 };
 use crossbill_db::{
     BackupFilter, Database, DatabaseOptions, FaultPlan, ImportSettings, NewBackup, NewIndex,
@@ -72,6 +72,7 @@ fn open(data: &Path, faults: Option<Arc<FaultPlan>>) -> Result<Arc<Database>> {
         exports_at_once: 0,
         run_schedules: false,
         webhook: None,
+        limits: RequestLimits::default(),
         clock: Arc::new(ManualClock::at(Timestamp(1_800_000_000_000))),
         ids: Arc::new(RandomIds),
         faults,

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbill_core::limits::MERGE_RATE_BYTES;
-use crossbill_core::{IndexShape, Metric, NamespaceName, RandomIds, Rng, Seed, SystemClock};
+use crossbill_core::{
+    IndexShape, Metric, NamespaceName, RandomIds, RequestLimits, Rng, Seed, SystemClock,
+};
 use crossbill_db::{
     Database, DatabaseOptions, ImportSettings, Index, Query, QueryAnswer, SourcePolicy,
 };
@@ -40,6 +42,7 @@ fn open(data: &std::path::Path, shape: IndexShape) -> (Arc<Database>, Arc<Index>
         exports_at_once: 1,
         run_schedules: false,
         webhook: None,
+        limits: RequestLimits::default(),
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(RandomIds),
         faults: None,

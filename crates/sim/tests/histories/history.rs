@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use crossbill_core::limits::MERGE_RATE_BYTES;
 use crossbill_core::{
-    IndexShape, ManualClock, Metric, NamespaceName, RandomIds, Record, Seed, Timestamp,
+    IndexShape, ManualClock, Metric, NamespaceName, RandomIds, Record, RequestLimits, Seed,
+    Timestamp,
 };
 use crossbill_db::{
     Database, DatabaseOptions, ErrorMode, FaultPlan, ImportSettings, ImportStatus, Index,
@@ -120,6 +121,7 @@ impl History {
             exports_at_once: 1,
             run_schedules: false,
             webhook: None,
+            limits: RequestLimits::default(),
             clock: Arc::new(ManualClock::at(Timestamp(1_795_000_000_000))),
             ids: Arc::new(RandomIds),
             faults: Some(Arc::clone(&self.plan)),

@@ -85,7 +85,7 @@ const SCHEMES: &str = "s3://, gs://, az://, abfss://, https://ACCOUNT.blob.core.
 /// Takes `text` apart.
 pub(crate) fn parse(text: &str) -> Result<Parsed> {
     let length = text.chars().count();
-    let limit = limits::IMPORT_URI_CHARS_MAX;
+    let limit = limits::IMPORT_URI_CHARS_CEILING;
     if length == 0 || length > limit {
         return Err(Error::invalid(format!(
             "the import uri has {length} characters, expected 1 to {limit}"

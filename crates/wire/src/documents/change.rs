@@ -1,7 +1,7 @@
 //! Updates of documents: fields that are set and fields that are taken away.
 
 use crossbill_core::limits::UPSERT_RECORDS_MAX;
-use crossbill_core::{DocumentFields, Error, Result};
+use crossbill_core::{DocumentFields, Error, RequestLimits, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ use super::{DocumentParts, Fields, ID_FIELD, REMOVE_FIELD, each};
 pub struct UpdateDocuments {
     /// 1 to 1000 changes, each by its `_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Vec<describe::Document>>", length(min = 1, max = UPSERT_RECORDS_MAX))]
+    #[schemars(with = "Option<Vec<describe::DocumentPatch>>", length(min = 1, max = UPSERT_RECORDS_MAX))]
     pub documents: Option<Vec<Fields>>,
     /// Which documents all get the same change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,7 +40,12 @@ pub struct DocumentChange {
 }
 
 impl DocumentChange {
-    fn new(set: Fields, remove: Vec<String>, schema: &DocumentFields) -> Result<Self> {
+    fn new(
+        set: Fields,
+        remove: Vec<String>,
+        schema: &DocumentFields,
+        limits: &RequestLimits,
+    ) -> Result<Self> {
         if let Some(name) = remove.iter().find(|name| set.contains_key(*name)) {
             return Err(Error::invalid(format!(
                 "field {name:?} is both set and removed, expected one of them"
@@ -54,7 +59,7 @@ impl DocumentChange {
                 "field {name:?} cannot be removed: every document has its dense vector"
             )));
         }
-        Ok(Self { set: DocumentParts::of(set, schema)?, remove })
+        Ok(Self { set: DocumentParts::of(set, schema, limits)?, remove })
     }
 
     fn is_empty(&self) -> bool {
@@ -74,16 +79,16 @@ impl UpdateDocuments {
     pub fn by_id(
         documents: Vec<Fields>,
         schema: &DocumentFields,
-        most: usize,
+        limits: &RequestLimits,
     ) -> Result<Vec<(String, DocumentChange)>> {
-        each(documents, most, |id, mut fields| {
+        each(documents, limits.upsert_records, |id, mut fields| {
             let remove: Vec<String> = match fields.remove(REMOVE_FIELD) {
                 None => Vec::new(),
                 Some(raw) => serde_json::from_str(raw.get()).map_err(|_| {
                     Error::invalid(format!("{REMOVE_FIELD} is no list of names, expected one"))
                 })?,
             };
-            Ok((id, DocumentChange::new(fields, remove, schema)?))
+            Ok((id, DocumentChange::new(fields, remove, schema, limits)?))
         })
     }
 
@@ -92,12 +97,13 @@ impl UpdateDocuments {
         set: Option<Fields>,
         remove: Option<Vec<String>>,
         schema: &DocumentFields,
+        limits: &RequestLimits,
     ) -> Result<DocumentChange> {
         let set = set.unwrap_or_default();
         if set.contains_key(ID_FIELD) {
             return Err(Error::invalid(format!("{ID_FIELD} cannot be changed")));
         }
-        let change = DocumentChange::new(set, remove.unwrap_or_default(), schema)?;
+        let change = DocumentChange::new(set, remove.unwrap_or_default(), schema, limits)?;
         match change.is_empty() {
             true => Err(Error::invalid("expected set_fields or remove_fields beside the filter")),
             false => Ok(change),

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::limits::{
-    FIELD_DESCRIPTION_BYTES_MAX, FIELD_NAME_BYTES_MAX, NGRAM_MAX, TEXT_FIELDS_MAX,
-};
+use crossbill_core::limits::{FIELD_DESCRIPTION_BYTES_MAX, NGRAM_MAX, TEXT_FIELDS_MAX};
 use crossbill_core::{
-    DocumentFields, Error, IndexShape, Language, Ngrams, Result, TextField, TextOptions, TextSchema,
+    DocumentFields, Error, IndexShape, Language, Ngrams, RequestLimits, Result, TextField,
+    TextOptions, TextSchema,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -124,13 +123,14 @@ pub(crate) fn is_of_documents(name: &str, field: &SchemaField) -> bool {
 pub(crate) fn plan(
     fields: BTreeMap<String, SchemaField>,
     takes_metadata: bool,
+    limits: &RequestLimits,
 ) -> Result<(IndexShape, DocumentPlan)> {
     let mut dense: Option<(String, IndexShape)> = None;
     let mut named = DocumentFields::default();
     let mut texts = Vec::new();
     let mut answer = BTreeMap::new();
     for (name, field) in fields {
-        check_name(&name, &field)?;
+        check_name(&name, &field, limits.field_name_bytes)?;
         let twice = |other: &str| {
             Err(Error::invalid(format!(
                 "schema fields {other:?} and {name:?} are both of type {}, expected at most one",
@@ -140,7 +140,7 @@ pub(crate) fn plan(
         match field.kind.as_deref() {
             Some("dense_vector") => match &dense {
                 Some((other, _)) => return twice(other),
-                None => dense = Some((name.clone(), dense_shape(&name, &field)?)),
+                None => dense = Some((name.clone(), dense_shape(&name, &field, limits)?)),
             },
             Some("sparse_vector") => match &named.sparse {
                 Some(other) => return twice(other),
@@ -173,11 +173,11 @@ pub(crate) fn plan(
     Ok((shape.of_documents(), DocumentPlan { fields: named, text, schema }))
 }
 
-fn check_name(name: &str, field: &SchemaField) -> Result<()> {
-    if name.is_empty() || name.len() > FIELD_NAME_BYTES_MAX || name.starts_with(['$', '_']) {
+fn check_name(name: &str, field: &SchemaField, bytes_max: usize) -> Result<()> {
+    if name.is_empty() || name.len() > bytes_max || name.starts_with(['$', '_']) {
         return Err(Error::invalid(format!(
-            "schema field name {name:?} is refused, expected 1 to {FIELD_NAME_BYTES_MAX} bytes \
-             that do not start with '$' or '_'"
+            "schema field name {name:?} is refused, expected 1 to {bytes_max} bytes that do not \
+             start with '$' or '_'"
         )));
     }
     let length = field.description.as_ref().map_or(0, String::len);
@@ -224,7 +224,7 @@ mod tests {
 
     fn planned(json: &str) -> std::result::Result<(IndexShape, DocumentPlan), String> {
         let schema: Schema = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        plan(schema.fields, false).map_err(|error| error.to_string())
+        plan(schema.fields, false, &RequestLimits::default()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
             format!(r#"{{"fields":{{"body":{{"type":"string","full_text_search":{options}}}}}}}"#)
         };
         let vector = r#"{"type":"dense_vector","dimension":2,"metric":"cosine"}"#;
-        let long = "x".repeat(FIELD_NAME_BYTES_MAX + 1);
+        let long = "x".repeat(crossbill_core::limits::FIELD_NAME_BYTES_MAX + 1);
         for (json, expected) in [
             (text(r#"{"language":"xx"}"#), "\"body\": language \"xx\", expected one of ar, da"),
             (text(r#"{"stop_words":true}"#), "expected stemming true"),

@@ -2,7 +2,7 @@
 //! the index's schema.
 
 use crossbill_core::limits::{TEXT_CLAUSES_MAX, TEXT_QUERY_BYTES_MAX};
-use crossbill_core::{DocumentFields, Error, Result, SparseVector, TextClause};
+use crossbill_core::{DocumentFields, Error, RequestLimits, Result, SparseVector, TextClause};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +89,7 @@ impl ScoreClause {
         Ok(query.to_owned())
     }
 
-    fn into_score(self, schema: &DocumentFields) -> Result<ScoreBy> {
+    fn into_score(self, schema: &DocumentFields, limits: &RequestLimits) -> Result<ScoreBy> {
         match self.kind.as_str() {
             "dense_vector" => {
                 self.check_vector_field(schema.dense.as_deref())?;
@@ -103,7 +103,7 @@ impl ScoreClause {
                 let values = self.sparse_values.ok_or_else(|| {
                     Error::invalid("sparse_values are missing, expected the sparse vector")
                 })?;
-                Ok(ScoreBy::Sparse(values.into_vector()?))
+                Ok(ScoreBy::Sparse(values.into_vector(limits.sparse_entries)?))
             }
             "text" => {
                 let words = TextClause::Text { fields: self.named()?, query: self.text()? };
@@ -125,7 +125,11 @@ impl ScoreClause {
 }
 
 /// What a search scores by, checked.
-pub fn score_by(clauses: Vec<ScoreClause>, schema: &DocumentFields) -> Result<ScoreBy> {
+pub fn score_by(
+    clauses: Vec<ScoreClause>,
+    schema: &DocumentFields,
+    limits: &RequestLimits,
+) -> Result<ScoreBy> {
     let found = clauses.len();
     if !(1..=TEXT_CLAUSES_MAX).contains(&found) {
         return Err(Error::invalid(format!(
@@ -135,7 +139,7 @@ pub fn score_by(clauses: Vec<ScoreClause>, schema: &DocumentFields) -> Result<Sc
     let mut texts = Vec::new();
     for (position, clause) in clauses.into_iter().enumerate() {
         let kind = clause.kind.clone();
-        let score = clause.into_score(schema).map_err(|error| {
+        let score = clause.into_score(schema, limits).map_err(|error| {
             Error::invalid(format!("score_by[{position}] of type {kind:?}: {}", error.message()))
         })?;
         match score {

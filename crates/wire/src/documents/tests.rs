@@ -10,7 +10,9 @@ fn schema() -> DocumentFields {
 
 fn upserted(json: &str) -> std::result::Result<Vec<Record>, String> {
     let request: UpsertDocuments = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    request.into_records(&schema(), 1000).map_err(|error| error.message().to_owned())
+    request
+        .into_records(&schema(), &RequestLimits::default())
+        .map_err(|error| error.message().to_owned())
 }
 
 #[test]
@@ -76,7 +78,8 @@ fn refusals_name_the_document_and_the_field() {
 fn clauses_are_checked() {
     let scored = |json: &str| {
         let clauses: Vec<ScoreClause> = serde_json::from_str(json).unwrap();
-        score_by(clauses, &schema()).map_err(|error| error.message().to_owned())
+        score_by(clauses, &schema(), &RequestLimits::default())
+            .map_err(|error| error.message().to_owned())
     };
     let dense = r#"{"type":"dense_vector","fields":["embedding"],"values":[1,2]}"#;
     assert_eq!(scored(&format!("[{dense}]")), Ok(ScoreBy::Dense(vec![1.0, 2.0])));
@@ -108,7 +111,7 @@ fn clauses_are_checked() {
 fn changes_set_and_remove() {
     let changed = |json: &str| {
         let documents: Vec<Fields> = serde_json::from_str(json).unwrap();
-        UpdateDocuments::by_id(documents, &schema(), 1000)
+        UpdateDocuments::by_id(documents, &schema(), &RequestLimits::default())
             .map_err(|error| error.message().to_owned())
     };
     let (id, change) =
@@ -127,6 +130,11 @@ fn changes_set_and_remove() {
         let error = changed(json).unwrap_err();
         assert!(error.contains(expected), "{json}: {error}");
     }
-    let none = UpdateDocuments::by_filter(Some(Fields::new()), Some(Vec::new()), &schema());
+    let none = UpdateDocuments::by_filter(
+        Some(Fields::new()),
+        Some(Vec::new()),
+        &schema(),
+        &RequestLimits::default(),
+    );
     assert!(none.unwrap_err().message().contains("expected set_fields or remove_fields"));
 }

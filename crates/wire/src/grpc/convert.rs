@@ -1,7 +1,7 @@
 //! From messages to records and JSON twins, and from answers to messages.
 //! Vectors are moved, never copied.
 
-use crossbill_core::{IndexShape, Record, Result, SparseVector};
+use crossbill_core::{IndexShape, Record, RequestLimits, Result, SparseVector};
 use prost::bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
 use prost::{DecodeError, Message};
@@ -27,10 +27,11 @@ impl From<SparseVector> for SparseValues {
 }
 
 impl Vector {
-    fn into_record(self, shape: &IndexShape) -> Result<Record> {
+    fn into_record(self, shape: &IndexShape, limits: &RequestLimits) -> Result<Record> {
         let sparse = self.sparse_values.map(Into::into);
-        let metadata = || self.metadata.map(structs::metadata).transpose();
-        record(shape, self.id, self.values, sparse, metadata)
+        let read = |fields| structs::metadata(fields, limits.metadata_bytes);
+        let metadata = || self.metadata.map(read).transpose();
+        record((shape, limits), self.id, self.values, sparse, metadata)
     }
 }
 
@@ -76,9 +77,9 @@ impl<'a> UpsertMessage<'a> {
 
 impl UpsertRequest {
     /// The records in the order sent, checked.
-    pub fn into_records(self, shape: &IndexShape, records_max: usize) -> Result<Vec<Record>> {
-        check_count(self.vectors.len(), records_max)?;
-        records(self.vectors, |vector| &vector.id, |vector| vector.into_record(shape))
+    pub fn into_records(self, shape: &IndexShape, limits: &RequestLimits) -> Result<Vec<Record>> {
+        check_count(self.vectors.len(), limits.upsert_records)?;
+        records(self.vectors, |vector| &vector.id, |vector| vector.into_record(shape, limits))
     }
 }
 
@@ -155,7 +156,7 @@ mod tests {
         let shape = IndexShape::dense(2, Metric::Cosine);
         let refused = |vectors: Vec<Vector>| {
             let request = UpsertRequest { vectors, ..UpsertRequest::default() };
-            request.into_records(&shape, 1000).unwrap_err().to_string()
+            request.into_records(&shape, &RequestLimits::default()).unwrap_err().to_string()
         };
         assert!(refused(vec![]).contains("0 vectors"));
         let error = refused(vec![vector("a", &[1.0, 2.0]), vector("b", &[1.0])]);

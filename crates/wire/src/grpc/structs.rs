@@ -5,15 +5,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crossbill_core::{Filter, FilterError, Metadata, MetadataError, MetadataValue};
+use crossbill_core::{Filter, FilterError, Metadata, MetadataError, MetadataValue, RequestLimits};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Reads and checks metadata.
-pub fn metadata(fields: Struct) -> Result<Metadata, MetadataError> {
-    Metadata::from_fields(fields.fields, metadata_value)
+/// Reads and checks metadata, of so many bytes as JSON at most.
+pub fn metadata(fields: Struct, bytes_max: usize) -> Result<Metadata, MetadataError> {
+    Metadata::from_fields(fields.fields, bytes_max, metadata_value)
 }
 
 fn metadata_value(field: &str, value: Value) -> Result<MetadataValue, MetadataError> {
@@ -40,8 +40,8 @@ fn string(value: Value) -> Option<String> {
 }
 
 /// Reads and checks a filter.
-pub fn filter(fields: Struct, values_max: usize) -> Result<Filter, FilterError> {
-    Filter::from_value_within(&object(fields), values_max)
+pub fn filter(fields: Struct, limits: &RequestLimits) -> Result<Filter, FilterError> {
+    Filter::from_value_within(&object(fields), limits)
 }
 
 fn object(fields: Struct) -> serde_json::Value {
@@ -147,6 +147,8 @@ mod tests {
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
 
+    use crossbill_core::limits::METADATA_BYTES_MAX;
+
     use super::*;
 
     fn value(kind: Kind) -> Value {
@@ -172,12 +174,16 @@ mod tests {
         ] {
             let fields = one("a", kind);
             let expected = Metadata::from_json(&text(&fields)).unwrap_err();
-            assert_eq!(metadata(fields), Err(expected));
+            assert_eq!(metadata(fields, METADATA_BYTES_MAX), Err(expected));
         }
         let unset = Struct { fields: BTreeMap::from([("a".to_owned(), Value { kind: None })]) };
-        assert!(metadata(unset).unwrap_err().to_string().contains("\"a\" is null"));
+        assert!(
+            metadata(unset, METADATA_BYTES_MAX).unwrap_err().to_string().contains("\"a\" is null")
+        );
         let endless = one("a", Kind::NumberValue(f64::INFINITY));
-        assert!(metadata(endless).unwrap_err().to_string().contains("not finite"));
+        assert!(
+            metadata(endless, METADATA_BYTES_MAX).unwrap_err().to_string().contains("not finite")
+        );
     }
 
     fn plain() -> impl Strategy<Value = Kind> {
@@ -218,15 +224,16 @@ mod tests {
             let values = list.into_iter().map(|text| value(Kind::StringValue(text))).collect();
             fields.insert("zz".to_owned(), value(Kind::ListValue(ListValue { values })));
             let sent = Struct { fields };
-            let stored = metadata(sent.clone()).unwrap().to_json();
+            let stored = metadata(sent.clone(), METADATA_BYTES_MAX).unwrap().to_json();
             prop_assert_eq!(struct_of_json(&stored).unwrap(), sent);
         }
 
         #[test]
         fn metadata_and_filters_mean_what_their_json_means(fields in structs()) {
             let json = text(&fields);
-            prop_assert_eq!(metadata(fields.clone()), Metadata::from_json(&json));
-            prop_assert_eq!(filter(fields, 10_000), Filter::from_json(&json));
+            let read = metadata(fields.clone(), METADATA_BYTES_MAX);
+            prop_assert_eq!(read, Metadata::from_json(&json));
+            prop_assert_eq!(filter(fields, &RequestLimits::default()), Filter::from_json(&json));
         }
 
         #[test]

@@ -5,7 +5,7 @@ use super::*;
 fn plan(version: &str, json: &str) -> std::result::Result<IndexPlan, String> {
     let request: CreateIndex = serde_json::from_str(json).map_err(|error| error.to_string())?;
     request
-        .into_plan(ApiVersion::of(Some(version)), VectorStorage::F16)
+        .into_plan(ApiVersion::of(Some(version)), VectorStorage::F16, &RequestLimits::default())
         .map_err(|error| error.to_string())
 }
 
@@ -142,7 +142,7 @@ fn configuring_refuses_what_it_would_lose() {
     let change = |json: &str| {
         let request: ConfigureIndex =
             serde_json::from_str(json).map_err(|error| error.to_string())?;
-        request.into_change().map_err(|error| error.to_string())
+        request.into_change(&RequestLimits::default()).map_err(|error| error.to_string())
     };
     let tags = BTreeMap::from([("a".to_owned(), String::new())]);
     assert_eq!(

@@ -6,11 +6,12 @@
 use serde_json::Value;
 
 /// Words that tell and do not check.
-const TOLD: [&str; 9] = [
+const TOLD: [&str; 10] = [
     "$schema",
     "title",
     "description",
     "default",
+    "examples",
     "format",
     "components",
     "headers",
@@ -175,6 +176,7 @@ fn matches(pattern: &str, text: &str) -> bool {
                 && bytes.iter().all(|byte| lower(byte) || *byte == b'-')
         }
         "^[^$]" => bytes.first().is_some_and(|byte| *byte != b'$'),
+        "^[^_]" => bytes.first().is_some_and(|byte| *byte != b'_'),
         "^$" => text.is_empty(),
         other => panic!("the pattern {other:?} is not known"),
     }

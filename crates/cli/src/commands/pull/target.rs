@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crossbill_core::limits::{METADATA_BYTES_MAX, REQUEST_BYTES_MAX, UPSERT_RECORDS_MAX};
 use crossbill_core::{
-    Clock, Error, ErrorKind, IndexShape, Metric, Record, Rng, VectorStorage, VectorType,
-    check_stored,
+    Clock, Error, ErrorKind, IndexShape, Metric, Record, RequestLimits, Rng, VectorStorage,
+    VectorType, check_stored,
 };
 use crossbill_wire::{
     CreateIndex, Deployment, ImportModel, IndexModel, SparseValues, StartImport, TestSource,
@@ -68,7 +68,8 @@ impl<'a> Target<'a> {
     pub(super) fn record(&self, id: &str, json: &RawValue) -> std::result::Result<Record, Error> {
         let vector: Vector = serde_json::from_str(json.get())
             .map_err(|error| Error::invalid(format!("cannot be read: {error}")))?;
-        let record = Vector { id: id.to_owned(), ..vector }.into_record(&self.shape)?;
+        let record = Vector { id: id.to_owned(), ..vector }
+            .into_record(&self.shape, &RequestLimits::default())?;
         if self.shape.vector_type == VectorType::Dense {
             check_stored(&self.shape, &record.values)?;
         }
