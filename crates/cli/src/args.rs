@@ -359,7 +359,12 @@ pub(crate) struct QueryArgs {
     #[arg(long)]
     pub(crate) include_metadata: bool,
     /// Show these fields of documents
-    #[arg(long, value_name = "FIELD,…", value_delimiter = ',', conflicts_with = "include_metadata")]
+    #[arg(
+        long,
+        value_name = "FIELD,…",
+        value_delimiter = ',',
+        conflicts_with = "include_metadata"
+    )]
     pub(crate) fields: Vec<String>,
     /// Look through so many times the usual part of the index (0.5 to 4)
     #[arg(long, value_name = "FACTOR")]

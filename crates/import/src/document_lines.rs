@@ -126,9 +126,8 @@ mod tests {
             sparse: SparseVector::new(vec![3, 7], vec![0.5, 1.0]).ok(),
             metadata: Metadata::from_json(json).ok(),
         };
-        let line = |record: &Record| {
-            serde_json::to_string(&Document { record, fields: &fields }).unwrap()
-        };
+        let line =
+            |record: &Record| serde_json::to_string(&Document { record, fields: &fields }).unwrap();
         let expected = r#"{"_id":"a","at":[0.1,-2.0],"terms":{"indices":[3,7],"values":[0.5,1.0]},"body":"a \"b\"\n","tags":["x"],"year":2000}"#;
         assert_eq!(line(&record), expected);
         (record.sparse, record.metadata) = (None, None);

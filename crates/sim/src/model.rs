@@ -4,9 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::{
-    Filter, IndexShape, Metadata, MetadataError, Metric, Record, SparseVector,
-};
+use crossbill_core::{Filter, IndexShape, Metadata, MetadataError, Metric, Record, SparseVector};
 use crossbill_db::Update;
 
 use crate::words::{Texts, Wanted, has_words};

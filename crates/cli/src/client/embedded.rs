@@ -9,8 +9,8 @@ use crossbill_core::limits::{TOP_K_MAX, UPSERT_RECORDS_MAX};
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, Index, IndexInfo, Query, QueryBy, RecordText};
 use crossbill_server::{
-    DocumentSearch, export_model, import_model, import_start, integration_model, integration_of, make_index,
-    manifest_model, reject_model, scored_vector, search_documents, source_test_model,
+    DocumentSearch, export_model, import_model, import_start, integration_model, integration_of,
+    make_index, manifest_model, reject_model, scored_vector, search_documents, source_test_model,
 };
 use crossbill_wire as wire;
 use crossbill_wire::documents::{FoundDocuments, Included, SearchDocuments};

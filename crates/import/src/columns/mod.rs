@@ -272,9 +272,10 @@ fn find_metadata(
             MetadataSource::Fields(fields?.into_iter().flatten().collect())
         }
         Some(MetadataMapping::Others { .. }) => {
-            let others = found.iter().enumerate().filter(|(root, column)| {
-                !taken.contains(root) && column.name != REJECT_FIELD
-            });
+            let others = found
+                .iter()
+                .enumerate()
+                .filter(|(root, column)| !taken.contains(root) && column.name != REJECT_FIELD);
             let others = others.map(|(_, column)| find(found, &column.name));
             let fields: Result<Vec<_>, _> = others.collect();
             MetadataSource::Fields(fields?.into_iter().flatten().collect())

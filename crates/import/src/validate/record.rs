@@ -65,12 +65,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn text(
-        mut self,
-        batch: &RowBatch,
-        row: usize,
-        documents: Option<&DocumentFields>,
-    ) -> String {
+    fn text(mut self, batch: &RowBatch, row: usize, documents: Option<&DocumentFields>) -> String {
         let _ = write!(self.out, "{{\"{}\":", documents.map_or(ID, |_| DOCUMENT_ID));
         match batch.ids.get(row) {
             Some(Ok(id)) => self.string(&id),

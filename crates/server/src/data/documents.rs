@@ -7,8 +7,8 @@ use crossbill_core::{DocumentFields, Filter, NamespaceName};
 use crossbill_db::{Index, Removal, Selector, StoredRecord, Update};
 use crossbill_wire::documents::{
     ChangedDocuments, DeleteDocuments, DocumentChange, DocumentModel, FetchDocuments,
-    FetchedDocuments, Included, ListDocuments, ListedDocument, ListedDocuments,
-    SearchDocuments, StoredDocument, UpdateDocuments, UpsertDocuments, UpsertedDocuments,
+    FetchedDocuments, Included, ListDocuments, ListedDocument, ListedDocuments, SearchDocuments,
+    StoredDocument, UpdateDocuments, UpsertDocuments, UpsertedDocuments,
 };
 use crossbill_wire::{ApiVersion, DeleteRequest};
 

@@ -10,13 +10,8 @@ use crossbill_sim::{BODY, Model, TITLE, Wanted};
 
 /// Words of documents, each in its forms: apart as titles have them, the same
 /// where stems count.
-const FORMS: [[&str; 2]; 5] = [
-    ["cone", "cones"],
-    ["seed", "seeds"],
-    ["run", "running"],
-    ["tree", "trees"],
-    ["pine", "pine"],
-];
+const FORMS: [[&str; 2]; 5] =
+    [["cone", "cones"], ["seed", "seeds"], ["run", "running"], ["tree", "trees"], ["pine", "pine"]];
 
 /// Makes things at random.
 #[derive(Clone)]

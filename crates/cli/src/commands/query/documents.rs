@@ -91,7 +91,9 @@ fn score_by(asked: Asked, schema: &DocumentFields) -> Result<ScoreClause> {
 /// The field of a vector.
 fn named(field: &Option<String>, kind: &str) -> Result<String> {
     field.clone().ok_or_else(|| {
-        CliError::usage(format!("the schema of the index has no field of type {kind}, expected one"))
+        CliError::usage(format!(
+            "the schema of the index has no field of type {kind}, expected one"
+        ))
     })
 }
 
