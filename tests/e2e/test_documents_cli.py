@@ -231,7 +231,7 @@ def test_queries(own_server, tmp_path):
         assert "embedding" not in found and found["_score"] > 0
         for arguments, code, message in [
             (["articles", "--id", "doc-001"], 2, "holds documents"),
-            (["articles", "--text", "body:("], 1, "body"),
+            (["articles", "--text", "body:("], 1, "without a )"),
             (["articles", "--text", "a", "--vector", "[1]"], 2, "--vector"),
             (["articles", "--vector", "[1]"], 1, "dimension"),
             (["plain", "--text", "a"], 2, "holds vectors"),

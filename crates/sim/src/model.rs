@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crossbill_core::{Filter, IndexShape, Metadata, MetadataError, Metric, Record, SparseVector};
 use crossbill_db::Update;
 
-use crate::words::{Texts, Wanted, has_words};
+use crate::words::{Texts, Wanted, either, has_words};
 
 /// A namespace as it should be.
 #[derive(Debug, Clone)]
@@ -100,14 +100,14 @@ impl Model {
     /// The score of every record that a search of texts may find: those that
     /// have any of what is `wanted`, by the sum of their scores.
     pub fn text_scores(&self, wanted: &[Wanted], filter: Option<&Filter>) -> BTreeMap<&str, f32> {
-        let texts = Texts(self.records.values().collect());
-        let allowed = |record: &&Record| filter.is_none_or(|filter| matches(record, filter));
-        let scored = self.records.values().filter(allowed).filter_map(|record| {
-            let parts = wanted.iter().filter_map(|wanted| texts.score(record, wanted));
-            let scores: Vec<f64> = parts.collect();
-            let score = scores.iter().sum::<f64>() as f32;
-            (!scores.is_empty()).then_some((record.id.as_str(), score))
+        let texts = Texts::of(self.records.values());
+        let none = vec![None; self.records.len()];
+        let scores = wanted.iter().map(|wanted| texts.scores(wanted)).fold(none, |sums, scores| {
+            sums.into_iter().zip(scores).map(|(a, b)| either(a, b)).collect()
         });
+        let allowed = |record: &Record| filter.is_none_or(|filter| matches(record, filter));
+        let found = self.records.values().zip(scores).filter(|(record, _)| allowed(record));
+        let scored = found.filter_map(|(record, score)| Some((record.id.as_str(), score? as f32)));
         scored.collect()
     }
 

@@ -88,48 +88,73 @@ pub(crate) fn has_words(record: &Record, field: &str, how: TextMatch, text: &str
     }
 }
 
-/// All records of a namespace, to score one of them by.
-pub(crate) struct Texts<'a>(pub(crate) Vec<&'a Record>);
+/// The words of all records of a namespace, to score each by.
+pub(crate) struct Texts {
+    titles: Vec<Vec<String>>,
+    bodies: Vec<Vec<String>>,
+}
 
-impl Texts<'_> {
-    /// The score of a record that has what is wanted.
-    pub(crate) fn score(&self, record: &Record, wanted: &Wanted) -> Option<f64> {
-        let of = |field: &str, word: &String| {
-            self.bm25(record, field, std::slice::from_ref(&words(field, word)))
-        };
+/// The score of each record that has what is wanted.
+type Scores = Vec<Option<f64>>;
+
+impl Texts {
+    pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record> + Clone) -> Self {
+        let of = |field| records.clone().map(|record| words_of(record, field)).collect();
+        Self { titles: of(TITLE), bodies: of(BODY) }
+    }
+
+    /// The scores of the records, in their order.
+    pub(crate) fn scores(&self, wanted: &Wanted) -> Scores {
+        let of = |field: &str, word: &String| self.bm25(field, &words(field, word));
         match wanted {
             Wanted::Any(fields, wanted) => {
                 let pairs = fields.iter().flat_map(|field| wanted.iter().map(move |w| (field, w)));
-                let scores: Vec<f64> = pairs.filter_map(|(field, word)| of(field, word)).collect();
-                (!scores.is_empty()).then(|| scores.iter().sum())
+                let each = pairs.map(|(field, word)| of(field, word));
+                each.reduce(|a, b| joined(a, b, either)).unwrap_or_default()
             }
-            Wanted::All(field, wanted) => wanted.iter().map(|word| of(field, word)).sum(),
-            Wanted::Phrase(field, wanted) => {
-                let each: Vec<Vec<String>> = wanted.iter().map(|word| words(field, word)).collect();
-                self.bm25(record, field, &each)
+            Wanted::All(field, wanted) => {
+                let each = wanted.iter().map(|word| of(field, word));
+                each.reduce(|a, b| joined(a, b, both)).unwrap_or_default()
             }
+            Wanted::Phrase(field, wanted) => self.bm25(field, &words(field, &wanted.join(" "))),
         }
     }
 
-    /// BM25 of a phrase, whose parts are words; nothing where it is not there.
-    fn bm25(&self, record: &Record, field: &str, parts: &[Vec<String>]) -> Option<f64> {
-        let phrase = parts.concat();
-        let own = words_of(record, field);
-        let count = count_of(&own, &phrase) as f64;
-        if count == 0.0 {
-            return None;
-        }
-        let all = self.0.len() as f64;
-        let lengths = self.0.iter().map(|other| words_of(other, field).len());
-        let average = lengths.sum::<usize>() as f64 / all;
+    /// BM25 of a phrase, which may be of one word.
+    fn bm25(&self, field: &str, phrase: &[String]) -> Scores {
+        let rows = if field == TITLE { &self.titles } else { &self.bodies };
+        let all = rows.len() as f64;
+        let average = rows.iter().map(Vec::len).sum::<usize>() as f64 / all;
         let idf = |word: &String| {
-            let with = self.0.iter().filter(|other| words_of(other, field).contains(word)).count();
-            (1.0 + (all - with as f64 + 0.5) / (with as f64 + 0.5)).ln()
+            let with = rows.iter().filter(|own| own.contains(word)).count() as f64;
+            (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
         };
         let idf: f64 = phrase.iter().map(idf).sum();
-        let length = own.len() as f64 / average;
-        Some(idf * (K1 + 1.0) * count / (count + K1 * (1.0 - B + B * length)))
+        let score = |own: &Vec<String>| {
+            let count = count_of(own, phrase) as f64;
+            let length = own.len() as f64 / average;
+            let norm = K1 * (1.0 - B + B * length);
+            (count > 0.0).then(|| idf * (K1 + 1.0) * count / (count + norm))
+        };
+        rows.iter().map(score).collect()
     }
+}
+
+fn joined(a: Scores, b: Scores, how: fn(Option<f64>, Option<f64>) -> Option<f64>) -> Scores {
+    a.into_iter().zip(b).map(|(a, b)| how(a, b)).collect()
+}
+
+/// The sum where either is there.
+pub(crate) fn either(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (None, None) => None,
+        (a, b) => Some(a.unwrap_or_default() + b.unwrap_or_default()),
+    }
+}
+
+/// The sum where both are there.
+fn both(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    Some(a? + b?)
 }
 
 #[cfg(test)]
