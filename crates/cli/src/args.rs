@@ -84,7 +84,7 @@ pub(crate) enum Command {
     /// imports read from
     #[command(subcommand)]
     Integrations(IntegrationsCommand),
-    /// Find the records nearest to a vector or to a record
+    /// Find the records nearest to a vector or to a record, or documents by their words
     Query(Box<QueryArgs>),
     /// Show how many records an index holds, by namespace
     Stats(StatsArgs),
@@ -336,7 +336,9 @@ Examples:
   crossbill query --index products --id item-42 --top-k 5 --include-metadata
   crossbill query --index products --vector '[0.1, 0.2, 0.3]' --namespace en
   crossbill query --index products --vector-file query.json --filter '{\"price\": {\"$lt\": 20}}'
-  crossbill query --index terms --sparse-vector '{\"indices\": [3, 7], \"values\": [0.5, 1.0]}'")]
+  crossbill query --index terms --sparse-vector '{\"indices\": [3, 7], \"values\": [0.5, 1.0]}'
+  crossbill query --index articles --text 'title:crossbill AND \"pine cones\"' --fields title,year
+  crossbill query --index articles --text 'pine cones' --text-field body --include-metadata")]
 pub(crate) struct QueryArgs {
     /// The index
     #[arg(long, value_name = "NAME")]
@@ -345,8 +347,11 @@ pub(crate) struct QueryArgs {
     #[command(flatten)]
     pub(crate) by: QueryBy,
     /// A sparse vector as JSON, alone or beside a dense one
-    #[arg(long, value_name = "JSON", conflicts_with = "id")]
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["id", "text"])]
     pub(crate) sparse_vector: Option<String>,
+    /// Look for any of the words of --text in this field, without operators; again for more fields
+    #[arg(long, value_name = "FIELD", requires = "text")]
+    pub(crate) text_field: Vec<String>,
     /// How many records to find
     #[arg(long, short = 'k', value_name = "N", default_value_t = 10)]
     pub(crate) top_k: u32,
@@ -359,9 +364,17 @@ pub(crate) struct QueryArgs {
     /// Show the records' vectors
     #[arg(long)]
     pub(crate) include_values: bool,
-    /// Show the records' metadata
+    /// Show the records' metadata; of documents, all fields but the vectors
     #[arg(long)]
     pub(crate) include_metadata: bool,
+    /// Show these fields of documents
+    #[arg(
+        long,
+        value_name = "FIELD,…",
+        value_delimiter = ',',
+        conflicts_with = "include_metadata"
+    )]
+    pub(crate) fields: Vec<String>,
     /// Look through so many times the usual part of the index (0.5 to 4)
     #[arg(long, value_name = "FACTOR")]
     pub(crate) scan_factor: Option<f32>,
@@ -370,7 +383,7 @@ pub(crate) struct QueryArgs {
     pub(crate) connect: ConnectArgs,
 }
 
-/// The dense vector or the record that a query starts from.
+/// The dense vector, the record or the words that a query starts from.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct QueryBy {
@@ -383,6 +396,9 @@ pub(crate) struct QueryBy {
     /// A record of the index
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<String>,
+    /// Words of documents, in the syntax of Lucene: words, "phrases", field:(…), AND, OR, NOT
+    #[arg(long, value_name = "QUERY", allow_hyphen_values = true)]
+    pub(crate) text: Option<String>,
 }
 
 /// `crossbill stats …`

@@ -8,6 +8,10 @@ use crate::limits::{TEXT_BYTES_MAX, TEXT_TOKENS_MAX};
 use crate::text::TextSchema;
 use crate::{Metadata, MetadataError, MetadataValue};
 
+/// The field that says, beside a document, why it was refused. Reserved: no
+/// document has it, and an import passes over it.
+pub const REJECT_FIELD: &str = "_reject";
+
 /// Names of the fields that hold a document's vectors. An index that has this
 /// is one of documents.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

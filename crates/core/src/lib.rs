@@ -23,7 +23,7 @@ mod vector;
 
 pub use batch::{Record, RecordBatch, StringColumn};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use documents::{DocumentError, DocumentFields, check_document};
+pub use documents::{DocumentError, DocumentFields, REJECT_FIELD, check_document};
 pub use error::{Error, ErrorKind, Result};
 pub use filter::{Comparison, Filter, FilterError, FilterValue, TextMatch};
 pub use ids::{IdSource, RandomIds, SeededIds, UniqueId};

@@ -190,6 +190,10 @@ pub const EXPORT_QUEUE_MAX: usize = 100;
 pub const EXPORT_PAGE_MAX: usize = 100;
 /// Bytes after which a file of an export is full (ours).
 pub const EXPORT_PART_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of JSON after which a file of an export of documents is full, before
+/// it is packed: below [`UNPACKED_BYTES_FREE`], so that an import takes it however
+/// small it became (ours).
+pub const EXPORT_LINES_BYTES: u64 = 128 * 1024 * 1024;
 /// Requests a second that a pull makes (ours; default, at most
 /// [`PULL_RATE_MAX`]). The hosted service documents 100 fetches and 200 lists.
 pub const PULL_RATE: f64 = 20.0;

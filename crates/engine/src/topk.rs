@@ -79,6 +79,11 @@ impl TopK {
         self.heap.len()
     }
 
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.heap.clear();
+    }
+
     /// Whether no row is kept.
     pub fn is_empty(&self) -> bool {
         self.heap.is_empty()

@@ -13,6 +13,7 @@
 
 mod columns;
 mod decode;
+mod document_lines;
 mod dry;
 mod error;
 mod execute;
@@ -34,6 +35,7 @@ mod testing;
 mod validate;
 mod watch;
 
+pub use document_lines::DocumentLines;
 pub use dry::{DryIds, IdHash, SeenIds, ids_within};
 pub use error::{ImportError, Overrun, TaskError};
 pub use execute::{Ledger, execute, first_reason};

@@ -67,7 +67,7 @@ impl TryFrom<bool> for True {
 }
 
 /// The column of a document's id.
-const DOCUMENT_ID: &str = "_id";
+pub(crate) const DOCUMENT_ID: &str = "_id";
 
 impl ColumnMapping {
     /// Whether everything has its usual name.

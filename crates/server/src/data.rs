@@ -9,6 +9,7 @@ pub(crate) mod manifest;
 pub(crate) mod namespaces;
 pub(crate) mod query;
 pub(crate) mod records;
+pub(crate) mod search;
 pub(crate) mod vectors;
 
 use crossbill_core::{Error, Result};

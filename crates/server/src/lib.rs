@@ -38,6 +38,7 @@ pub use data::exports::export_model;
 pub use data::imports::{import_finished, import_model, import_start, reject_model};
 pub use data::manifest::manifest_model;
 pub use data::query::scored_vector;
+pub use data::search::{DocumentSearch, search_documents};
 pub use integrations::{integration_model, integration_of, source_test_model};
 pub use openapi::openapi;
 pub use routes::{Access, Plane, Protocol, ROUTES, Route};

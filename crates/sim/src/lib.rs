@@ -2,5 +2,7 @@
 //! only: nothing of the product depends on this crate.
 
 mod model;
+mod words;
 
-pub use model::{Model, matches};
+pub use model::{Model, best, matches};
+pub use words::{BODY, TITLE, Wanted, text_schema};

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use crossbill_core::limits::METADATA_BYTES_MAX;
-use crossbill_core::{
-    Filter, IndexShape, Metadata, MetadataError, Metric, Record, SparseVector, VectorType,
-};
+use crossbill_core::{Filter, IndexShape, Metadata, MetadataError, Metric, Record, SparseVector};
 use crossbill_db::Update;
+
+use crate::words::{Texts, Wanted, either, has_words};
 
 /// A namespace as it should be.
 #[derive(Debug, Clone)]
@@ -20,7 +20,11 @@ pub struct Model {
 
 /// Whether a record matches a filter; one without metadata has no fields.
 pub fn matches(record: &Record, filter: &Filter) -> bool {
-    filter.matches(&record.metadata.clone().unwrap_or_default())
+    let metadata = record.metadata.clone().unwrap_or_default();
+    filter.matches_with(&metadata, &|condition| match condition {
+        Filter::Text(field, how, text) => has_words(record, field, *how, text),
+        _ => false,
+    })
 }
 
 impl Model {
@@ -42,11 +46,17 @@ impl Model {
     /// Changes one record, if it is there.
     pub fn update(&mut self, update: Update) -> Result<(), MetadataError> {
         let Some(record) = self.records.get_mut(&update.id) else { return Ok(()) };
+        if update.remove.sparse {
+            record.sparse = None;
+        }
         if let Some(values) = update.values {
             record.values = values;
         }
         if update.sparse.is_some() {
             record.sparse = update.sparse;
+        }
+        if let Some(metadata) = &mut record.metadata {
+            metadata.0.retain(|field, _| !update.remove.fields.contains(field));
         }
         if let Some(fields) = update.set_metadata {
             merge(record, fields)?;
@@ -88,19 +98,29 @@ impl Model {
         scored.collect()
     }
 
-    /// The `top_k` best of some scores, nearest first.
-    pub fn best(&self, scores: &BTreeMap<&str, f32>, top_k: usize) -> Vec<f32> {
-        let mut best: Vec<f32> = scores.values().copied().collect();
-        best.sort_by(f32::total_cmp);
-        if self.shape.metric.larger_is_nearer() {
-            best.reverse();
-        }
-        best.truncate(top_k);
-        best
+    /// The score of every record that a search of texts may find: those that
+    /// have any of what is `wanted`, by the sum of their scores.
+    pub fn text_scores(&self, wanted: &[Wanted], filter: Option<&Filter>) -> BTreeMap<&str, f32> {
+        let texts = Texts::of(self.records.values());
+        let none = vec![None; self.records.len()];
+        let scores = wanted.iter().map(|wanted| texts.scores(wanted)).fold(none, |sums, scores| {
+            sums.into_iter().zip(scores).map(|(a, b)| either(a, b)).collect()
+        });
+        let allowed = |record: &Record| filter.is_none_or(|filter| matches(record, filter));
+        let found = self.records.values().zip(scores).filter(|(record, _)| allowed(record));
+        let scored = found.filter_map(|(record, score)| Some((record.id.as_str(), score? as f32)));
+        scored.collect()
     }
 
-    /// The score by its definition; nothing where a sparse query shares no
-    /// index with the record.
+    /// The `top_k` best of some scores of vectors, nearest first; `dense` says
+    /// whether a dense vector was among what was looked for.
+    pub fn nearest(&self, scores: &BTreeMap<&str, f32>, dense: bool, top_k: usize) -> Vec<f32> {
+        let is_distance = dense && !self.shape.metric.larger_is_nearer();
+        best(scores, is_distance, top_k)
+    }
+
+    /// The score by its definition; nothing where a query of a sparse vector
+    /// alone shares no index with the record.
     fn score(
         &self,
         dense: Option<&[f32]>,
@@ -111,10 +131,7 @@ impl Model {
             (Some(a), Some(b)) => shared_dot(a, b),
             _ => None,
         };
-        if self.shape.vector_type == VectorType::Sparse {
-            return shared;
-        }
-        let query = dense?;
+        let Some(query) = dense else { return shared };
         let pairs =
             || query.iter().zip(&record.values).map(|(a, b)| (f64::from(*a), f64::from(*b)));
         let dot: f64 = pairs().map(|(a, b)| a * b).sum();
@@ -124,6 +141,17 @@ impl Model {
             Metric::Cosine => (dot / (norm(query) * norm(&record.values))) as f32,
         })
     }
+}
+
+/// The `top_k` best of some scores, best first.
+pub fn best(scores: &BTreeMap<&str, f32>, smaller_is_better: bool, top_k: usize) -> Vec<f32> {
+    let mut best: Vec<f32> = scores.values().copied().collect();
+    best.sort_by(f32::total_cmp);
+    if !smaller_is_better {
+        best.reverse();
+    }
+    best.truncate(top_k);
+    best
 }
 
 fn merge(record: &mut Record, fields: Metadata) -> Result<(), MetadataError> {

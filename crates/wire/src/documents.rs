@@ -13,8 +13,8 @@ use crossbill_core::limits::{
     UPSERT_RECORDS_MAX,
 };
 use crossbill_core::{
-    DocumentFields, Error, Metadata, MetadataValue, Record, RequestLimits, Result, SparseVector,
-    check_new_id, check_record_id,
+    DocumentFields, Error, Metadata, MetadataValue, REJECT_FIELD, Record, RequestLimits, Result,
+    SparseVector, check_new_id, check_record_id,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ impl DocumentParts {
                     serde_json::from_str(raw.get()).map_err(|error| named(&error))?;
                 let vector = values.into_vector(limits.sparse_entries);
                 parts.sparse = Some(vector.map_err(|error| named(&error))?);
-            } else if name == SCORE_FIELD || name == REMOVE_FIELD {
+            } else if [SCORE_FIELD, REMOVE_FIELD, REJECT_FIELD].contains(&name.as_str()) {
                 return Err(Error::invalid(format!("field {name:?} is reserved, expected none")));
             } else {
                 let value: Value =
@@ -191,6 +191,16 @@ pub struct SearchDocuments {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<describe::Filter>")]
     pub filter: Option<Box<RawValue>>,
+}
+
+impl SearchDocuments {
+    /// `top_k`, checked.
+    pub fn top_k(&self, most: usize) -> Result<usize> {
+        usize::try_from(self.top_k)
+            .ok()
+            .filter(|count| (1..=most).contains(count))
+            .ok_or_else(|| Error::invalid(format!("top_k is {}, expected 1 to {most}", self.top_k)))
+    }
 }
 
 /// A document as it is answered; where it was found by a search, with

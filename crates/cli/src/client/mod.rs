@@ -7,6 +7,7 @@ mod embedded;
 pub(crate) mod http;
 mod remote;
 
+use crossbill_wire::documents::{FoundDocuments, SearchDocuments};
 use crossbill_wire::{
     CreateIndex, CreateIntegration, ExportModel, ImportManifestModel, ImportModel, IndexModel,
     IntegrationModel, QueryRequest, QueryResponse, RejectPage, SourceTest, StartExport,
@@ -40,6 +41,13 @@ pub(crate) trait Client: Backups {
     fn upsert(&self, index: &str, request: &UpsertRequest) -> Result<()>;
     /// The nearest records.
     fn query(&self, index: &str, request: QueryRequest) -> Result<QueryResponse>;
+    /// The documents that match best; the default namespace has an empty name.
+    fn search_documents(
+        &self,
+        index: &str,
+        namespace: &str,
+        request: SearchDocuments,
+    ) -> Result<FoundDocuments>;
     /// Starts an import and gives its id.
     fn start_import(&self, index: &str, start: &StartImport) -> Result<String>;
     /// One import.

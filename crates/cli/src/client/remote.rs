@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crossbill_core::ErrorKind;
 use crossbill_core::limits::EXPORT_PAGE_MAX;
+use crossbill_core::{ErrorKind, NamespaceName};
+use crossbill_wire::documents::{FoundDocuments, SearchDocuments};
 use crossbill_wire::{
     CreateIndex, CreateIntegration, ErrorBody, ExportModel, ExportPage, ImportManifestModel,
     ImportModel, ImportPage, IndexList, IndexModel, IntegrationList, IntegrationModel,
@@ -177,6 +178,17 @@ impl Client for Remote {
 
     fn query(&self, index: &str, request: QueryRequest) -> Result<QueryResponse> {
         self.data(Method::POST, index, &["query"], &[], Some(&request))
+    }
+
+    fn search_documents(
+        &self,
+        index: &str,
+        namespace: &str,
+        request: SearchDocuments,
+    ) -> Result<FoundDocuments> {
+        let namespace = if namespace.is_empty() { NamespaceName::DEFAULT } else { namespace };
+        let path = ["namespaces", namespace, "documents", "search"];
+        self.data(Method::POST, index, &path, &[], Some(&request))
     }
 
     fn start_import(&self, index: &str, start: &StartImport) -> Result<String> {

@@ -2,7 +2,9 @@
 //! streamed into a file, so that records can be mended and imported again.
 //!
 //! The record's own columns come first and under the names that an import
-//! looks for; the reasons beside them are columns that it ignores.
+//! looks for; the reasons beside them are columns that it ignores. Documents are
+//! written as JSON lines, under the names of their own fields, with the reasons
+//! in a field that it ignores, too.
 
 mod parquet;
 mod record;
@@ -23,7 +25,7 @@ use crate::error::{CliError, Exit, Result};
 use crate::output;
 use crate::units::count;
 use record::Record;
-use text::{CsvRejects, JsonRejects};
+use text::{CsvRejects, DocumentRejects, JsonRejects};
 
 /// The namespace of files that stand in no directory.
 const DEFAULT_NAMESPACE: &str = "__default__";
@@ -42,7 +44,9 @@ pub(crate) fn run(
     target: &Path,
     json: bool,
 ) -> Result<Exit> {
-    let mut export = Export::new(target)?;
+    let described = client.describe_index(index);
+    let model = described.map_err(|error| with_hint(error, index, client))?;
+    let mut export = Export::new(target, model.schema.document_fields().is_some())?;
     let mut offset = 0;
     loop {
         let page = client
@@ -104,6 +108,8 @@ impl Counts {
 /// Where rejects go: one file, or one for each namespace.
 struct Export {
     target: Target,
+    /// Whether the records are documents.
+    documents: bool,
     /// By the path they get once all is written.
     open: BTreeMap<PathBuf, Box<dyn Rejects>>,
     counts: Counts,
@@ -111,7 +117,8 @@ struct Export {
 
 enum Target {
     File(PathBuf, Kind),
-    /// `DIR/<namespace>/rejects.parquet`: the layout that an import reads.
+    /// `DIR/<namespace>/rejects.parquet`, or `.jsonl` of documents: the layout
+    /// that an import reads.
     Directory(PathBuf),
 }
 
@@ -119,11 +126,13 @@ enum Target {
 enum Kind {
     Parquet,
     JsonLines,
+    /// JSON lines, each a document.
+    Documents,
     Csv,
 }
 
 impl Export {
-    fn new(target: &Path) -> Result<Self> {
+    fn new(target: &Path, documents: bool) -> Result<Self> {
         let target = if target.is_dir() || target.to_string_lossy().ends_with('/') {
             let is_empty = target.read_dir().map_or(true, |mut entries| entries.next().is_none());
             if !is_empty {
@@ -135,20 +144,16 @@ impl Export {
                 return Err(exists(target, "a new file"));
             }
             let kind = match target.extension().and_then(|kind| kind.to_str()) {
-                Some("parquet") => Kind::Parquet,
+                Some("parquet") if !documents => Kind::Parquet,
+                Some("jsonl" | "ndjson") if documents => Kind::Documents,
                 Some("jsonl" | "ndjson") => Kind::JsonLines,
                 Some("csv") => Kind::Csv,
-                _ => {
-                    return Err(CliError::usage(format!(
-                        "--export is {:?}, expected a name that ends with .parquet, .jsonl or \
-                         .csv, or a directory that ends with /",
-                        target.display().to_string()
-                    )));
-                }
+                _ => return Err(unknown_ending(target, documents)),
             };
             Target::File(target.to_owned(), kind)
         };
-        let mut export = Self { target, open: BTreeMap::new(), counts: Counts::default() };
+        let (open_files, counts) = (BTreeMap::new(), Counts::default());
+        let mut export = Self { target, documents, open: open_files, counts };
         if let Target::File(path, kind) = &export.target {
             let writer = open(path, *kind)?;
             export.open.insert(path.clone(), writer);
@@ -157,7 +162,10 @@ impl Export {
     }
 
     fn add(&mut self, reject: &RejectModel) -> Result<()> {
-        let record = Record::of(reject);
+        let record = match self.documents {
+            true => Record::of_document(reject),
+            false => Record::of(reject),
+        };
         self.counts.rejects += 1;
         self.counts.records += u64::from(reject.row.is_some());
         self.counts.incomplete += u64::from(record.is_incomplete());
@@ -168,7 +176,11 @@ impl Export {
             Target::Directory(_) if reject.row.is_none() => return Ok(()),
             Target::Directory(directory) => {
                 let namespace = reject.file.split_once('/').map_or(DEFAULT_NAMESPACE, |(n, _)| n);
-                (directory.join(namespace).join("rejects.parquet"), Kind::Parquet)
+                let (file, kind) = match self.documents {
+                    true => ("rejects.jsonl", Kind::Documents),
+                    false => ("rejects.parquet", Kind::Parquet),
+                };
+                (directory.join(namespace).join(file), kind)
             }
         };
         let writer = match self.open.get_mut(&path) {
@@ -213,8 +225,21 @@ fn open(path: &Path, kind: Kind) -> Result<Box<dyn Rejects>> {
     Ok(match kind {
         Kind::Parquet => Box::new(ParquetRejects::new(file, path)?),
         Kind::JsonLines => Box::new(JsonRejects::new(file, path)),
+        Kind::Documents => Box::new(DocumentRejects::new(file, path)),
         Kind::Csv => Box::new(CsvRejects::new(file, path)?),
     })
+}
+
+fn unknown_ending(target: &Path, documents: bool) -> CliError {
+    let (parquet, of_documents) = match documents {
+        true => ("", " (the index holds documents)"),
+        false => (".parquet, ", ""),
+    };
+    CliError::usage(format!(
+        "--export is {:?}, expected a name that ends with {parquet}.jsonl or .csv, or a directory \
+         that ends with /{of_documents}",
+        target.display().to_string()
+    ))
 }
 
 fn unfinished(path: &Path) -> PathBuf {

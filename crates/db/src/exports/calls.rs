@@ -15,12 +15,6 @@ impl Index {
     /// that the operator allows the place; writes nothing yet.
     pub fn start_export(&self, start: StartExport) -> Result<String> {
         self.check_open()?;
-        if self.documents().is_some() {
-            return Err(Error::invalid(
-                "this index holds documents, which are not exported; expected an index of vectors \
-                 (a backup takes either)",
-            ));
-        }
         let env = &self.context().env;
         check_length("uri", &start.uri, env.limits.import_uri_chars)?;
         if let Some(integration) = &start.integration {

@@ -4,6 +4,10 @@ use crossbill_core::{Error, NamespaceName, Result};
 
 /// Bytes of a directory's name on usual file systems.
 const NAME_BYTES_MAX: usize = 255;
+/// The ending of a file of records.
+pub(super) const PARQUET: &str = "parquet";
+/// The ending of a file of documents.
+pub(super) const LINES: &str = "jsonl.zst";
 /// What the export says about itself; imports pass over it.
 pub(super) const MANIFEST: &str = "_crossbill-export.json";
 
@@ -25,9 +29,14 @@ pub(super) fn directory_of(namespace: &str) -> Result<&str> {
     Ok(namespace)
 }
 
-/// The file of a namespace's part.
+/// The file of a namespace's part, of records in Parquet.
 pub(crate) fn file_of(namespace: &str, part: usize) -> Result<String> {
-    Ok(format!("{}/part-{part:06}.parquet", directory_of(namespace)?))
+    part_of(namespace, part, PARQUET)
+}
+
+/// The file of a namespace's part with this ending.
+pub(super) fn part_of(namespace: &str, part: usize, ending: &str) -> Result<String> {
+    Ok(format!("{}/part-{part:06}.{ending}", directory_of(namespace)?))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 mod calls;
 mod job;
 mod layout;
+mod part_file;
 mod run;
 
 use crossbill_core::Result;

@@ -4,25 +4,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crossbill_core::limits::EXPORT_PART_BYTES;
-use crossbill_core::{Error, IndexShape, NamespaceName, Result};
-use crossbill_import::RecordTable;
+use crossbill_core::{DocumentFields, Error, NamespaceName, Result, TextSchema};
 use crossbill_store::OpenDestination;
 use crossbill_store::killpoint::reach;
 use serde::Serialize;
 
 use super::Waiting;
 use super::job::{ExportRecord, Job, Part};
-use super::layout::{MANIFEST, file_of};
+use super::layout::{MANIFEST, part_of};
+use super::part_file::PartFile;
 use crate::Index;
 use crate::env::Env;
 use crate::namespace::Cursor;
 use crate::types::ImportStatus;
-
-/// Bytes of vectors that are read at once.
-const PAGE_BYTES: usize = 4 << 20;
-/// Least and most records that are.
-const PAGE_ROWS: (usize, usize) = (16, 1024);
 
 /// Why the work stopped without an error: somebody said so.
 struct Stopped;
@@ -109,14 +103,13 @@ fn export_namespace(
         // Each part is of a moment of its own: what is held for one is given
         // back in time.
         let Some(cursor) = found.cursor() else { return Ok(Ok(())) };
-        let table = RecordTable::create(env.root.scratch(), index.context().shape)?;
-        let Ok((table, last_id)) = fill(table, &index.context().shape, &cursor, after, job)? else {
+        let part = PartFile::create(env.root.scratch(), index)?;
+        let Ok((part, last_id)) = fill(part, &cursor, after, job)? else {
             return Ok(Err(Stopped));
         };
         let Some(last_id) = last_id else { return Ok(Ok(())) };
-        let rows = table.rows();
-        let scratch = table.finish()?;
-        let file = file_of(namespace, own().count())?;
+        let (rows, file) = (part.rows(), part_of(namespace, own().count(), part.ending())?);
+        let scratch = part.finish()?;
         let _no_cancel_between = job.gate.lock();
         if job.is_stopped() {
             return Ok(Err(Stopped));
@@ -130,31 +123,28 @@ fn export_namespace(
     }
 }
 
-type Filled = (RecordTable, Option<String>);
+type Filled = (PartFile, Option<String>);
 
 /// Adds the records after `after` until the part is large enough or none is
 /// left, and gives the last one's id.
 fn fill(
-    mut table: RecordTable,
-    shape: &IndexShape,
+    mut part: PartFile,
     cursor: &Cursor,
     mut after: Option<String>,
     job: &Job,
 ) -> Result<std::result::Result<Filled, Stopped>> {
-    let (least, most) = PAGE_ROWS;
-    let limit = (PAGE_BYTES / (4 * shape.dimension as usize).max(1)).clamp(least, most);
     let mut last = None;
-    while table.bytes() < EXPORT_PART_BYTES {
+    while !part.is_full() {
         if job.is_stopped() {
             return Ok(Err(Stopped));
         }
-        let records = cursor.records(after.as_deref(), limit);
+        let records = cursor.records(after.as_deref(), part.page_rows());
         let Some(newest) = records.last() else { break };
         last = Some(newest.id.clone());
-        table.add(&records)?;
+        part.add(&records)?;
         after.clone_from(&last);
     }
-    Ok(Ok((table, last)))
+    Ok(Ok((part, last)))
 }
 
 /// What an export says about itself, for an audit.
@@ -166,6 +156,12 @@ struct Manifest<'a> {
     dimension: u32,
     metric: &'static str,
     vector_type: &'static str,
+    /// Of an index of documents: the names of its vectors' fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents: Option<&'a DocumentFields>,
+    /// Of an index of documents: its texts.
+    #[serde(skip_serializing_if = "TextSchema::is_empty")]
+    text: &'a TextSchema,
     started_at: String,
     records: u64,
     namespaces: &'a [String],
@@ -183,7 +179,7 @@ struct ManifestFile<'a> {
 }
 
 fn manifest(index: &Index, record: &ExportRecord) -> Result<Vec<u8>> {
-    let shape = index.context().shape;
+    let (shape, info) = (index.context().shape, index.info());
     let file = |part| {
         let Part { namespace, file, rows, bytes, crc32c, last_id: _ }: &Part = part;
         let crc32c = format!("{crc32c:08x}");
@@ -191,10 +187,12 @@ fn manifest(index: &Index, record: &ExportRecord) -> Result<Vec<u8>> {
     };
     let manifest = Manifest {
         crossbill: env!("CARGO_PKG_VERSION"),
-        index: index.info().name.as_str().to_owned(),
+        index: info.name.as_str().to_owned(),
         dimension: shape.dimension,
         metric: shape.metric.as_str(),
         vector_type: shape.vector_type.as_str(),
+        documents: index.documents(),
+        text: &info.text,
         started_at: record.created_at.to_string(),
         records: record.parts.iter().map(|part| part.rows).sum(),
         namespaces: &record.namespaces,

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbill_core::{
-    ErrorKind, IndexShape, Metadata, Metric, Record, SparseVector, VectorStorage,
+    DocumentFields, ErrorKind, IndexShape, Metadata, MetadataValue, Metric, Record, SparseVector,
+    TextField, TextOptions, TextSchema, VectorStorage,
 };
-use crossbill_db::{ErrorMode, ExportView, ImportStatus, Index, Selector, StartExport};
+use crossbill_db::{ErrorMode, ExportView, ImportStatus, Index, NewIndex, Selector, StartExport};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -59,10 +60,10 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// The Parquet files among them.
+/// The files of records or documents among them.
 fn tables(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = files(directory);
-    files.retain(|name, _| name.ends_with(".parquet"));
+    files.retain(|name, _| name.ends_with(".parquet") || name.ends_with(".jsonl.zst"));
     files
 }
 
@@ -75,6 +76,16 @@ fn all_records(index: &Index) -> BTreeMap<String, Vec<crossbill_db::StoredRecord
     stats.namespaces.keys().map(read).collect()
 }
 
+/// Metadata of every kind.
+fn value() -> impl Strategy<Value = serde_json::Value> {
+    prop_oneof![
+        (-1e9_f64..1e9).prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(serde_json::Value::from),
+        "\\PC{0,20}".prop_map(serde_json::Value::from),
+        vec("[a-z\"]{0,5}", 0..3).prop_map(serde_json::Value::from),
+    ]
+}
+
 /// Records of one shape, by namespace.
 fn contents(shape: IndexShape) -> impl Strategy<Value = BTreeMap<String, Vec<Record>>> {
     let sparse = btree_map(any::<u32>(), 0.5_f32..2.0, 1..5).prop_map(|entries| {
@@ -83,13 +94,29 @@ fn contents(shape: IndexShape) -> impl Strategy<Value = BTreeMap<String, Vec<Rec
     });
     let sparse = match (shape.takes_sparse(), shape.dimension) {
         (false, _) => Just(None).boxed(),
-        (true, 0) => sparse.prop_map(Some).boxed(),
+        (true, 0) if !shape.documents => sparse.prop_map(Some).boxed(),
         (true, _) => proptest::option::of(sparse).boxed(),
     };
-    let metadata = btree_map("[a-z]{1,4}", -1e9_f64..1e9, 0..4)
+    let metadata = btree_map("[a-z]{1,3}", value(), 0..4)
         .prop_map(|fields| Metadata::from_json(&serde_json::to_string(&fields).unwrap()).unwrap());
+    let is_of_documents = shape.documents;
+    let metadata = (metadata, "\\PC{0,40}", proptest::option::of(any::<String>())).prop_map(
+        move |(mut metadata, title, body)| {
+            if is_of_documents {
+                let text = |text: String| MetadataValue::String(text);
+                metadata.0.insert("title".to_owned(), text(title));
+                metadata.0.extend(body.map(|body| ("body".to_owned(), text(body))));
+            }
+            metadata
+        },
+    );
+    // A document without a vector is found by its texts.
+    let metadata = match shape.documents {
+        true => metadata.prop_map(Some).boxed(),
+        false => proptest::option::of(metadata).boxed(),
+    };
     let values = vec(0.1_f32..9.0, shape.dimension as usize);
-    let record = ("[ -~]{1,12}", values, sparse, proptest::option::of(metadata))
+    let record = ("[ -~]{1,12}", values, sparse, metadata)
         .prop_map(|(id, values, sparse, metadata)| Record { id, values, sparse, metadata });
     btree_map("(__default__|[a-z][ -.0-~]{0,9})", vec(record, 1..40), 1..4)
 }
@@ -101,11 +128,32 @@ fn shapes() -> impl Strategy<Value = IndexShape> {
         Just(dense(Metric::Euclidean).stored_as(VectorStorage::F16)),
         Just(dense(Metric::DotProduct)),
         Just(IndexShape::sparse()),
+        Just(dense(Metric::Cosine).of_documents()),
+        Just(dense(Metric::Euclidean).stored_as(VectorStorage::F16).of_documents()),
+        Just(IndexShape::sparse().of_documents()),
     ]
 }
 
+/// What an index is made of: of these shapes, with texts where it is one of
+/// documents.
+fn designed(name: &str, shape: IndexShape) -> NewIndex {
+    let field = |name: &str| TextField { name: name.into(), options: TextOptions::default() };
+    let fields = DocumentFields {
+        dense: (shape.dimension > 0).then(|| "the \"embedding\"".to_owned()),
+        sparse: Some("terms".to_owned()),
+    };
+    match shape.documents {
+        false => new_index(name, shape),
+        true => NewIndex {
+            documents: Some(fields),
+            text: TextSchema::new([field("title"), field("body")]),
+            ..new_index(name, shape)
+        },
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn an_import_of_an_export_answers_the_same(
@@ -114,7 +162,8 @@ proptest! {
     ) {
         let place = Place::new();
         let database = place.open();
-        let index = index(&database, shape);
+        database.create_index(designed("a", shape)).unwrap();
+        let index = database.index("a").unwrap();
         for (name, records) in &contents {
             for (number, record) in records.iter().enumerate() {
                 index.upsert(&namespace(name), vec![record.clone()]).unwrap();
@@ -134,8 +183,7 @@ proptest! {
         prop_assert_eq!(view.status, ImportStatus::Completed, "{:?}", view);
         prop_assert_eq!(view.records_exported, total as u64);
         if total > 0 {
-            let again = new_index("b", shape);
-            database.create_index(again).unwrap();
+            database.create_index(designed("b", shape)).unwrap();
             let copy = database.index("b").unwrap();
             let imported = import(&copy, &format!("file://{}", out.display()), ErrorMode::Abort);
             prop_assert_eq!(imported.status, ImportStatus::Completed, "{:?}", imported);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crossbill_core::{Filter, Metadata, Metric};
+use crossbill_core::{Filter, Metadata};
 use roaring::RoaringBitmap;
 use tantivy::directory::OwnedBytes;
 use tantivy::postings::Postings;
@@ -15,19 +15,16 @@ use super::build::TextBuilder;
 use super::fields::{TextFields, term};
 use super::files::Files;
 use super::guarded;
-use super::plan::{TextPlan, to_tantivy};
+use super::plan::to_tantivy;
 use super::query::TextQuery;
+use crate::FormatError;
 use crate::rows::RowSet;
-use crate::{FormatError, Matching, Scored, TopK};
 
 /// The name that tantivy finds its files under. It would draw one at random.
 const NAME: &str = "00000000000000000000000000000000";
 /// Of the rows with a word those that do not count are looked up one by one
 /// where they are fewer by this factor.
 const LOOK_UP_FACTOR: u64 = 16;
-/// Where a filter lets fewer than one row in this many through, the query goes
-/// from one of them to the next.
-const SELECTIVE: u64 = 64;
 /// Words that are looked at for those that a prefix stands for.
 const PREFIX_LOOKS_MAX: usize = 10_000;
 
@@ -35,7 +32,7 @@ const PREFIX_LOOKS_MAX: usize = 10_000;
 pub struct TextIndex {
     fields: TextFields,
     pub(super) rows: u32,
-    searcher: Searcher,
+    pub(super) searcher: Searcher,
     /// Words of all rows, by field, once they were asked for.
     tokens: OnceLock<Vec<u64>>,
     /// Those of the rows that do not count, and how many these were when it was
@@ -113,61 +110,8 @@ impl TextIndex {
         &self.fields
     }
 
-    fn reader(&self) -> &SegmentReader {
+    pub(super) fn reader(&self) -> &SegmentReader {
         self.searcher.segment_reader(0)
-    }
-
-    /// The rows that fit best of those that are not in `skip`, and in `only`
-    /// where that is given; best first, ties by lower row. How many were scored.
-    ///
-    /// # Errors
-    /// Bytes that no writer of this format writes.
-    pub fn search(
-        &self,
-        plan: &TextPlan,
-        top_k: usize,
-        skip: &RoaringBitmap,
-        only: Option<&Matching>,
-    ) -> Result<(Vec<Scored>, u32), FormatError> {
-        // The sums are made of exact numbers of all parts. What tantivy keeps to
-        // pass over blocks of rows was made of those of this part alone, so that
-        // it must not be used: every row that has a word is scored.
-        guarded(|| {
-            let mut top = TopK::new(Metric::DotProduct, top_k);
-            let mut scored = 0;
-            if plan.statistics().docs == 0 || top_k == 0 {
-                return Ok((Vec::new(), 0));
-            }
-            let scoring =
-                EnableScoring::enabled_from_statistics_provider(plan.statistics(), &self.searcher);
-            let mut scorer = plan.query().weight(scoring)?.scorer(self.reader(), 1.0)?;
-            let mut offer = |row: u32, score: f32| {
-                top.push(row, score);
-                scored += 1;
-            };
-            match only.filter(|only| only.len() < u64::from(self.rows) / SELECTIVE) {
-                Some(few) => {
-                    for row in few.iter().filter(|&row| !skip.contains(row)) {
-                        if scorer.doc() < row && scorer.seek(row) == TERMINATED {
-                            break;
-                        }
-                        if scorer.doc() == row {
-                            offer(row, scorer.score());
-                        }
-                    }
-                }
-                None => {
-                    while scorer.doc() != TERMINATED {
-                        let row = scorer.doc();
-                        if !skip.contains(row) && only.is_none_or(|only| only.contains(row)) {
-                            offer(row, scorer.score());
-                        }
-                        scorer.advance();
-                    }
-                }
-            }
-            Ok((top.into_sorted(), scored))
-        })
     }
 
     /// The rows that a condition on words (`Filter::Text`) lets through, those

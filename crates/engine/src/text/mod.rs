@@ -13,6 +13,7 @@ mod held;
 mod index;
 mod plan;
 mod query;
+mod search;
 mod section;
 mod stats;
 mod syntax;

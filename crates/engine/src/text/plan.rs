@@ -32,6 +32,8 @@ pub struct TextPart<'a> {
 /// A query made ready for a set of parts.
 pub struct TextPlan {
     query: Box<dyn Query>,
+    /// The words, where the query asks for any of some words and no more.
+    any_of: Vec<(usize, String)>,
     statistics: Statistics,
 }
 
@@ -41,7 +43,7 @@ impl TextPlan {
     /// # Errors
     /// Bytes of a part that no writer of this format writes.
     pub fn new(query: &TextQuery, parts: &[TextPart<'_>]) -> Result<Self, FormatError> {
-        let node = expanded(&query.node, parts)?;
+        let node = flat(expanded(&query.node, parts)?);
         let mut words = BTreeSet::new();
         note_words(&node, &mut words);
         let fields: BTreeSet<usize> = words.iter().map(|(field, _)| *field).collect();
@@ -59,7 +61,13 @@ impl TextPlan {
                 *statistics.frequencies.entry(term(*field, word)).or_default() += found;
             }
         }
-        Ok(Self { query: to_tantivy(&node), statistics })
+        Ok(Self { query: to_tantivy(&node), any_of: any_of(&node), statistics })
+    }
+
+    /// The words with their fields, where the query asks for any of several
+    /// words and no more; none where it asks for something else.
+    pub(super) fn any_of(&self) -> &[(usize, String)] {
+        &self.any_of
     }
 
     pub(super) fn query(&self) -> &dyn Query {
@@ -94,6 +102,30 @@ fn expanded(node: &Node, parts: &[TextPart<'_>]) -> Result<Node, FormatError> {
         Node::Boost(inner, factor) => Node::Boost(Box::new(expanded(inner, parts)?), *factor),
         other => other.clone(),
     })
+}
+
+/// The same, with what is optional within something optional beside it: so a
+/// query for any of some words is one union, however it was put.
+fn flat(node: Node) -> Node {
+    let Node::Bool(parts) = node else { return node };
+    let is_optional = |parts: &[(Occur, Node)]| {
+        !parts.is_empty() && parts.iter().all(|(occur, _)| *occur == Occur::Should)
+    };
+    let spliced = parts.into_iter().flat_map(|(occur, part)| match (occur, flat(part)) {
+        (Occur::Should, Node::Bool(inner)) if is_optional(&inner) => inner,
+        (occur, part) => vec![(occur, part)],
+    });
+    Node::Bool(spliced.collect())
+}
+
+/// The words of a query for any of several words.
+fn any_of(node: &Node) -> Vec<(usize, String)> {
+    let Node::Bool(parts) = node else { return Vec::new() };
+    let words = parts.iter().map(|part| match part {
+        (Occur::Should, Node::Term { field, word }) => Some((*field, word.clone())),
+        _ => None,
+    });
+    words.collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
 /// Every word whose frequency a score is made of.

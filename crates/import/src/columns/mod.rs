@@ -6,7 +6,7 @@ mod proposal;
 mod types;
 
 use arrow_schema::DataType;
-use crossbill_core::{IndexShape, VectorType};
+use crossbill_core::{IndexShape, REJECT_FIELD, VectorType};
 
 pub(crate) use types::item;
 
@@ -272,7 +272,10 @@ fn find_metadata(
             MetadataSource::Fields(fields?.into_iter().flatten().collect())
         }
         Some(MetadataMapping::Others { .. }) => {
-            let others = found.iter().enumerate().filter(|(root, _)| !taken.contains(root));
+            let others = found
+                .iter()
+                .enumerate()
+                .filter(|(root, column)| !taken.contains(root) && column.name != REJECT_FIELD);
             let others = others.map(|(_, column)| find(found, &column.name));
             let fields: Result<Vec<_>, _> = others.collect();
             MetadataSource::Fields(fields?.into_iter().flatten().collect())

@@ -386,6 +386,12 @@ impl MetadataColumn {
         })
     }
 
+    /// About how many bytes it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        let (MetadataColumn::Text(array) | MetadataColumn::Nested(array)) = self;
+        array.get_array_memory_size()
+    }
+
     /// The metadata of `row`.
     pub(crate) fn get(&self, row: usize) -> MetadataRow<'_> {
         match self {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crossbill_core::REJECT_FIELD;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -45,7 +46,7 @@ pub(super) struct Wanted {
     sparse: Option<usize>,
     metadata: Option<usize>,
     fields: Vec<usize>,
-    /// Whether all other names are fields, too.
+    /// Whether all other names are fields, too, but for the reserved one.
     others: bool,
 }
 
@@ -391,7 +392,7 @@ impl Visitor<'_> for NameSeed<'_> {
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
         Ok(match self.0.names.iter().position(|wanted| wanted == name) {
             Some(place) => Name::Wanted(place),
-            None if self.0.others => Name::Other(name.to_owned()),
+            None if self.0.others && name != REJECT_FIELD => Name::Other(name.to_owned()),
             None => Name::Unwanted,
         })
     }

@@ -21,8 +21,9 @@ use crate::plan::layout::quoted;
 use crate::reject::{Reject, codes};
 use record::KeptText;
 
-/// Below this many rows metadata is read on the calling thread.
+/// Below this many rows, and bytes, metadata is read on the calling thread.
 const PARALLEL_ROWS_MIN: usize = 512;
+const PARALLEL_BYTES_MIN: usize = 1 << 20;
 /// Vectors that one task rounds.
 const ROUND_ROWS: usize = 64;
 
@@ -114,7 +115,8 @@ pub(crate) fn validate(
                 kept.push(parts.values);
             }
             Err(reason) => {
-                let text = record::text(&batch, row, kept_text);
+                let documents = rules.documents.map(|(fields, _)| fields);
+                let text = record::text(&batch, row, documents, kept_text);
                 rejects.push(reject(&batch, row, reason, text));
             }
         }
@@ -154,16 +156,29 @@ fn check_row<'a>(
         None => 0..0,
     };
     let sparse = check_sparse(batch, row, rules)?;
-    let metadata = metadata?;
-    if let Some((fields, text)) = rules.documents {
-        let none = Metadata::default();
-        let has_vector = sparse.is_some() || !values.is_empty();
-        let metadata = metadata.as_ref().unwrap_or(&none);
-        check_document(fields, text, has_vector, metadata, rules.limits.metadata_bytes).map_err(
-            |error| Reason { code: error.code(), column: None, text: error.to_string() },
-        )?;
-    }
-    Ok(Parts { id, values, sparse, metadata })
+    Ok(Parts { id, values, sparse, metadata: metadata? })
+}
+
+/// Checks the rules that are those of documents, with their metadata at hand;
+/// whether a vector is one is found out elsewhere.
+fn check_as_document(
+    batch: &RowBatch,
+    row: usize,
+    rules: Rules<'_>,
+    metadata: Option<&Metadata>,
+) -> Result<(), Reason> {
+    let Some((fields, text)) = rules.documents else { return Ok(()) };
+    let dense = batch.values.as_ref().and_then(|column| column.lists.range(row));
+    let sparse = batch.sparse.as_ref().map_or(SparseRow::Absent, |column| column.get(row));
+    let has_vector =
+        dense.is_some_and(|range| !range.is_empty()) || !matches!(sparse, SparseRow::Absent);
+    let none = Metadata::default();
+    let (metadata, bytes_max) = (metadata.unwrap_or(&none), rules.limits.metadata_bytes);
+    check_document(fields, text, has_vector, metadata, bytes_max).map_err(|error| Reason {
+        code: error.code(),
+        column: None,
+        text: error.to_string(),
+    })
 }
 
 fn check_id(
@@ -252,17 +267,18 @@ fn check_sparse(
     }
 }
 
-/// Reads all rows' metadata, on all cores where it is worth it: parsing JSON
-/// is the dearest of the checks.
+/// Reads all rows' metadata and checks it, on all cores where it is worth it:
+/// parsing JSON and counting the words of texts are the dearest of the checks.
 fn read_metadata(
     batch: &RowBatch,
     rules: Rules<'_>,
     pool: &ThreadPool,
 ) -> Vec<Result<Option<Metadata>, Reason>> {
     let Some(column) = &batch.metadata else {
-        return (0..batch.rows).map(|_| Ok(None)).collect();
+        let none = |row| check_as_document(batch, row, rules, None).map(|()| None);
+        return (0..batch.rows).map(none).collect();
     };
-    let read = |row: usize| match column.get(row) {
+    let parse = |row: usize| match column.get(row) {
         MetadataRow::Absent => Ok(None),
         MetadataRow::NotUtf8(_) => {
             let text = "metadata is not UTF-8, expected a JSON object";
@@ -277,7 +293,11 @@ fn read_metadata(
             read.map(Some).map_err(|error| Reason::metadata(&error))
         }
     };
-    if batch.rows < PARALLEL_ROWS_MIN {
+    let read = |row: usize| {
+        let metadata = parse(row)?;
+        check_as_document(batch, row, rules, metadata.as_ref()).map(|()| metadata)
+    };
+    if batch.rows < PARALLEL_ROWS_MIN && column.bytes() < PARALLEL_BYTES_MIN {
         return (0..batch.rows).map(read).collect();
     }
     pool.install(|| (0..batch.rows).into_par_iter().map(read).collect())

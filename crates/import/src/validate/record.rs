@@ -1,5 +1,6 @@
 //! A refused row as JSON text for the reject log, cut where it is long. The
-//! vector comes last, so that a cut takes from it first.
+//! vector comes last, so that a cut takes from it first. A document is written
+//! under the names that its index has for its fields.
 
 use std::fmt::Write as _;
 
@@ -7,8 +8,11 @@ use crossbill_core::limits::{
     REJECT_RECORD_BYTES_MAX, REJECT_SHOWN_BYTES_MAX, REJECT_TASK_BYTES_MAX,
 };
 
+use crossbill_core::DocumentFields;
+
 use crate::columns::{ID, METADATA, SPARSE, VALUES};
 use crate::decode::{MetadataRow, RowBatch, SparseRow};
+use crate::mapping::DOCUMENT_ID;
 
 /// How much of refused records' text one task keeps: all of each until there
 /// is much of it, then the beginning of each. It counts in source order, so
@@ -41,10 +45,16 @@ impl KeptText {
     }
 }
 
-/// Row `row` of `batch`, as far as it is kept.
-pub(super) fn text(batch: &RowBatch, row: usize, kept: &mut KeptText) -> String {
+/// Row `row` of `batch`, a document where `documents` says so, as far as it is
+/// kept.
+pub(super) fn text(
+    batch: &RowBatch,
+    row: usize,
+    documents: Option<&DocumentFields>,
+    kept: &mut KeptText,
+) -> String {
     let bytes_max = kept.bytes_max();
-    let text = Writer { out: String::new(), bytes_max }.text(batch, row);
+    let text = Writer { out: String::new(), bytes_max }.text(batch, row, documents);
     kept.left = kept.left.saturating_sub(text.len());
     text
 }
@@ -55,14 +65,16 @@ struct Writer {
 }
 
 impl Writer {
-    fn text(mut self, batch: &RowBatch, row: usize) -> String {
-        let _ = write!(self.out, "{{\"{ID}\":");
+    fn text(mut self, batch: &RowBatch, row: usize, documents: Option<&DocumentFields>) -> String {
+        let _ = write!(self.out, "{{\"{}\":", documents.map_or(ID, |_| DOCUMENT_ID));
         match batch.ids.get(row) {
             Some(Ok(id)) => self.string(&id),
             Some(Err(bytes)) => self.lossy(bytes),
             None => self.out.push_str("null"),
         }
-        if let Some(column) = &batch.metadata {
+        if let Some(column) = &batch.metadata
+            && !(documents.is_some() && self.fields(&column.get(row)))
+        {
             let _ = write!(self.out, ",\"{METADATA}\":");
             match column.get(row) {
                 MetadataRow::Absent => self.out.push_str("null"),
@@ -70,16 +82,25 @@ impl Writer {
                 MetadataRow::Json(json) => self.string(&json),
             }
         }
-        if let Some(column) = &batch.sparse
+        let name = |own: Option<&String>, usual: &str| {
+            serde_json::Value::from(own.map_or(usual, String::as_str)).to_string()
+        };
+        // A document has no field for what is absent.
+        let is_said = |is_absent: bool| !is_absent || documents.is_none();
+        if let Some(sparse) = batch.sparse.as_ref().map(|column| column.get(row))
+            && is_said(matches!(sparse, SparseRow::Absent))
             && !self.is_full()
         {
-            let _ = write!(self.out, ",\"{SPARSE}\":");
-            self.sparse(column.get(row));
+            let own = documents.and_then(|fields| fields.sparse.as_ref());
+            let _ = write!(self.out, ",{}:", name(own, SPARSE));
+            self.sparse(sparse);
         }
         if let Some(column) = &batch.values
+            && is_said(column.lists.range(row).is_none())
             && !self.is_full()
         {
-            let _ = write!(self.out, ",\"{VALUES}\":");
+            let own = documents.and_then(|fields| fields.dense.as_ref());
+            let _ = write!(self.out, ",{}:", name(own, VALUES));
             match column.lists.range(row) {
                 None => self.out.push_str("null"),
                 Some(range) => {
@@ -91,6 +112,27 @@ impl Writer {
         }
         self.out.push('}');
         self.cut()
+    }
+
+    /// Writes the fields of an object one by one; false where it is none.
+    fn fields(&mut self, row: &MetadataRow<'_>) -> bool {
+        let json = match row {
+            MetadataRow::Absent => return true,
+            MetadataRow::NotUtf8(_) => return false,
+            MetadataRow::Json(json) => json.trim_ascii(),
+        };
+        let inner = json.strip_prefix('{').and_then(|json| json.strip_suffix('}'));
+        let Some(inner) = inner.map(str::trim_ascii) else { return false };
+        // What only begins and ends like an object stays a text.
+        if serde_json::from_str::<serde::de::IgnoredAny>(json).is_err() {
+            return false;
+        }
+        if !inner.is_empty() {
+            let end = inner.floor_char_boundary(self.bytes_max + 1);
+            self.out.push(',');
+            self.out.push_str(&inner[..end]);
+        }
+        true
     }
 
     fn sparse(&mut self, row: SparseRow) {

@@ -4,25 +4,21 @@
 use std::sync::Arc;
 
 use crossbill_core::{DocumentFields, NamespaceName};
-use crossbill_db::{Index, Match, Query, QueryBy, Removal, StoredRecord, Update};
+use crossbill_db::{Index, Removal, StoredRecord, Update};
 use crossbill_wire::ApiVersion;
 use crossbill_wire::documents::{
     ChangedDocuments, DeleteDocuments, DocumentChange, DocumentModel, FetchDocuments,
-    FetchedDocuments, FoundDocuments, Included, ListDocuments, ListedDocument, ListedDocuments,
-    ScoreBy, SearchDocuments, StoredDocument, UpdateDocuments, UpsertDocuments, UpsertedDocuments,
-    score_by,
+    FetchedDocuments, Included, ListDocuments, ListedDocument, ListedDocuments, SearchDocuments,
+    StoredDocument, UpdateDocuments, UpsertDocuments, UpsertedDocuments,
 };
-use crossbill_wire::records::SearchUsage;
 
+use super::search::{DocumentSearch, ONE, model, schema_of, search_documents};
 use crate::call::{Answer, Call, Reply, check_limit, namespace};
 use crate::error::ApiError;
 use crate::pages::AskedPage;
 use crate::verbs::of_metadata;
-use crate::verbs::query::{check_answer, finite};
+use crate::verbs::query::check_answer;
 use crate::verbs::records::{self, ByMetadata, Deletion};
-
-const ONE: SearchUsage =
-    SearchUsage { read_units: 1, embed_total_tokens: None, rerank_units: None };
 
 /// What every call is about.
 struct Asked<'a> {
@@ -37,12 +33,7 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(call: &'a Call) -> Result<Self, ApiError> {
         let index = call.index()?;
-        let schema = index.documents().cloned().ok_or_else(|| {
-            ApiError::invalid(
-                "this index holds vectors, expected the calls under /vectors and /query (an index \
-                 whose schema names fields of its own holds documents)",
-            )
-        })?;
+        let schema = schema_of(&index)?;
         let written = call.param("namespace");
         Ok(Self { index, schema, namespace: namespace(Some(written))?, written })
     }
@@ -52,8 +43,7 @@ impl<'a> Asked<'a> {
         stored: &StoredDocument<'_>,
         included: &Included,
     ) -> Result<DocumentModel, ApiError> {
-        DocumentModel::of(stored, &self.schema, included)
-            .map_err(|error| ApiError::internal(format!("a stored document is not JSON: {error}")))
+        Ok(model(stored, &self.schema, included)?)
     }
 }
 
@@ -72,46 +62,19 @@ pub(crate) fn upsert(call: &Call) -> Answer {
 pub(crate) fn search(call: &Call) -> Answer {
     let asked = Asked::of(call)?;
     let request: SearchDocuments = call.json()?;
-    let top_k = usize::try_from(request.top_k).unwrap_or(usize::MAX);
-    let most = call.limits().top_k;
-    if !(1..=most).contains(&top_k) {
-        let found = request.top_k;
-        return Err(ApiError::invalid(format!("top_k is {found}, expected 1 to {most}")));
-    }
+    let top_k = request.top_k(call.limits().top_k)?;
     // Older versions answer with everything where nothing is said.
     let included = match request.include_fields {
         None if call.version() < ApiVersion::SCHEMA => Included::All,
         fields => Included::of(fields, Included::none()),
     };
-    let by = match score_by(request.score_by, &asked.schema, call.limits())? {
-        ScoreBy::Dense(values) => QueryBy::Vector { dense: Some(values), sparse: None },
-        ScoreBy::Sparse(values) => QueryBy::Vector { dense: None, sparse: Some(values) },
-        ScoreBy::Text(clauses) => QueryBy::Text(clauses),
-    };
-    let query = Query {
-        by,
-        top_k,
-        filter: call.filter(request.filter.as_deref())?,
-        include_values: included.has_vectors(&asked.schema),
-        include_metadata: included.has_metadata(&asked.schema),
-        effort: None,
-    };
-    let answer = asked.index.query(&asked.namespace, &query)?;
-    let model = |found: &Match| {
-        let stored = StoredDocument {
-            id: &found.id,
-            score: Some(finite(found.score)),
-            values: found.values.as_deref(),
-            sparse: found.sparse.as_ref(),
-            metadata_json: found.metadata_json.as_deref(),
-        };
-        asked.model(&stored, &included)
-    };
-    let matches = answer.matches.iter().map(model).collect::<Result<_, _>>()?;
-    let body = FoundDocuments { matches, namespace: asked.written.to_owned(), usage: ONE };
+    let filter = call.filter(request.filter.as_deref())?;
+    let search = DocumentSearch { score_by: request.score_by, top_k, filter, included };
+    let (namespace, limits) = (&asked.namespace, call.limits());
+    let (body, lsn) = search_documents(&asked.index, namespace, asked.written, search, limits)?;
     let reply = Reply::json(200, &body)?;
-    check_answer(reply.body.len(), call.limits())?;
-    Ok(reply.saw(answer.lsn))
+    check_answer(reply.body.len(), limits)?;
+    Ok(reply.saw(lsn))
 }
 
 /// `…/documents/fetch`: by ids, or a page of those that a filter matches.

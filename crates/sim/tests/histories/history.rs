@@ -27,7 +27,7 @@ use crossbill_store::{Fault, FaultOp, FaultRule};
 use tempfile::TempDir;
 
 use crate::check::check;
-use crate::files::write_parquet;
+use crate::files::{write_documents, write_parquet};
 use crate::generate::{Generator, Write};
 
 /// A write that waits for its moment, and what should be read right after it.
@@ -60,13 +60,30 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// One of an index of vectors.
+    pub(crate) fn of_vectors(seed: u64) -> Self {
         let shape = match seed % 5 {
             0 => IndexShape::dense(3, Metric::Cosine),
             1 => IndexShape::dense(3, Metric::Euclidean),
             2 | 3 => IndexShape::dense(3, Metric::DotProduct),
             _ => IndexShape::sparse(),
         };
+        Self::new(seed, shape)
+    }
+
+    /// One of an index of documents with texts, a sparse vector and in most
+    /// histories a dense one.
+    pub(crate) fn of_documents(seed: u64) -> Self {
+        let shape = match seed % 4 {
+            0 => IndexShape::dense(3, Metric::Cosine),
+            1 => IndexShape::dense(3, Metric::Euclidean),
+            2 => IndexShape::dense(3, Metric::DotProduct),
+            _ => IndexShape::sparse(),
+        };
+        Self::new(seed, shape.of_documents())
+    }
+
+    fn new(seed: u64, shape: IndexShape) -> Self {
         let midway = Arc::new(Mutex::new(None));
         let waiting = Arc::clone(&midway);
         let plan = FaultPlan::new(Seed(seed), faults(seed))
@@ -174,6 +191,7 @@ impl History {
             _ => {
                 drop(index);
                 self.crash();
+                self.check();
             }
         }
     }
@@ -254,15 +272,20 @@ impl History {
         }
         self.imports += 1;
         let count = 1 + self.generator.below(250);
-        let plain = |record| Record { sparse: None, ..record };
-        let records: Vec<Record> = (0..count).map(|_| plain(self.generator.record())).collect();
         let directory = self.source().join(self.imports.to_string());
         std::fs::create_dir(&directory).unwrap();
-        write_parquet(&directory.join("1.parquet"), &records);
+        let mut records: Vec<Record> = (0..count).map(|_| self.generator.record()).collect();
+        let (error_mode, bad) = if self.generator.shape.documents {
+            (ErrorMode::Continue, write_documents(&directory, &records))
+        } else {
+            records.iter_mut().for_each(|record| record.sparse = None);
+            write_parquet(&directory.join("1.parquet"), &records);
+            (ErrorMode::Abort, 0)
+        };
         let start = StartImport {
             uri: format!("file://{}", directory.display()),
             integration: None,
-            options: ErrorMode::Abort.into(),
+            options: error_mode.into(),
             idempotency_key: None,
             caller: None,
         };
@@ -286,7 +309,7 @@ impl History {
             std::thread::yield_now();
         };
         assert_eq!((view.status, &view.error), (ImportStatus::Completed, &None));
-        assert_eq!(view.records_read, count);
+        assert_eq!((view.records_read, view.records_rejected), (count + bad, bad));
         self.model.upsert(records);
     }
 }

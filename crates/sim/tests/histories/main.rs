@@ -13,14 +13,21 @@ mod history;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crossbill_core::{IndexName, IndexShape};
+use crossbill_core::{DocumentFields, IndexName, IndexShape, TextSchema};
 use crossbill_db::{Database, Index, NewIndex};
+use crossbill_sim::text_schema;
 use history::History;
 
 /// Operations of a history; it is checked after every third.
 const STEPS: usize = 120;
 /// Histories of a run.
 const SEEDS: u64 = 15;
+/// Histories of an index of documents in a run.
+const DOCUMENT_SEEDS: u64 = 8;
+
+/// The fields of documents' vectors.
+const DENSE: &str = "embedding";
+const SPARSE: &str = "terms";
 
 fn number(name: &str) -> Option<u64> {
     Some(std::env::var(name).ok()?.parse().expect("a number"))
@@ -29,12 +36,16 @@ fn number(name: &str) -> Option<u64> {
 /// The index that all histories are of, made where it is missing.
 fn index(database: &Database, shape: IndexShape) -> Arc<Index> {
     if database.index("a").is_err() {
+        let fields = DocumentFields {
+            dense: (shape.dimension > 0).then(|| DENSE.to_owned()),
+            sparse: Some(SPARSE.to_owned()),
+        };
         let new = NewIndex {
             name: IndexName::new("a").unwrap(),
             shape,
-            text: Default::default(),
+            text: if shape.documents { text_schema() } else { TextSchema::default() },
             tags: BTreeMap::new(),
-            documents: None,
+            documents: shape.documents.then_some(fields),
             deletion_protection: false,
             cloud: "aws".into(),
             region: "us-east-1".into(),
@@ -53,19 +64,31 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
     }
 }
 
+/// Runs one history to its end.
+fn run(mut history: History) {
+    for step in 0..STEPS {
+        history.step();
+        if step % 3 == 0 {
+            history.check();
+        }
+    }
+    history.crash();
+    history.check();
+    println!("passed: {}", history.counts());
+}
+
 #[test]
 fn the_database_answers_as_the_model_does() {
     for seed in seeds(SEEDS) {
         println!("replay with SEED={seed}");
-        let mut history = History::new(seed);
-        for step in 0..STEPS {
-            history.step();
-            if step % 3 == 0 {
-                history.check();
-            }
-        }
-        history.crash();
-        history.check();
-        println!("passed: {}", history.counts());
+        run(History::of_vectors(seed));
+    }
+}
+
+#[test]
+fn documents_are_found_as_the_model_finds_them() {
+    for seed in seeds(DOCUMENT_SEEDS) {
+        println!("documents, replay with SEED={seed}");
+        run(History::of_documents(seed));
     }
 }

@@ -97,6 +97,27 @@ impl NgramOptions {
     }
 }
 
+impl Schema {
+    /// The vectors' fields, where this is the schema of an index of documents.
+    pub fn document_fields(&self) -> Option<DocumentFields> {
+        let is_of_documents = self.fields.iter().any(|(name, field)| is_of_documents(name, field));
+        let of_kind = |kind: &str| {
+            let found = self.fields.iter().find(|(_, field)| field.kind.as_deref() == Some(kind));
+            found.map(|(name, _)| name.clone())
+        };
+        is_of_documents.then(|| DocumentFields {
+            dense: of_kind("dense_vector"),
+            sparse: of_kind("sparse_vector"),
+        })
+    }
+
+    /// The fields that are searched as text, in order.
+    pub fn text_fields(&self) -> Vec<String> {
+        let texts = self.fields.iter().filter(|(_, field)| field.full_text_search.is_some());
+        texts.map(|(name, _)| name.clone()).collect()
+    }
+}
+
 /// What a schema says of an index of documents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentPlan {
@@ -247,6 +268,8 @@ mod tests {
                 {"language": "en", "stemming": false, "stop_words": false}})
         );
         assert_eq!(shown["fields"]["keywords"]["description"], "terms");
+        assert_eq!(plan.schema.document_fields(), Some(plan.fields.clone()));
+        assert_eq!(plan.schema.text_fields(), ["body", "title"]);
         // What is shown can be asked for again.
         assert_eq!(planned(&shown.to_string()).unwrap().1, plan);
         let texts = planned(r#"{"fields":{"body":{"type":"string","full_text_search":{}}}}"#);

@@ -1,8 +1,9 @@
 //! A rejected record as its text says it, taken apart as far as that goes.
 
 use crossbill_wire::RejectModel;
+use crossbill_wire::documents::ID_FIELD;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A component: none where it was null in the source.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +48,9 @@ pub(super) struct Record {
     /// As the text that stood there, JSON or not.
     #[serde(default)]
     pub(super) metadata: Option<String>,
+    /// Its own fields, where it is a document.
+    #[serde(skip)]
+    pub(super) document: Map<String, Value>,
     /// The text, where it could not be taken apart.
     #[serde(skip)]
     pub(super) text: Option<String>,
@@ -63,6 +67,19 @@ impl Record {
             text: Some(text.clone()),
             ..Self::default()
         })
+    }
+
+    /// The document of `reject`: any object that has an id of its own.
+    pub(super) fn of_document(reject: &RejectModel) -> Self {
+        let text = reject.record.as_deref().unwrap_or_default();
+        let read = serde_json::from_str::<Map<String, Value>>(text).ok();
+        let document = read.filter(|fields| fields.contains_key(ID_FIELD));
+        Self {
+            id: reject.id.clone(),
+            text: reject.record.clone().filter(|_| document.is_none()),
+            document: document.unwrap_or_default(),
+            ..Self::default()
+        }
     }
 
     /// Whether only its beginning was kept.
@@ -97,6 +114,21 @@ mod tests {
         let sparse = found.sparse_values.unwrap();
         assert_eq!(sparse.indices, [u32::MAX]);
         assert!(sparse.values[0].0.unwrap().is_nan());
+    }
+
+    #[test]
+    fn a_document_keeps_its_fields() {
+        let document = |text: &str| {
+            let reject = serde_json::json!({"file": "a", "id": "x", "code": "E", "message": "m",
+                "record": text});
+            Record::of_document(&serde_json::from_value(reject).unwrap())
+        };
+        let whole = document(r#"{"_id":"x","body":7,"at":[0.1]}"#);
+        assert_eq!((whole.document["body"].as_u64(), whole.text.as_ref()), (Some(7), None));
+        for line in [r#"{"body":"a"}"#, "[1]", "{"] {
+            assert!(document(line).is_no_record(), "{line}");
+        }
+        assert!(document(r#"{"_id":"x","body":"a…"#).is_incomplete());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
+use crossbill_core::REJECT_FIELD;
 use crossbill_wire::RejectModel;
 use serde_json::{Map, Value, json};
 
@@ -34,6 +35,41 @@ impl Rejects for JsonRejects {
     }
 }
 
+/// One document a line, the reasons in a field of their own.
+pub(super) struct DocumentRejects(JsonRejects);
+
+impl DocumentRejects {
+    pub(super) fn new(out: BufWriter<File>, path: PathBuf) -> Self {
+        Self(JsonRejects::new(out, path))
+    }
+}
+
+impl Rejects for DocumentRejects {
+    fn add(&mut self, reject: &RejectModel, record: &Record) -> Result<()> {
+        let JsonRejects { out, path } = &mut self.0;
+        writeln!(out, "{}", document(reject, record)).map_err(|error| failed(path, &error))
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        Box::new(self.0).finish()
+    }
+}
+
+/// A document with the reasons beside its fields.
+fn document(reject: &RejectModel, record: &Record) -> Value {
+    let mut document = record.document.clone();
+    document.insert(REJECT_FIELD.to_owned(), reasons(reject, record));
+    Value::Object(document)
+}
+
+/// Why a record was refused and where it stood, with its text where it could
+/// not be taken apart.
+fn reasons(reject: &RejectModel, record: &Record) -> Value {
+    let mut reasons = Map::new();
+    put_reasons(&mut reasons, reject, record);
+    Value::Object(reasons)
+}
+
 fn line(reject: &RejectModel, record: &Record) -> Value {
     let mut line = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -49,6 +85,16 @@ fn line(reject: &RejectModel, record: &Record) -> Value {
         sparse.map(|one| json!({"indices": one.indices, "values": numbers(&one.values)})),
     );
     put("metadata", record.metadata.as_deref().map(metadata));
+    put_reasons(&mut line, reject, record);
+    Value::Object(line)
+}
+
+fn put_reasons(line: &mut Map<String, Value>, reject: &RejectModel, record: &Record) {
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            line.insert(name.to_owned(), value);
+        }
+    };
     put("record", record.text.as_deref().map(Value::from));
     put("file", Some(Value::from(reject.file.as_str())));
     put("row_group", reject.row_group.map(Value::from));
@@ -56,7 +102,6 @@ fn line(reject: &RejectModel, record: &Record) -> Value {
     put("code", Some(Value::from(reject.code.as_str())));
     put("column", reject.column.as_deref().map(Value::from));
     put("message", Some(Value::from(reject.message.as_str())));
-    Value::Object(line)
 }
 
 fn numbers(components: &[Component]) -> Value {
@@ -147,6 +192,18 @@ mod tests {
         let line = line(&reject, &Record::of(&reject)).to_string();
         let expected = r#"{"code":"E_DIMENSION","file":"n/f.parquet","id":"a","message":"m","metadata":{"n":1},"row":3,"values":[0.1,"NaN",null]}"#;
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_document_keeps_its_names() {
+        let reject: RejectModel = serde_json::from_value(json!({
+            "file": "n/f.jsonl", "row": 3, "code": "E_TEXT", "message": "m",
+            "record": r#"{"_id":"a","body":7,"at":[0.1,null]}"#,
+        }))
+        .unwrap();
+        let document = document(&reject, &Record::of_document(&reject)).to_string();
+        let expected = r#"{"_id":"a","_reject":{"code":"E_TEXT","file":"n/f.jsonl","message":"m","row":3},"at":[0.1,null],"body":7}"#;
+        assert_eq!(document, expected);
     }
 
     #[test]

@@ -225,3 +225,52 @@ fn prefixes_stand_for_the_first_words_of_all_parts() {
     assert_eq!(search(20, &[]), (0..50).collect::<Vec<_>>());
     assert_eq!(search(20, &[0, 3]), (1..52).filter(|row| *row != 3).collect::<Vec<_>>());
 }
+
+/// Blocks of rows are passed over by bounds that were made with another average
+/// length. Method: two parts of many blocks, one of short texts and one of long
+/// ones with few short ones among them; the best of few are the first of the best
+/// of all, in each part, whatever was passed over.
+#[test]
+fn the_best_are_found_though_rows_are_passed_over() {
+    let fields = fields(&[("a", plain()), ("b", plain())]);
+    let mut rng = crossbill_core::Seed(11).rng();
+    let mut rows_of = |count: usize, longest: u64| -> Vec<Metadata> {
+        let mut text = |most: u64| -> String {
+            let words = (0..1 + rng.below(most)).map(|_| {
+                // The first words are everywhere, the last ones seldom.
+                let (one, other) = (rng.below(40), rng.below(40));
+                format!("w{} ", one * other / 40)
+            });
+            words.collect()
+        };
+        let mut row_of = |number: usize| {
+            let most = if number % 97 == 0 { 3 } else { longest };
+            row(&[("a", &text(most)), ("b", &text(6))])
+        };
+        (0..count).map(&mut row_of).collect()
+    };
+    let parts = [index(&fields, &rows_of(4000, 4)), index(&fields, &rows_of(3000, 90))];
+    let dead: RoaringBitmap = (0..3000).filter(|row| row % 5 == 2).collect();
+    let mut passed_over = 0;
+    for query in
+        ["w0 w1 w30", "a:w3", "w2 w2 b:w7", "a:(w1 AND w12)", "(w5 w6) w7^1", "w9 -w0", "w1^2 w20"]
+    {
+        let parsed = TextQuery::parse(&fields, &[TextClause::QueryString(query.into())]).unwrap();
+        for dead in [RoaringBitmap::new(), dead.clone()] {
+            let as_parts = parts.each_ref().map(|index| {
+                let live = u64::from(index.rows) - dead.len();
+                TextPart { index: Some(index), live, dead: &dead }
+            });
+            let plan = TextPlan::new(&parsed, &as_parts).unwrap();
+            for index in &parts {
+                let (all, scored_all) = index.search(&plan, 10_000, &dead, None).unwrap();
+                for top_k in [1, 10, 100] {
+                    let (best, scored) = index.search(&plan, top_k, &dead, None).unwrap();
+                    assert_eq!(best[..], all[..top_k.min(all.len())], "{query} {top_k}");
+                    passed_over += scored_all - scored.min(scored_all);
+                }
+            }
+        }
+    }
+    assert!(passed_over > 0, "nothing was passed over: the test says nothing");
+}
