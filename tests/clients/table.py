@@ -46,6 +46,7 @@ def tables() -> str:
     for title, prefix, kind in [
         ("Python `pinecone`", "python-", "sdk"),
         ("TypeScript `@pinecone-database/pinecone`", "typescript-", "sdk"),
+        ("Rust `pinecone-sdk`", "rust-", "sdk"),
         ("Frameworks", "", "framework"),
     ]:
         clients = [

@@ -6,7 +6,7 @@ const { absent, call, load, run } = require('./report.cjs');
 
 const { Embeddings } = load('@langchain/core/embeddings');
 const { Document } = load('@langchain/core/documents');
-const { PineconeStore } = load('@langchain/pinecone');
+const { PineconeEmbeddings, PineconeStore } = load('@langchain/pinecone');
 const { Pinecone } = load('@pinecone-database/pinecone');
 
 const DIMENSION = 64;
@@ -43,13 +43,11 @@ class Hashed extends Embeddings {
 const documents = () =>
   Object.entries(TEXTS).map(([kind, pageContent]) => new Document({ pageContent, metadata: { kind } }));
 const kinds = (found) => found.map((one) => one.metadata.kind).sort();
+const config = { apiKey: process.env.CROSSBILL_KEY, controllerHostUrl: process.env.CROSSBILL_URL };
 let store;
 
 call('store-add', async () => {
-  const pc = new Pinecone({
-    apiKey: process.env.CROSSBILL_KEY,
-    controllerHostUrl: process.env.CROSSBILL_URL,
-  });
+  const pc = new Pinecone(config);
   const spec = { serverless: { cloud: 'aws', region: 'us-east-1' } };
   await pc.createIndex({ name: 'langchain', dimension: DIMENSION, metric: 'cosine', spec });
   const pineconeIndex = pc.index('langchain');
@@ -74,16 +72,37 @@ call('store-filter', async () => {
   assert.deepEqual(kinds(await store.similaritySearch('the red car', 4, filter)), ['car', 'dog']);
 });
 
+call('store-vector', async () => {
+  const [[found]] = await store.similaritySearchVectorWithScore(embed('wet garden'), 1);
+  assert.equal(found.metadata.kind, 'dog');
+});
+
+call('store-hybrid', () => { throw absent(); });
+
 call('store-diverse', async () => {
   const found = await store.maxMarginalRelevanceSearch('drives on', { k: 2, fetchK: 4 });
   assert.equal(found.length, 2);
 });
 
+call('store-namespaces', async () => {
+  const pineconeIndex = new Pinecone(config).index('langchain');
+  const other = await PineconeStore.fromExistingIndex(new Hashed(), { pineconeIndex, namespace: 'apart' });
+  await other.addDocuments(documents().slice(0, 1), { ids: ['cat'] });
+  assert.deepEqual(kinds(await other.similaritySearch('the cat', 9)), ['cat']);
+  assert.deepEqual(kinds(await store.similaritySearch('the red cat drives', 9)), ['car', 'cat', 'dog', 'train']);
+});
+
 call('store-get', () => { throw absent(); });
 call('store-update', () => { throw absent(); });
 
+call('store-statistics', () => { throw absent(); });
+
 call('store-delete', async () => {
   await store.delete({ ids: ['cat'] });
+  assert.deepEqual(kinds(await store.similaritySearch('the red dog drives', 4)), ['car', 'dog', 'train']);
+});
+
+call('store-delete-filter', async () => {
   await store.delete({ filter: { kind: { $eq: 'dog' } } });
   assert.deepEqual(kinds(await store.similaritySearch('a fast car on a road', 4)), ['car', 'train']);
 });
@@ -91,6 +110,13 @@ call('store-delete', async () => {
 call('store-clear', async () => {
   await store.delete({ deleteAll: true });
   assert.deepEqual(await store.similaritySearch('cat', 4), []);
+});
+
+call('store-models', async () => {
+  const embeddings = new PineconeEmbeddings({ ...config, model: 'multilingual-e5-large' });
+  const vectors = await embeddings.embedDocuments(Object.values(TEXTS));
+  assert.deepEqual(vectors.map((vector) => vector.length), [384, 384, 384, 384]);
+  assert.equal((await embeddings.embedQuery('a kitten')).length, 384);
 });
 
 // Every call of this package is asynchronous.
