@@ -1,4 +1,4 @@
-// The calls of calls.json through the official TypeScript client, versions 6 to 8. What version 6
+// The calls of calls.json through the official TypeScript client, versions 6 to 9. What a version
 // takes in another form is in the functions at the top.
 
 const assert = require('node:assert/strict');
@@ -23,6 +23,8 @@ const dense = (namespace) => at('dense', namespace);
 const upsert = (index, records) => index.upsert(old ? records : { records });
 const configure = (name, change) =>
   old ? pc.configureIndex(name, change) : pc.configureIndex({ name, ...change });
+/** Where indexes are made by a schema. */
+const indexes = () => (major >= 9 ? pc.indexes : pc.preview.indexes);
 const deleteMany = (index, { ids, filter }) =>
   index.deleteMany(old ? ids || filter : ids ? { ids } : { filter });
 const startImport = (uri) =>
@@ -45,6 +47,7 @@ call('create-sparse', async () => {
 });
 
 call('create-pod', async () => {
+  if (major >= 9) throw absent(); // It refuses to before it asks.
   const pod = { environment: 'us-east1-gcp', podType: 'p1.x1', pods: 1 };
   await pc.createIndex({ name: 'pod', dimension: 2, metric: 'euclidean', spec: { pod } });
   assert.equal((await pc.describeIndex('pod')).spec.pod.podType, 'p1.x1');
@@ -52,9 +55,9 @@ call('create-pod', async () => {
 });
 
 call('create-schema', async () => {
-  if (!pc.preview) throw absent();
+  if (major < 8) throw absent();
   const fields = { _values: { type: 'dense_vector', dimension: 4, metric: 'dotproduct' } };
-  const made = await pc.preview.indexes.create({ name: 'schema', schema: { fields } });
+  const made = await indexes().create({ name: 'schema', schema: { fields } });
   assert.deepEqual(Object.keys(made.schema.fields), ['_values']);
   await pc.deleteIndex('schema');
 });
@@ -383,70 +386,67 @@ call('list-models', async () => {
   assert.deepEqual(await names({ type: 'rerank' }), [RERANKER]);
 });
 
-// Documents are a preview of version 8; each call of theirs takes the namespace first.
-const documents = pc.preview && pc.preview.index && (() => pc.preview.index({ name: 'documents' }));
+// Version 8 has documents as a preview, with the namespace first; version 9 at the index.
+function documents() {
+  if (major >= 9) return at('documents', 'n').documents;
+  const index = pc.preview.index({ name: 'documents' });
+  const names = ['upsert', 'search', 'fetch', 'update', 'list', 'delete'];
+  return Object.fromEntries(names.map((name) => [name, (given) => index[`${name}Documents`]('n', given)]));
+}
+const documentCall = (name, run) =>
+  call(`documents-${name}`, major >= 8 ? run : () => { throw absent(); });
 const found = async (scoreBy) =>
-  (await documents().searchDocuments('n', { scoreBy: [scoreBy], topK: 5 })).matches.map((one) => one._id);
+  (await documents().search({ scoreBy: [scoreBy], topK: 5 })).matches.map((one) => one._id);
 
-call('documents-upsert', async () => {
-  if (!documents) throw absent();
+documentCall('upsert', async () => {
   const fields = {
     at: { type: 'dense_vector', dimension: 2, metric: 'cosine' },
     terms: { type: 'sparse_vector' },
     body: { type: 'string', fullTextSearch: { stemming: true } },
   };
-  await pc.preview.indexes.create({ name: 'documents', schema: { fields }, waitUntilReady: true });
-  const made = await documents().upsertDocuments('n', {
+  await indexes().create({ name: 'documents', schema: { fields }, waitUntilReady: true });
+  const fox = { _id: 'fox', at: [1, 1], body: 'A fox runs after a cat', year: 3 };
+  const made = await documents().upsert({
     documents: [
       { _id: 'cat', at: [1, 0], body: 'A cat sleeps', year: 1 },
       { _id: 'dog', at: [0, 1], body: 'Two dogs run', year: 2 },
-      {
-        _id: 'fox',
-        at: [1, 1],
-        body: 'A fox runs after a cat',
-        terms: { indices: [7], values: [2] },
-        year: 3,
-      },
+      { ...fox, terms: { indices: [7], values: [2] } },
     ],
   });
   assert.equal(made.upsertedCount, 3);
 });
 
-call('documents-search', async () => {
-  if (!documents) throw absent();
+documentCall('search', async () => {
+  const of = (field) => (major >= 9 ? { fields: [field] } : { field });
   for (const [scoreBy, expected] of [
-    [{ type: 'text', field: 'body', query: 'running dog' }, ['dog', 'fox']],
+    [{ type: 'text', ...of('body'), query: 'running dog' }, ['dog', 'fox']],
     [{ type: 'query_string', query: 'body:(cat AND fox)' }, ['fox']],
-    [{ type: 'dense_vector', field: 'at', values: [0.9, 0.1] }, ['cat', 'fox', 'dog']],
-    [{ type: 'sparse_vector', field: 'terms', sparseValues: { indices: [7], values: [1] } }, ['fox']],
+    [{ type: 'dense_vector', ...of('at'), values: [0.9, 0.1] }, ['cat', 'fox', 'dog']],
+    [{ type: 'sparse_vector', ...of('terms'), sparseValues: { indices: [7], values: [1] } }, ['fox']],
   ]) {
     assert.deepEqual(await found(scoreBy), expected, JSON.stringify(scoreBy));
   }
 });
 
-call('documents-fetch', async () => {
-  if (!documents) throw absent();
-  const answer = await documents().fetchDocuments('n', { ids: ['cat', 'none'], includeFields: ['year'] });
+documentCall('fetch', async () => {
+  const answer = await documents().fetch({ ids: ['cat', 'none'], includeFields: ['year'] });
   assert.deepEqual(answer.documents, { cat: { _id: 'cat', year: 1 } });
 });
 
-call('documents-update', async () => {
-  if (!documents) throw absent();
+documentCall('update', async () => {
   const patch = [{ _id: 'cat', body: 'A bird sings', _remove_fields: ['year'] }];
-  await documents().updateDocuments('n', { documents: patch });
-  assert.deepEqual(await found({ type: 'text', field: 'body', query: 'bird' }), ['cat']);
-  const first = await documents().listDocuments('n', { limit: 2 });
-  const paginationToken = first.pagination.next;
-  const second = await documents().listDocuments('n', { limit: 2, paginationToken });
+  await documents().update({ documents: patch });
+  assert.deepEqual(await found({ type: 'query_string', query: 'body:bird' }), ['cat']);
+  const first = await documents().list({ limit: 2 });
+  const second = await documents().list({ limit: 2, paginationToken: first.pagination.next });
   const ids = [...first.documents, ...second.documents].map((one) => one._id);
   assert.deepEqual(ids, ['cat', 'dog', 'fox']);
 });
 
-call('documents-delete', async () => {
-  if (!documents) throw absent();
-  await documents().deleteDocuments('n', { ids: ['cat'] });
-  await documents().deleteDocuments('n', { deleteAll: true });
-  assert.deepEqual(await found({ type: 'text', field: 'body', query: 'fox' }), []);
+documentCall('delete', async () => {
+  await documents().delete({ ids: ['cat'] });
+  await documents().delete({ deleteAll: true });
+  assert.deepEqual(await found({ type: 'query_string', query: 'body:fox' }), []);
   await pc.deleteIndex('documents');
 });
 
