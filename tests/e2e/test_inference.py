@@ -198,6 +198,14 @@ def test_embed_rerank_and_models(pc):
     assert only == [RERANKER]
     info = pc.inference.get_model(model="minilm")
     assert (info.type, info.default_dimension, info.vector_type) == ("embed", DIMENSION, "dense")
+    (parameter,) = info.supported_parameters
+    assert (parameter.parameter, parameter.type, parameter.required) == (
+        "dimension",
+        "numeric_range",
+        False,
+    )
+    assert (parameter.value_type, parameter.min, parameter.max) == ("integer", 1, 20_000)
+    assert listed[RERANKER].supported_parameters == []
 
 
 @pytest.mark.once

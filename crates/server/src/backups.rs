@@ -145,7 +145,9 @@ pub fn make_index(db: &Database, plan: IndexPlan, name: IndexName) -> Result<Ind
     let (source, info) = match plan.source {
         None => return db.create_index(new),
         Some(PlanSource::Collection(name)) => {
-            let info = db.describe_collection(&name)?;
+            // Where a new index names it, clients expect 400 of one that is not there.
+            let missing = |error: Error| Error::invalid(error.message());
+            let info = db.describe_collection(&name).map_err(missing)?;
             (IndexSource::Collection(name), info)
         }
         Some(PlanSource::Backup(id)) => {

@@ -6,7 +6,7 @@ use crossbill_core::limits::DIMENSION_MAX;
 use crossbill_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The field that a document's text stands in where a request names none.
 const RANK_FIELD: &str = "text";
@@ -260,6 +260,7 @@ impl ModelInfo {
             vector_type: Some("dense".to_owned()),
             default_dimension: dimension,
             supported_metrics: Some(metrics.to_vec()),
+            supported_parameters: vec![dimension_parameter()],
             ..Self::of(model, "embed", batch)
         }
     }
@@ -283,6 +284,21 @@ impl ModelInfo {
             supported_metrics: None,
         }
     }
+}
+
+/// What `dimension` of [`EmbedRequest::parameters`] may be, as far as is known
+/// here: whether the model can give it, only its endpoint knows.
+fn dimension_parameter() -> BTreeMap<String, Value> {
+    [
+        ("parameter", json!("dimension")),
+        ("type", json!("numeric_range")),
+        ("value_type", json!("integer")),
+        ("required", json!(false)),
+        ("min", json!(1)),
+        ("max", json!(DIMENSION_MAX)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
 }
 
 /// Answer of `GET /models`.

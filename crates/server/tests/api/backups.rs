@@ -174,7 +174,8 @@ async fn an_index_is_made_of_a_collection() {
     let message = other.control_error(400, "INVALID_ARGUMENT");
     assert!(message.contains("metric euclidean"), "{message}");
     let missing = server.post("/indexes", index("b", "euclidean", "d")).await;
-    missing.control_error(404, "NOT_FOUND");
+    let message = missing.control_error(400, "INVALID_ARGUMENT");
+    assert!(message.contains("Collection d not found"), "{message}");
     let made = server.post("/indexes", index("b", "euclidean", "c")).await.ok(201);
     assert_eq!(made["spec"]["pod"]["source_collection"], "c");
     assert_eq!(count(&server, made["host"].as_str().unwrap()).await, 3);
