@@ -72,6 +72,7 @@ fn request(args: &QueryArgs) -> Result<QueryRequest> {
         namespace: Some(args.namespace.clone()),
         scan_factor: args.scan_factor,
         max_candidates: None,
+        explain: None,
     })
 }
 

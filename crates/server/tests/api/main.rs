@@ -12,6 +12,7 @@ mod backups;
 mod bad_input;
 mod conformance;
 mod connections;
+mod console;
 mod grpc;
 mod grpc_client;
 mod grpc_limits;
