@@ -91,11 +91,16 @@ def ended(url: str) -> None:
 
 
 def paths(document: dict, port: str) -> list[str]:
-    """The paths of the plane whose usual address has this port."""
+    """The paths of the plane whose usual address has this port; those of indexes are tried at
+    their own."""
     return [
         path
         for path, item in document["paths"].items()
-        if any(port in json.dumps(server) for server in item["servers"])
+        if any(
+            port in json.dumps(server)
+            for server in item["servers"]
+            if "/data/{index}" not in server["url"]
+        )
     ]
 
 

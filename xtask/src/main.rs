@@ -4,6 +4,7 @@
 //! `cargo xtask openapi` the OpenAPI document.
 
 mod codes;
+mod console;
 mod edges;
 mod errors;
 mod files;
@@ -36,6 +37,7 @@ fn tidy(root: &Path) -> Result<Vec<String>, String> {
     findings.extend(codes::check(root)?);
     findings.extend(errors::check(root)?);
     findings.extend(proto::check(root)?);
+    findings.extend(console::check(root)?);
     Ok(findings)
 }
 

@@ -57,6 +57,9 @@ pub const TOP_K_MAX: usize = 10_000;
 /// How many times the usual part of an index a query may ask to be looked
 /// through: least and most.
 pub const SCAN_FACTOR: (f32, f32) = (0.5, 4.0);
+/// The part of the true nearest neighbours that a query aims to find where it
+/// says nothing (ours).
+pub const RECALL_TARGET: f32 = 0.95;
 /// Candidates that a query may ask for.
 pub const CANDIDATES_MAX: usize = 100_000;
 /// Bytes of the answer to one query.
@@ -132,6 +135,18 @@ pub const STORED_INTEGRATION_ID_CHARS_MAX: usize = 100;
 pub const INTEGRATION_FIELD_BYTES_MAX: usize = 16 * 1024;
 /// Buckets that one integration made over the API may name (ours).
 pub const INTEGRATION_BUCKETS_MAX: usize = 1000;
+/// Rows that a preview of a source shows (ours).
+pub const PREVIEW_ROWS_MAX: usize = 20;
+/// Components of each vector that a preview shows (ours).
+pub const PREVIEW_COMPONENTS_MAX: usize = 8;
+/// Bytes of each text that a preview shows (ours).
+pub const PREVIEW_TEXT_BYTES_MAX: usize = 2000;
+/// Columns that a preview shows (ours).
+pub const PREVIEW_COLUMNS_MAX: usize = 1000;
+/// Bytes of decoded rows after which a preview has seen enough (ours).
+pub const PREVIEW_BATCH_BYTES: usize = 1024 * 1024;
+/// Bytes of lines that a preview looks at to learn their fields (ours).
+pub const PREVIEW_HEAD_BYTES: usize = 4 * 1024 * 1024;
 /// Files that a test of a source shows (ours).
 pub const SOURCE_TEST_FILES_MAX: usize = 10;
 /// Records with text of one upsert; also the texts of one call to embed.

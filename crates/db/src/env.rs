@@ -133,6 +133,11 @@ impl Env {
         })
     }
 
+    /// Bytes that all memtables hold.
+    pub(crate) fn memtables_bytes(&self) -> usize {
+        self.memtables_bytes.load(Ordering::Relaxed)
+    }
+
     /// Notes that a namespace's memtables hold `after` bytes, not `before`.
     pub(crate) fn memory_changed(&self, before: usize, after: usize) {
         if after >= before {

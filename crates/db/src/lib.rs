@@ -19,6 +19,7 @@ mod imports;
 mod index;
 mod integrations;
 mod jobs;
+mod load;
 mod namespace;
 mod ops;
 mod pace;
@@ -36,7 +37,8 @@ pub use backups::{
 };
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{
-    ColumnMapping, ErrorMode, ImportSettings, MetadataMapping, RecordText, Reject,
+    ColumnMapping, ErrorMode, ImportSettings, MetadataMapping, Preview, PreviewColumn, PreviewRow,
+    RecordText, Reject,
 };
 pub use crossbill_store::{
     DestinationPolicy, FaultPlan, Integration, Secret, SourceObject, SourcePolicy, StoreKind,
@@ -48,11 +50,12 @@ pub use imports::{
 };
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
+pub use load::DatabaseLoad;
 pub use record_file::RecordFile;
 pub use types::{
     ExportView, ImportEstimate, ImportMode, ImportOptions, ImportStatus, ImportView, IndexChange,
     IndexEvent, IndexInfo, IndexStats, Lsn, Match, NamespaceInfo, NamespacePage, NewIndex, Query,
-    QueryAnswer, QueryBy, Removal, Selector, SpecChange, StartExport, StartImport, StoredRecord,
-    Update,
+    QueryAnswer, QueryBy, QueryTook, Removal, Selector, SpecChange, StartExport, StartImport,
+    StoredRecord, Update,
 };
 pub use webhooks::{WebhookOptions, WebhookState};

@@ -2,6 +2,7 @@
 //! conversions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crossbill_core::{
     DocumentFields, Filter, IndexName, IndexShape, Metadata, NamespaceName, Record, SparseVector,
@@ -159,10 +160,23 @@ pub struct Match {
 pub struct QueryAnswer {
     /// Nearest first.
     pub matches: Vec<Match>,
-    /// The work it took.
+    /// The work it took in segments.
     pub stats: SearchStats,
+    /// Rows in memory that were looked at beside those of segments.
+    pub memory_rows: u64,
+    /// How long it took.
+    pub took: QueryTook,
     /// Every write up to this one was seen.
     pub lsn: Lsn,
+}
+
+/// How long the parts of a query took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueryTook {
+    /// Finding the nearest, the filter included.
+    pub search: Duration,
+    /// Reading what is shown of them.
+    pub read: Duration,
 }
 
 /// A record as stored.

@@ -28,6 +28,9 @@ pub(crate) enum Site {
     Control,
     /// That of the index with this uid.
     Index(Arc<str>),
+    /// The control plane's, for the index that the path names: it becomes that
+    /// index's once the key was checked.
+    Named,
 }
 
 /// What every route's function gives.
@@ -64,7 +67,7 @@ impl Call {
     pub(crate) fn index(&self) -> Result<Arc<Index>, ApiError> {
         match &self.site {
             Site::Index(uid) => Ok(self.shared.db.index_by_id(uid)?),
-            Site::Control => Err(ApiError::not_found("no index listens here")),
+            Site::Control | Site::Named => Err(ApiError::not_found("no index listens here")),
         }
     }
 
@@ -269,6 +272,8 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// Header names and the number that each carries.
     pub(crate) lsn: Option<([&'static str; 2], u64)>,
+    /// Further headers, the same each time.
+    pub(crate) fixed: &'static [(&'static str, &'static str)],
 }
 
 /// Headers that number a write. Both names, for clients of different ages read
@@ -282,7 +287,7 @@ pub(crate) const JSON: &str = "application/json";
 impl Reply {
     /// A body of any form.
     pub(crate) fn of(status: u16, content: &'static str, body: Vec<u8>) -> Self {
-        Self { status, content, body, lsn: None }
+        Self { status, content, body, lsn: None, fixed: &[] }
     }
 
     /// `value` as JSON.

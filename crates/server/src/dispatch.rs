@@ -3,6 +3,7 @@
 //! deadline, its panic caught, its answer rendered and logged.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 use axum::response::Response;
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, any, on};
 use crossbill_db::Database;
 use crossbill_wire::Status;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,9 +23,10 @@ use crate::call::{Answer, Call, JSON, Reply, Site, query_pairs};
 use crate::error::ApiError;
 use crate::grpc::{self, message};
 use crate::host::is_loopback;
+use crate::load::Requests;
 use crate::pages::PageKey;
 use crate::ports::Ports;
-use crate::routes::{Access, Plane, Protocol, ROUTES, Route, elsewhere};
+use crate::routes::{Access, BELOW_INDEX, Plane, Protocol, ROUTES, Route, elsewhere};
 use crate::{ApiKey, ServerConfig};
 
 /// What every request may use.
@@ -34,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) ports: Ports,
     /// What the tokens of listings are signed with.
     pub(crate) page_key: PageKey,
+    /// What has become of the requests so far.
+    pub(crate) requests: Requests,
     /// False before every listener is open and again once the server drains.
     pub(crate) ready: AtomicBool,
     /// One permit per request that works.
@@ -64,11 +68,13 @@ impl Shared {
         let bytes = config.request_memory_bytes.max(config.request_bytes_max);
         let body_memory = Arc::new(Semaphore::new(kib(bytes) as usize));
         let page_key = PageKey::new(db.page_key());
+        let requests = Requests::new(config.clock.monotonic());
         Self {
             db,
             config,
             ports: Ports::default(),
             page_key,
+            requests,
             ready: AtomicBool::new(false),
             work,
             body_memory,
@@ -99,27 +105,56 @@ fn kib(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX >> 4).min(u32::MAX >> 4)
 }
 
-/// The router of one listener.
+/// The router of one listener. The control plane's has the routes of every
+/// index, too, below a path that names it.
 pub(crate) fn router(shared: &Arc<Shared>, site: &Site) -> Router {
-    let handler = |found: Found| {
-        let (shared, site) = (shared.clone(), site.clone());
-        move |request: Request| dispatch(shared.clone(), site.clone(), found, request)
+    let own = routes(shared, site, "", |route| plane(site).has(route.plane));
+    let below = match site {
+        Site::Control => {
+            let named = routes(shared, &Site::Named, BELOW_INDEX, Route::is_below_index);
+            let rest = any(handler(shared, &Site::Named, Found::NoRoute));
+            named.route(&format!("{BELOW_INDEX}/{{*rest}}"), rest)
+        }
+        Site::Index(_) | Site::Named => Router::new(),
     };
+    own.merge(below).fallback(handler(shared, site, Found::NoRoute))
+}
+
+/// The routes that are `wanted`, their paths behind `prefix`.
+fn routes(
+    shared: &Arc<Shared>,
+    site: &Site,
+    prefix: &str,
+    wanted: impl Fn(&Route) -> bool,
+) -> Router {
     let mut router = Router::new();
-    for route in ROUTES.iter().filter(|route| plane(site).has(route.plane)) {
+    for route in ROUTES.iter().filter(|route| wanted(route)) {
         let filter = MethodFilter::try_from(route.method.clone())
             .expect("the table has standard methods only");
-        router = router.route(route.path, on(filter, handler(Found::Route(route))));
+        let answered = on(filter, handler(shared, site, Found::Route(route)));
+        router = router.route(&format!("{prefix}{}", route.path), answered);
     }
-    router
-        .fallback(handler(Found::NoRoute))
-        .method_not_allowed_fallback(handler(Found::WrongMethod))
+    router.method_not_allowed_fallback(handler(shared, site, Found::WrongMethod))
+}
+
+fn handler(
+    shared: &Arc<Shared>,
+    site: &Site,
+    found: Found,
+) -> impl Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>>
++ Clone
++ Send
++ Sync
++ 'static
++ use<> {
+    let (shared, site) = (shared.clone(), site.clone());
+    move |request: Request| Box::pin(dispatch(shared.clone(), site.clone(), found, request))
 }
 
 fn plane(site: &Site) -> Plane {
     match site {
         Site::Control => Plane::Control,
-        Site::Index(_) => Plane::Data,
+        Site::Index(_) | Site::Named => Plane::Data,
     }
 }
 
@@ -143,7 +178,9 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
             format!("the request took longer than {} seconds", patience.as_secs_f32()),
         )),
     };
-    log(&method, &path, &id, u64::try_from(took.as_micros()).unwrap_or(u64::MAX), &answer);
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    shared.requests.note(took_us, answer.as_ref().map_or_else(|error| error.status.http, |_| 200));
+    log(&method, &path, &id, took_us, &answer);
     match protocol {
         Protocol::Rest => render(plane, &id, answer),
         Protocol::Grpc => grpc::render(&id, answer),
@@ -315,7 +352,8 @@ async fn call(
         .map_err(|error| ApiError::invalid(format!("the URL's path cannot be read: {error}")))?
         .iter()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
+        .collect::<Vec<_>>();
+    let site = site.resolved(&shared, &params)?;
     let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let ends = parts.extensions.get::<Ends>().copied();
     let ends = ends.unwrap_or(Ends { local: unknown, peer: unknown.ip() });
@@ -416,6 +454,9 @@ fn render(plane: Plane, id: &str, answer: Answer) -> Response {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-pinecone-request-id", id);
     }
+    for (name, value) in reply.fixed {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     if let Some((names, lsn)) = reply.lsn {
         for name in names {
             headers.insert(HeaderName::from_static(name), HeaderValue::from(lsn));
@@ -424,7 +465,23 @@ fn render(plane: Plane, id: &str, answer: Answer) -> Response {
     response
 }
 
+impl Site {
+    /// The index's site, where the path names one.
+    fn resolved(self, shared: &Shared, params: &[(String, String)]) -> Result<Site, ApiError> {
+        let Site::Named = self else { return Ok(self) };
+        let name = params.iter().find(|(key, _)| key == "index").map_or("", |(_, name)| name);
+        let info = shared.db.describe_index(name)?;
+        Ok(Site::Index(info.uid.as_str().into()))
+    }
+}
+
 impl Shared {
+    /// Requests that work now.
+    pub(crate) fn working(&self) -> u64 {
+        let most = self.config.concurrent_requests_max.max(1);
+        most.saturating_sub(self.work.available_permits()) as u64
+    }
+
     /// Whether the server takes requests.
     pub(crate) fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)

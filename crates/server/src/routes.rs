@@ -11,7 +11,7 @@ use axum::http::Method;
 
 use crate::call::{Answer, Call};
 use crate::grpc::methods;
-use crate::{backups, control, data, integrations, models, openapi};
+use crate::{backups, console, control, data, integrations, load, models, openapi};
 
 /// Which listeners a route is on, and so in which shape it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,17 @@ pub struct Route {
     pub(crate) run: fn(&Call) -> Answer,
 }
 
+/// Where the control plane has the REST routes of an index's data plane, too:
+/// a browser, or one published port, needs no other.
+pub const BELOW_INDEX: &str = "/data/{index}";
+
+impl Route {
+    /// Whether the control plane has this one below [`BELOW_INDEX`].
+    pub fn is_below_index(&self) -> bool {
+        self.plane == Plane::Data && self.protocol == Protocol::Rest
+    }
+}
+
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
 const PATCH: Method = Method::PATCH;
@@ -67,6 +78,11 @@ const DELETE: Method = Method::DELETE;
 const fn open(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
     let protocol = Protocol::Rest;
     Route { plane: Plane::Both, access: Access::Open, protocol, method, path, run }
+}
+
+const fn page(path: &'static str, run: fn(&Call) -> Answer) -> Route {
+    let (plane, access, protocol) = (Plane::Control, Access::Open, Protocol::Rest);
+    Route { plane, access, protocol, method: GET, path, run }
 }
 
 const fn control(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
@@ -90,6 +106,10 @@ pub static ROUTES: &[Route] = &[
     open(GET, "/ready", control::ready),
     open(GET, "/openapi.json", openapi::json),
     open(GET, "/docs", openapi::docs),
+    // The console (ours): files only; what it shows it asks of the routes below.
+    page("/", console::page),
+    page("/console/{file}", console::file),
+    control(GET, "/load", load::load),
     // Indexes.
     control(GET, "/indexes", control::list_indexes),
     control(POST, "/indexes", control::create_index),
@@ -151,6 +171,7 @@ pub static ROUTES: &[Route] = &[
     // Bulk imports.
     data(GET, "/bulk/imports", data::imports::list),
     data(POST, "/bulk/imports", data::imports::start),
+    data(POST, "/bulk/imports/preview", data::imports::preview),
     data(GET, "/bulk/imports/{id}", data::imports::describe),
     data(DELETE, "/bulk/imports/{id}", data::imports::cancel),
     data(POST, "/bulk/imports/{id}/pause", data::imports::pause),
@@ -207,7 +228,7 @@ pub(crate) fn elsewhere(plane: Plane, path: &str) -> Option<&'static str> {
     known.then_some(match other {
         Plane::Data => {
             "this is the control plane; records are at the index's own host, which \
-             GET /indexes/{name} gives"
+             GET /indexes/{name} gives, and below /data/{index} here"
         }
         Plane::Control | Plane::Both => {
             "this is the data plane of one index; indexes are made and listed at the control \
@@ -223,13 +244,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_health_readiness_and_the_document_are_open() {
+    fn only_health_readiness_the_document_and_the_console_are_open() {
         let open: BTreeSet<_> = ROUTES
             .iter()
             .filter(|route| route.access == Access::Open)
             .map(|route| route.path)
             .collect();
-        assert_eq!(open, BTreeSet::from(["/docs", "/health", "/openapi.json", "/ready"]));
+        let expected = ["/", "/console/{file}", "/docs", "/health", "/openapi.json", "/ready"];
+        assert_eq!(open, BTreeSet::from(expected));
     }
 
     #[test]

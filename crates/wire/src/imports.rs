@@ -1,6 +1,7 @@
 //! Bodies of the bulk import calls, camelCase as on the wire.
 
 mod manifest;
+mod preview;
 
 use crossbill_core::limits::{IMPORT_URI_CHARS_MAX, INTEGRATION_ID_CHARS_MAX, RECORD_ID_CHARS_MAX};
 use crossbill_core::{Error, RequestLimits, Result};
@@ -11,6 +12,7 @@ pub use manifest::{
     ImportManifestModel, ImportSettingsModel, ManifestCounts, ManifestFileModel, ManifestPartModel,
     RejectCountModel,
 };
+pub use preview::{ImportPreview, PreviewColumn, PreviewImport, PreviewRow};
 
 use crate::Pagination;
 use crate::columns::{self, ColumnsField};

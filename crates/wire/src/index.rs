@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbill_core::limits::DIMENSION_MAX;
+use crossbill_core::limits::{DIMENSION_MAX, RECALL_TARGET};
 use crossbill_core::{
     DocumentFields, Error, IndexName, IndexShape, Metric, RequestLimits, Result, TextSchema,
     VectorStorage, VectorType,
@@ -365,6 +365,11 @@ pub struct IndexModel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<describe::StorageWord>")]
     pub vector_storage: Option<String>,
+    /// Ours: the part of the true nearest neighbours that a query aims to find
+    /// where it says nothing else. Absent in a sparse index, which finds all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub recall_target: Option<f32>,
     /// Where its data plane is, scheme and port included.
     pub host: String,
     /// Always ready.
@@ -424,6 +429,7 @@ impl IndexModel {
             vector_type: shape.vector_type.as_str().to_owned(),
             vector_storage: (shape.vector_type == VectorType::Dense)
                 .then(|| shape.storage.as_str().to_owned()),
+            recall_target: (shape.vector_type == VectorType::Dense).then_some(RECALL_TARGET),
             host: host.to_owned(),
             status: IndexStatus { ready: true, state: "Ready".to_owned() },
             deletion_protection: protection.to_owned(),

@@ -1,8 +1,6 @@
-//! Bodies as clients send and read them, and `core`'s words. No I/O, no routing.
-//!
-//! Every type reads and writes JSON, so that server and command line speak through the same
-//! definitions. Answers leave absent fields out and never write `null`, because the official
-//! clients decode strictly; unknown fields are ignored on the way in.
+//! Bodies as clients send and read them, as JSON for server and command line alike, and `core`'s
+//! words. No I/O, no routing. Answers leave absent fields out and never write `null`, because the
+//! official clients decode strictly; unknown fields are ignored on the way in.
 
 pub mod backups;
 mod columns;
@@ -17,6 +15,7 @@ mod index;
 pub mod inference;
 mod integrated;
 mod integrations;
+mod load;
 mod namespaces;
 mod page;
 mod plain;
@@ -34,9 +33,9 @@ pub use error::{ErrorBody, ErrorDetail};
 pub use exports::{ExportModel, ExportPage, StartExport, StartedExport};
 pub use imports::{
     ErrorModeField, FinishedImport, ImportEstimate, ImportFinished, ImportManifestModel,
-    ImportModel, ImportPage, ImportSettingsModel, ManifestCounts, ManifestFileModel,
-    ManifestPartModel, OnError, RejectCountModel, RejectModel, RejectPage, StartImport,
-    StartedImport, ValidationResult,
+    ImportModel, ImportPage, ImportPreview, ImportSettingsModel, ManifestCounts, ManifestFileModel,
+    ManifestPartModel, OnError, PreviewColumn, PreviewImport, PreviewRow, RejectCountModel,
+    RejectModel, RejectPage, StartImport, StartedImport, ValidationResult,
 };
 pub use index::{
     ConfigureIndex, CreateIndex, IndexFacts, IndexList, IndexModel, IndexPlan, IndexStatus,
@@ -45,9 +44,10 @@ pub use integrated::{CreateForModel, EmbedModel, EmbedSettings, ForModelPlan, St
 pub use integrations::{
     CreateIntegration, IntegrationList, IntegrationModel, SourceFile, SourceTest, TestSource,
 };
+pub use load::{ImportLoad, MemoryLoad, RequestLoad, ServerLoad};
 pub use namespaces::{CreateNamespace, FieldNames, NamespaceModel, NamespacePage};
 pub use page::{PageToken, Pagination, TokenError};
-pub use query::{QueryBy, QueryRequest, QueryResponse, ScoredVector};
+pub use query::{QueryBy, QueryExplain, QueryMicros, QueryRequest, QueryResponse, ScoredVector};
 pub use schema::{MetadataSchema, Schema, SchemaField};
 pub use spec::{ByocSpec, Deployment, PodSpec, ReadCapacity, ReadStatus, ServerlessSpec, Spec};
 pub use spec::{Placement, StoredSpec};

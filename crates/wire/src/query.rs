@@ -59,6 +59,9 @@ pub struct QueryRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = CANDIDATES_MAX))]
     pub max_candidates: Option<u64>,
+    /// Whether the answer says what work it took (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<bool>,
 }
 
 /// What a query searches by, checked.
@@ -183,6 +186,39 @@ pub struct QueryResponse {
     pub namespace: String,
     /// What it cost.
     pub usage: Usage,
+    /// What work it took, where asked for (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<QueryExplain>,
+}
+
+/// What work a query took (ours).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryExplain {
+    /// Segments searched.
+    pub segments: u64,
+    /// Lists of the vector index read; 0 where rows are few and all are scored.
+    pub lists: u64,
+    /// Rows compared by their codes, or by the bounds of their sparse terms.
+    pub rows_scanned: u64,
+    /// Rows scored exactly.
+    pub rows_scored: u64,
+    /// Rows in memory, not yet in a segment, that were scored beside those.
+    pub rows_in_memory: u64,
+    /// Where the time went.
+    pub micros: QueryMicros,
+}
+
+/// Microseconds of the parts of a query (ours).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryMicros {
+    /// Reading and checking the request.
+    pub request: u64,
+    /// Finding the nearest, the filter included.
+    pub search: u64,
+    /// Reading the values and metadata that are answered.
+    pub read: u64,
 }
 
 #[cfg(test)]

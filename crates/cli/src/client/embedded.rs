@@ -147,7 +147,7 @@ impl Client for Embedded {
         let answer = index.query(&name, &query)?;
         let matches =
             answer.matches.into_iter().map(scored_vector).collect::<crossbill_core::Result<_>>()?;
-        Ok(QueryResponse { matches, namespace, usage: wire::Usage::ONE })
+        Ok(QueryResponse { matches, namespace, usage: wire::Usage::ONE, explain: None })
     }
 
     fn search_documents(

@@ -101,6 +101,7 @@ impl Asked {
             namespace: Some(args.namespace.clone()),
             scan_factor: args.scan_factor,
             max_candidates: None,
+            explain: None,
         }
     }
 }

@@ -188,6 +188,7 @@ fn banner(args: &ServeArgs, bound: &Bound, with_key: bool) -> String {
     let mut lines = vec![
         format!("crossbill {} is ready", env!("CARGO_PKG_VERSION")),
         format!("  server        {url}"),
+        format!("  console       {url}/ in a browser"),
         format!("  data          {}", data.display()),
         format!("  access        {key}"),
         format!("  imports from  {dirs}; {stores}"),

@@ -15,6 +15,7 @@ mod job;
 mod ledger;
 mod loaded;
 mod manifest;
+mod preview;
 mod publish;
 mod record;
 mod rejects;

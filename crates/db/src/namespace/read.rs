@@ -4,7 +4,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbill_core::{Error, Filter, Record, Result, SparseVector, VectorType, check_dense_query};
+use crossbill_core::{
+    Error, Filter, Record, Result, SparseVector, VectorType, check_dense_query, limits,
+};
 use crossbill_engine::{Effort, SearchStats, SegmentQuery};
 use rayon::prelude::*;
 
@@ -12,10 +14,12 @@ use super::Namespace;
 use super::check::check_vectors;
 use super::snapshot::{Place, Snapshot, find_in_memory};
 use super::state::{LiveSegment, State};
-use crate::types::{Lsn, Match, NamespaceInfo, Query, QueryAnswer, QueryBy, StoredRecord};
+use crate::types::{
+    Lsn, Match, NamespaceInfo, Query, QueryAnswer, QueryBy, QueryTook, StoredRecord,
+};
 
 /// The recall that a query aims at where it says nothing.
-const DEFAULT_EFFORT: Effort = Effort::Recall(0.95);
+const DEFAULT_EFFORT: Effort = Effort::Recall(limits::RECALL_TARGET);
 /// Records of a page, and the id to go on after where there are more.
 pub(crate) type Found = (Vec<StoredRecord>, Option<String>);
 
@@ -49,6 +53,7 @@ impl Namespace {
             QueryBy::Id(id) => (None, None, Some(id)),
             QueryBy::Text(clauses) => return self.query_text(query, clauses),
         };
+        let began = self.env().clock.monotonic();
         let look = |state: &State| id.and_then(|id| find_in_memory(state, id));
         let Some((snapshot, in_memory)) = self.snapshot(look) else {
             return Ok(nothing(Lsn(self.context.lsn.load(Ordering::Acquire))));
@@ -74,9 +79,15 @@ impl Namespace {
             let hits = rows.search(wanted.dense, wanted.sparse, query.top_k, filter, dead);
             found.extend(hits.iter().map(|hit| (hit.score, Place::Table(number, hit.row))));
         }
+        let searched = self.env().clock.monotonic();
         let metric = self.context.shape.metric_of(wanted.dense.is_some());
         let matches = snapshot.nearest(found, query, metric.larger_is_nearer());
-        Ok(QueryAnswer { matches, stats, lsn: snapshot.lsn })
+        let took = QueryTook {
+            search: searched.saturating_sub(began),
+            read: self.env().clock.monotonic().saturating_sub(searched),
+        };
+        let memory_rows = snapshot.memory_rows();
+        Ok(QueryAnswer { matches, stats, memory_rows, took, lsn: snapshot.lsn })
     }
 
     fn check_query(&self, dense: Option<&[f32]>, sparse: Option<&SparseVector>) -> Result<()> {
@@ -219,6 +230,11 @@ impl Namespace {
 }
 
 impl Snapshot {
+    /// Rows that are not in a segment yet.
+    pub(super) fn memory_rows(&self) -> u64 {
+        self.tables.iter().map(|(rows, dead)| u64::from(rows.len()) - dead.len()).sum()
+    }
+
     /// The nearest `top_k` of all places, read as the query asks; equal
     /// scores in id order.
     pub(super) fn nearest(
@@ -277,5 +293,11 @@ impl Match {
 }
 
 pub(super) fn nothing(lsn: Lsn) -> QueryAnswer {
-    QueryAnswer { matches: Vec::new(), stats: SearchStats::default(), lsn }
+    QueryAnswer {
+        matches: Vec::new(),
+        stats: SearchStats::default(),
+        memory_rows: 0,
+        took: QueryTook::default(),
+        lsn,
+    }
 }

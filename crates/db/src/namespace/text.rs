@@ -15,7 +15,7 @@ use super::memtable::Rows;
 use super::read::nothing;
 use super::snapshot::{Place, Snapshot};
 use super::state::LiveSegment;
-use crate::types::{Lsn, Query, QueryAnswer};
+use crate::types::{Lsn, Query, QueryAnswer, QueryTook};
 
 /// The words of some rows of a memtable that follow each other.
 struct Chunk {
@@ -141,6 +141,7 @@ impl Namespace {
             return Err(Error::invalid("the index has no text fields to search"));
         }
         let wanted = TextQuery::parse(fields, clauses)?;
+        let began = self.env().clock.monotonic();
         let Some((snapshot, ())) = self.snapshot(|_| ()) else {
             let lsn = self.context.lsn.load(std::sync::atomic::Ordering::Acquire);
             return Ok(nothing(Lsn(lsn)));
@@ -172,8 +173,14 @@ impl Namespace {
             let place = |row| Place::Table(*table, chunk.first + row);
             found.extend(hits.iter().map(|hit| (hit.score, place(hit.row))));
         }
+        let searched = self.env().clock.monotonic();
         let matches = snapshot.nearest(found, query, true);
-        Ok(QueryAnswer { matches, stats, lsn: snapshot.lsn })
+        let took = QueryTook {
+            search: searched.saturating_sub(began),
+            read: self.env().clock.monotonic().saturating_sub(searched),
+        };
+        let memory_rows = snapshot.memory_rows();
+        Ok(QueryAnswer { matches, stats, memory_rows, took, lsn: snapshot.lsn })
     }
 
     fn text_in_segments(

@@ -40,6 +40,16 @@ pub(crate) struct FoundColumn {
     pub(crate) kind: Result<DataType, String>,
 }
 
+impl FoundColumn {
+    /// Its type as people call it.
+    pub(crate) fn type_name(&self) -> String {
+        match &self.kind {
+            Ok(kind) => type_name(kind),
+            Err(reason) => format!("of a type that cannot be read ({reason})"),
+        }
+    }
+}
+
 /// A column that is read, by its place among the file's top-level columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Column {
@@ -291,8 +301,7 @@ fn check(
 ) -> Result<(), FileFailure> {
     let kind = match &found[column.root].kind {
         Ok(kind) if fits(kind) => return Ok(()),
-        Ok(kind) => type_name(kind),
-        Err(reason) => format!("of a type that cannot be read ({reason})"),
+        _ => found[column.root].type_name(),
     };
     let reason = format!("column {} is {kind}, expected {expected}", quoted(&column.name));
     Err(FileFailure::bad(codes::FILE_SCHEMA, reason))

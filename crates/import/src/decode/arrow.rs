@@ -45,14 +45,22 @@ fn resolve(
     shape: &IndexShape,
     mapping: &ColumnMapping,
 ) -> Result<Columns, FileFailure> {
+    Columns::resolve(&found_columns(index), shape, mapping)
+}
+
+fn found_columns(index: &IpcIndex) -> Vec<FoundColumn> {
     let fields = index.schema.fields().iter();
-    let found: Vec<FoundColumn> = fields
+    fields
         .map(|field| FoundColumn {
             name: field.name().clone(),
             kind: Ok(field.data_type().clone()),
         })
-        .collect();
-    Columns::resolve(&found, shape, mapping)
+        .collect()
+}
+
+/// All columns of the file.
+pub(super) fn columns(file: &dyn RangeRead) -> Result<Vec<FoundColumn>, FileFailure> {
+    Ok(found_columns(&read_ipc_index(file)?))
 }
 
 /// Decodes the piece's record batches.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_schema::{DataType, Field, Fields};
 use crossbill_core::IndexShape;
-use crossbill_core::limits::{JSON_LINE_BYTES_MAX, REJECT_RECORD_BYTES_MAX};
+use crossbill_core::limits::{JSON_LINE_BYTES_MAX, PREVIEW_HEAD_BYTES, REJECT_RECORD_BYTES_MAX};
 use serde_json::{Map, Value};
 
 use super::columns::{DenseRows, IdColumn, MetadataColumn, SparseColumn};
@@ -20,9 +20,9 @@ use crate::columns::{ColumnNames, Columns, FoundColumn};
 use crate::failure::FileFailure;
 use crate::mapping::ColumnMapping;
 use crate::reject::codes;
-use crate::source::blocks::{BlockOptions, Blocks, ReadAhead};
+use crate::source::blocks::{BlockOptions, Blocks, Closing, ReadAhead};
 use crate::source::{Counted, Line, Lines, Packing, RangeRead, TooMuch, count_lines, whole_lines};
-use crate::{SourceFile, TaskPiece};
+use crate::{LineSpan, SourceFile, TaskPiece};
 
 /// Bytes that a task may begin at a multiple of, about.
 const SPAN_BYTES: u64 = 32 << 20;
@@ -74,15 +74,6 @@ fn counted(file: Box<dyn RangeRead>, packing: Packing) -> Result<Counted, FileFa
     })
 }
 
-/// Ends the reading ahead, however counting ends.
-struct Closing<'a>(&'a ReadAhead);
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
 fn unreadable(blocks: &Blocks, error: &io::Error) -> FileFailure {
     let text = error.to_string();
     let is_over = error.get_ref().is_some_and(|inner| inner.is::<TooMuch>())
@@ -99,19 +90,18 @@ fn unreadable(blocks: &Blocks, error: &io::Error) -> FileFailure {
     }
 }
 
-/// Whether the first lines have what is wanted; names the fields that are
-/// not.
-fn check_head(
-    head: &[u8],
-    shape: &IndexShape,
-    mapping: &ColumnMapping,
-) -> Result<Vec<String>, FileFailure> {
+/// The first lines that are not blank.
+fn lines_of(head: &[u8]) -> Vec<&[u8]> {
     let lines = head.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let lines: Vec<&[u8]> = lines.take(HEAD_LINES).collect();
-    let Some(first) = lines.first() else { return Ok(Vec::new()) };
+    lines.take(HEAD_LINES).collect()
+}
+
+/// The fields that the lines have, in the order in which they come up; none
+/// where no line is an object.
+fn fields_of(lines: &[&[u8]]) -> Option<Vec<FoundColumn>> {
     let mut fields: Vec<(String, DataType)> = Vec::new();
     let mut objects = 0;
-    for line in &lines {
+    for line in lines {
         let Ok(object) = serde_json::from_slice::<Map<String, Value>>(line) else { continue };
         objects += 1;
         for (name, value) in &object {
@@ -123,8 +113,71 @@ fn check_head(
             }
         }
     }
+    let found = fields.into_iter().map(|(name, kind)| FoundColumn { name, kind: Ok(kind) });
+    (objects > 0).then(|| found.collect())
+}
+
+/// The fields of the first lines, and all lines as one group, or why they
+/// cannot be imported. Reads the first lines and no more.
+#[allow(clippy::type_complexity, reason = "a pair that one caller takes apart at once")]
+pub(super) fn look(
+    file: Box<dyn RangeRead>,
+    packing: Packing,
+    shape: &IndexShape,
+    mapping: &ColumnMapping,
+) -> Result<(Vec<FoundColumn>, Result<Option<Group>, FileFailure>), FileFailure> {
+    let size = file.size();
+    let end = if packing == Packing::Plain { size } else { u64::MAX };
+    let span = LineSpan { start: 0, end, first_line: 1 };
+    let head = read_head(file, packing, &span)?;
+    let found = fields_of(&lines_of(&head)).unwrap_or_default();
+    if head.is_empty() {
+        return Ok((found, Ok(None)));
+    }
+    // How many there are is not known, and nobody reads so many.
+    let group = Group { rows: u64::MAX, bytes: size, lines: Some(span) };
+    Ok((found, check_head(&head, shape, mapping).map(|_| Some(group))))
+}
+
+/// The first lines.
+fn read_head(
+    file: Box<dyn RangeRead>,
+    packing: Packing,
+    span: &LineSpan,
+) -> Result<Vec<u8>, FileFailure> {
+    let ahead = Arc::new(ReadAhead::default());
+    let _closing = Closing(&ahead);
+    let options = BlockOptions::within(COUNT_BYTES, 1);
+    let wanted = 0..file.size();
+    let blocks = Blocks::new(file, options, vec![wanted], Arc::clone(&ahead));
+    let mut lines =
+        Lines::open(&blocks, packing, span).map_err(|error| unreadable(&blocks, &error))?;
+    let (mut head, mut count) = (Vec::new(), 0);
+    while count < HEAD_LINES && head.len() < PREVIEW_HEAD_BYTES {
+        let Some((_, line)) = lines.next().map_err(|error| unreadable(&blocks, &error))? else {
+            break;
+        };
+        count += 1;
+        if let Line::Bytes(line) = line {
+            head.extend_from_slice(line);
+            head.push(b'\n');
+        }
+    }
+    Ok(head)
+}
+
+/// Whether the first lines have what is wanted; names the fields that are
+/// not.
+fn check_head(
+    head: &[u8],
+    shape: &IndexShape,
+    mapping: &ColumnMapping,
+) -> Result<Vec<String>, FileFailure> {
+    let lines = lines_of(head);
+    let Some(first) = lines.first() else { return Ok(Vec::new()) };
+    let found = fields_of(&lines);
     let columns = Columns::wanted(shape, mapping);
-    if objects == 0 {
+    let Some(found) = found else {
         let text = match Wanted::of(&columns).read(first) {
             Err(fault) => fault.text,
             Ok(_) => "the line is no JSON object".to_owned(),
@@ -134,9 +187,7 @@ fn check_head(
             lines.len()
         );
         return Err(FileFailure::bad(codes::FILE_FORMAT, reason));
-    }
-    let found: Vec<FoundColumn> =
-        fields.into_iter().map(|(name, kind)| FoundColumn { name, kind: Ok(kind) }).collect();
+    };
     // Fields of metadata may come in later lines.
     let metadata = mapping.metadata.clone().filter(|_| mapping.is_of_documents());
     let needed = ColumnMapping { metadata, ..mapping.clone() };

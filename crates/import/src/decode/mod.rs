@@ -8,6 +8,7 @@ mod columns;
 mod convert;
 mod json;
 mod lines;
+mod look;
 mod npy;
 mod parquet;
 mod record;
@@ -20,6 +21,7 @@ use crossbill_core::IndexShape;
 pub(crate) use columns::{
     DenseColumn, IdColumn, MetadataColumn, MetadataRow, SparseColumn, SparseRow,
 };
+pub(crate) use look::{Look, look};
 pub(crate) use record::Fault;
 
 use crate::columns::ColumnNames;

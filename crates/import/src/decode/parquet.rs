@@ -67,6 +67,11 @@ pub(super) fn survey(
     Ok(Survey { groups, ignored: columns.ignored })
 }
 
+/// All columns of the file.
+pub(super) fn columns(file: &dyn RangeRead) -> Result<Vec<FoundColumn>, FileFailure> {
+    Ok(found_columns(read_footer(file)?.file_metadata().schema_descr()))
+}
+
 /// Decodes the piece's row groups.
 pub(super) fn decode(
     file: Box<dyn RangeRead>,

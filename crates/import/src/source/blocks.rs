@@ -97,6 +97,15 @@ impl ReadAhead {
     }
 }
 
+/// Ends the reading ahead, however what it is for ends.
+pub(crate) struct Closing<'a>(pub(crate) &'a ReadAhead);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 enum Slot {
     /// Somebody reads it.
     Coming,

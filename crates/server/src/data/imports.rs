@@ -3,11 +3,12 @@
 use crossbill_core::RequestLimits;
 use crossbill_core::limits::{IMPORT_PAGE_MAX, REJECTS_PAGE};
 use crossbill_db::{
-    ErrorMode, ImportMode, ImportOptions, ImportView, IndexInfo, RecordText, Reject, StartImport,
+    ErrorMode, ImportMode, ImportOptions, ImportView, IndexInfo, Preview, PreviewColumn,
+    PreviewRow, RecordText, Reject, StartImport,
 };
 use crossbill_wire::{
-    FinishedImport, ImportFinished, ImportModel, ImportPage, OnError, RejectModel, RejectPage,
-    StartedImport, TokenError, ValidationResult,
+    FinishedImport, ImportFinished, ImportModel, ImportPage, ImportPreview, OnError, RejectModel,
+    RejectPage, StartedImport, TokenError, ValidationResult,
 };
 
 use super::columns::column_mapping;
@@ -121,6 +122,32 @@ pub fn import_finished(index: &IndexInfo, view: ImportView) -> Vec<u8> {
         },
     };
     serde_json::to_vec(&message).expect("a struct of text and numbers is always JSON")
+}
+
+/// `POST /bulk/imports/preview` (ours).
+pub(crate) fn preview(call: &Call) -> Answer {
+    let index = call.index()?;
+    let request: crossbill_wire::PreviewImport = call.json()?;
+    let start = import_start(request.into_start(), call.limits())?;
+    let preview = index.preview_import(&start)?;
+    let Preview { file, namespace, columns, rows, error } = preview;
+    let column = |PreviewColumn { name, kind }| crossbill_wire::PreviewColumn { name, kind };
+    Reply::json(
+        200,
+        &ImportPreview {
+            file,
+            namespace,
+            columns: columns.into_iter().map(column).collect(),
+            rows: rows.into_iter().map(preview_row).collect(),
+            error,
+        },
+    )
+}
+
+fn preview_row(row: PreviewRow) -> crossbill_wire::PreviewRow {
+    let PreviewRow { row, id, values, sparse_entries, metadata, reject } = row;
+    let (code, message) = reject.unzip();
+    crossbill_wire::PreviewRow { row, id, values, sparse_entries, metadata, code, message }
 }
 
 /// `GET /bulk/imports`, newest first.

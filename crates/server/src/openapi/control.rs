@@ -11,7 +11,7 @@ use crossbill_wire::inference::{
 };
 use crossbill_wire::{
     ConfigureIndex, CreateForModel, CreateIndex, CreateIntegration, IndexList, IndexModel,
-    IntegrationList, IntegrationModel, SourceTest, TestSource,
+    IntegrationList, IntegrationModel, ServerLoad, SourceTest, TestSource,
 };
 
 use super::operation::{
@@ -67,6 +67,13 @@ pub(super) const INDEXES: &[Operation] = &[
         .fails(&[503]),
     get("/openapi.json", ("openApi", Tag::Server), "This document").gives::<AnyObject>(200),
     get("/docs", ("docs", Tag::Server), "This document as a page").gives_page(),
+    get("/", ("console", Tag::Server), "The console: a page for people").gives_page(),
+    get("/console/{file}", ("consoleFile", Tag::Server), "A file of the console")
+        .gives_text(&["text/javascript", "text/css", "image/svg+xml"])
+        .fails(&[404]),
+    get("/load", ("load", Tag::Server), "What the server is doing now")
+        .about("Sums over all requests since the start: their differences over time are rates.")
+        .gives::<ServerLoad>(200),
     get("/indexes", ("listIndexes", Tag::Indexes), "List all indexes").gives::<IndexList>(200),
     post("/indexes", ("createIndex", Tag::Indexes), "Make an index")
         .about(

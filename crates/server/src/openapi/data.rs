@@ -12,10 +12,10 @@ use crossbill_wire::documents::{
 use crossbill_wire::records::{SearchRequest, SearchResponse};
 use crossbill_wire::{
     CreateNamespace, DeleteRequest, ExportModel, ExportPage, FetchByMetadataRequest, FetchResponse,
-    ImportManifestModel, ImportModel, ImportPage, ListResponse, NamespaceModel, NamespacePage,
-    QueryRequest, QueryResponse, RejectPage, StartExport, StartImport, StartedExport,
-    StartedImport, StatsRequest, StatsResponse, UpdateRequest, UpdateResponse, UpsertRequest,
-    UpsertResponse, describe,
+    ImportManifestModel, ImportModel, ImportPage, ImportPreview, ListResponse, NamespaceModel,
+    NamespacePage, PreviewImport, QueryRequest, QueryResponse, RejectPage, StartExport,
+    StartImport, StartedExport, StartedImport, StatsRequest, StatsResponse, UpdateRequest,
+    UpdateResponse, UpsertRequest, UpsertResponse, describe,
 };
 
 use super::EmptyObject;
@@ -240,6 +240,18 @@ pub(super) const BULK: &[Operation] = &[
         .gives::<StartedImport>(200)
         .fails(&[404, 409, 412, 429, 507])
         .leads_to(TO_IMPORT),
+    post(
+        "/bulk/imports/preview",
+        ("previewImport", Tag::Imports),
+        "Show what the first rows of a source would become",
+    )
+    .about(
+        "Looks at one file and writes nothing. Answers 200 also where the file cannot be imported \
+         so: `error` says why and what mapping would fit.",
+    )
+    .asks::<PreviewImport>()
+    .gives::<ImportPreview>(200)
+    .fails(&[404]),
     get("/bulk/imports/{id}", ("describeImport", Tag::Imports), "Describe an import")
         .gives::<ImportModel>(200)
         .fails(&[404]),

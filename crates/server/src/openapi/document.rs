@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 use super::operation::{Asks, Gives, Kind, Lsn, Operation, Parameter, Place, SchemaOf, Tag};
 use super::schemas::Schemas;
 use super::{errors, operation, operations};
-use crate::routes::{Access, Plane, Protocol, ROUTES, Route};
+use crate::routes::{Access, BELOW_INDEX, Plane, Protocol, ROUTES, Route};
 
 const ABOUT: &str = "\
 A self-hosted server that speaks Pinecone's API. Two planes, in one document: the control plane \
 (one address for the server) and the data plane (one address for each index, which the control \
-plane gives as `host`). Each path names its servers. gRPC is served on the data plane, too, and \
+plane gives as `host`; the control plane has it below `/data/{index}`, too). Each path names its \
+servers. gRPC is served on the data plane, too, and \
 not described here.\n\n\
 Send the key as `Api-Key`, where the server has keys. Unknown fields of a body are ignored unless \
 the schema says otherwise; unknown query parameters always are. A query parameter that is given \
@@ -91,9 +92,14 @@ fn servers(plane: Plane) -> Value {
             "description": "`host` of the index, as `GET /indexes/{name}` gives it.",
         }},
     });
+    let below = json!({
+        "url": format!("http://127.0.0.1:5080{BELOW_INDEX}"),
+        "description": "The same on the control plane's port.",
+        "variables": {"index": {"default": "products", "description": "The index's name."}},
+    });
     match plane {
         Plane::Control => json!([control]),
-        Plane::Data => json!([data]),
+        Plane::Data => json!([data, below]),
         Plane::Both => json!([control, data]),
     }
 }
@@ -205,7 +211,11 @@ fn answers(route: &Route, operation: &Operation, schemas: &mut Schemas) -> Value
             Gives::Json(schema) => {
                 answer["content"] = json!({"application/json": {"schema": schemas.answer(schema)}});
             }
-            Gives::Html => answer["content"] = json!({"text/html": {"schema": {"type": "string"}}}),
+            Gives::Text(types) => {
+                let content =
+                    |name: &&str| ((*name).to_owned(), json!({"schema": {"type": "string"}}));
+                answer["content"] = types.iter().map(content).collect::<Map<_, _>>().into();
+            }
         }
         if !operation.links.is_empty() {
             answer["links"] = links(operation);

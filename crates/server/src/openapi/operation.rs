@@ -78,8 +78,8 @@ pub(crate) enum Gives {
     Nothing,
     /// JSON.
     Json(SchemaOf),
-    /// A page for people.
-    Html,
+    /// A text of one of these types, for browsers.
+    Text(&'static [&'static str]),
 }
 
 /// Numbers of writes that an answer's headers carry.
@@ -241,8 +241,13 @@ impl Operation {
         self
     }
 
-    pub(crate) const fn gives_page(mut self) -> Self {
-        self.gives = Some((200, Gives::Html));
+    pub(crate) const fn gives_page(self) -> Self {
+        self.gives_text(&["text/html"])
+    }
+
+    /// It answers a text of one of these types.
+    pub(crate) const fn gives_text(mut self, types: &'static [&'static str]) -> Self {
+        self.gives = Some((200, Gives::Text(types)));
         self
     }
 

@@ -1,7 +1,9 @@
 //! Every route × {no key, a wrong key, the right key}, generated from the
 //! route table, so that a new route cannot be forgotten. Must fail closed.
 
-use crossbill_server::{Access, Plane, Protocol, ROUTES, Route, ServeError, ServerConfig, serve};
+use crossbill_server::{
+    Access, BELOW_INDEX, Plane, Protocol, ROUTES, Route, ServeError, ServerConfig, serve,
+};
 use reqwest::Method;
 use serde_json::json;
 use tonic::Code;
@@ -29,10 +31,14 @@ async fn every_route_asks_for_the_key() {
         .ok(201);
     let control = format!("http://{}", server.control);
     let data = made["host"].as_str().unwrap();
+    let below = format!("{control}{}", BELOW_INDEX.replace("{index}", "a"));
     let mut tried = 0;
     for route in ROUTES {
         let hosts = match route.plane {
             Plane::Control => vec![(control.as_str(), Plane::Control)],
+            Plane::Data if route.is_below_index() => {
+                vec![(data, Plane::Data), (below.as_str(), Plane::Data)]
+            }
             Plane::Data => vec![(data, Plane::Data)],
             Plane::Both => vec![(control.as_str(), Plane::Control), (data, Plane::Data)],
         };
@@ -111,8 +117,12 @@ async fn without_a_key_grpc_is_for_this_machine_too() {
 #[tokio::test]
 async fn what_is_no_route_asks_for_the_key_too() {
     let server = Server::start_with_key().await;
-    for (method, path) in [(Method::GET, "/nothing"), (Method::PUT, "/indexes"), (Method::GET, "/")]
-    {
+    for (method, path) in [
+        (Method::GET, "/nothing"),
+        (Method::PUT, "/indexes"),
+        (Method::GET, "/data"),
+        (Method::POST, "/load"),
+    ] {
         server.send(method.clone(), path, &[], None).await.control_error(401, "UNAUTHENTICATED");
         let got = server.send(method, path, &[("Api-Key", KEY)], None).await;
         assert!(matches!(got.status, 404 | 405), "{}", got.status);

@@ -12,6 +12,7 @@ mod backups;
 mod bad_input;
 mod conformance;
 mod connections;
+mod console;
 mod documents;
 mod grpc;
 mod grpc_client;

@@ -42,7 +42,7 @@ fn both_dialects_make_the_same_index() {
         answer(&classic),
         serde_json::json!({
             "name": "a", "metric": "cosine", "dimension": 3, "vector_type": "dense",
-            "vector_storage": "f16",
+            "vector_storage": "f16", "recall_target": 0.95_f32,
             "host": "http://127.0.0.1:5081",
             "status": {"ready": true, "state": "Ready"},
             "deletion_protection": "disabled",
