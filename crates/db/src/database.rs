@@ -136,8 +136,7 @@ impl Database {
             self.insert_index(index);
         }
         self.sweep_indexes(&infos)?;
-        let indexes: Vec<Arc<Index>> = self.indexes.read().values().cloned().collect();
-        indexes.iter().try_for_each(settle)
+        self.all_indexes().iter().try_for_each(settle)
     }
 
     /// Removes the directories of indexes whose deletion was cut off, but for
@@ -356,6 +355,11 @@ impl Database {
         let indexes = self.indexes.read();
         let found = indexes.values().find(|index| index.info().uid == uid);
         found.cloned().ok_or_else(|| not_found(uid))
+    }
+
+    /// All indexes, by name.
+    pub(crate) fn all_indexes(&self) -> Vec<Arc<Index>> {
+        self.indexes.read().values().cloned().collect()
     }
 
     /// What the tokens of listings are signed with: the data directory's own,

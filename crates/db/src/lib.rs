@@ -19,6 +19,7 @@ mod imports;
 mod index;
 mod integrations;
 mod jobs;
+mod metrics;
 mod namespace;
 mod ops;
 mod pace;
@@ -48,6 +49,7 @@ pub use imports::{
 };
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
+pub use metrics::{Gauges, IndexGauges};
 pub use record_file::RecordFile;
 pub use types::{
     ExportView, ImportEstimate, ImportMode, ImportOptions, ImportStatus, ImportView, IndexChange,

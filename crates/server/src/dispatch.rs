@@ -22,6 +22,7 @@ use crate::call::{Answer, Call, JSON, Reply, Site, query_pairs};
 use crate::error::ApiError;
 use crate::grpc::{self, message};
 use crate::host::is_loopback;
+use crate::metrics::{self, Metrics};
 use crate::pages::PageKey;
 use crate::ports::Ports;
 use crate::routes::{Access, Plane, Protocol, ROUTES, Route, elsewhere};
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) db: Arc<Database>,
     pub(crate) config: ServerConfig,
     pub(crate) ports: Ports,
+    /// What is counted for whoever scrapes it.
+    pub(crate) metrics: Metrics,
     /// What the tokens of listings are signed with.
     pub(crate) page_key: PageKey,
     /// False before every listener is open and again once the server drains.
@@ -57,6 +60,17 @@ enum Found {
     WrongMethod,
 }
 
+impl Found {
+    /// The route and the method that it is counted under: rows of the table,
+    /// never what a caller wrote.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Found::Route(route) => (route.path, route.method.as_str()),
+            Found::NoRoute | Found::WrongMethod => (metrics::NO_ROUTE, metrics::NO_ROUTE),
+        }
+    }
+}
+
 impl Shared {
     pub(crate) fn new(db: Arc<Database>, config: ServerConfig) -> Self {
         let work = Arc::new(Semaphore::new(config.concurrent_requests_max.max(1)));
@@ -65,6 +79,7 @@ impl Shared {
         let body_memory = Arc::new(Semaphore::new(kib(bytes) as usize));
         let page_key = PageKey::new(db.page_key());
         Self {
+            metrics: Metrics::new(&db),
             db,
             config,
             ports: Ports::default(),
@@ -129,6 +144,7 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let (plane, protocol) = (plane(&site), grpc::spoken(&parts));
+    let (counted, _in_flight) = (found.names(), shared.metrics.begin());
     // A caller may wait for less than it is given, not for more.
     let patience = grpc::timeout(&parts.headers).ok().flatten().unwrap_or(Duration::MAX);
     let patience = patience.min(shared.config.request_timeout);
@@ -143,6 +159,8 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
             format!("the request took longer than {} seconds", patience.as_secs_f32()),
         )),
     };
+    let status = answer.as_ref().map_or_else(|error| error.status.http, |reply| reply.status);
+    shared.metrics.answered(counted, status, took);
     log(&method, &path, &id, u64::try_from(took.as_micros()).unwrap_or(u64::MAX), &answer);
     match protocol {
         Protocol::Rest => render(plane, &id, answer),

@@ -11,7 +11,7 @@ use axum::http::Method;
 
 use crate::call::{Answer, Call};
 use crate::grpc::methods;
-use crate::{backups, control, data, integrations, models, openapi};
+use crate::{backups, control, data, integrations, metrics, models, openapi};
 
 /// Which listeners a route is on, and so in which shape it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,8 @@ pub static ROUTES: &[Route] = &[
     open(GET, "/ready", control::ready),
     open(GET, "/openapi.json", openapi::json),
     open(GET, "/docs", openapi::docs),
+    // For Prometheus.
+    control(GET, "/metrics", metrics::metrics),
     // Indexes.
     control(GET, "/indexes", control::list_indexes),
     control(POST, "/indexes", control::create_index),

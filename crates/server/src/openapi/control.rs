@@ -66,6 +66,8 @@ pub(super) const INDEXES: &[Operation] = &[
         .gives::<StateBody>(200)
         .fails(&[503]),
     get("/openapi.json", ("openApi", Tag::Server), "This document").gives::<AnyObject>(200),
+    get("/metrics", ("metrics", Tag::Server), "What the server counts, for Prometheus")
+        .gives_metrics(),
     get("/docs", ("docs", Tag::Server), "This document as a page").gives_page(),
     get("/indexes", ("listIndexes", Tag::Indexes), "List all indexes").gives::<IndexList>(200),
     post("/indexes", ("createIndex", Tag::Indexes), "Make an index")

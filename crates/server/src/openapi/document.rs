@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::operation::{Asks, Gives, Kind, Lsn, Operation, Parameter, Place, SchemaOf, Tag};
 use super::schemas::Schemas;
 use super::{errors, operation, operations};
+use crate::metrics::FORMAT;
 use crate::routes::{Access, Plane, Protocol, ROUTES, Route};
 
 const ABOUT: &str = "\
@@ -205,6 +206,7 @@ fn answers(route: &Route, operation: &Operation, schemas: &mut Schemas) -> Value
             Gives::Json(schema) => {
                 answer["content"] = json!({"application/json": {"schema": schemas.answer(schema)}});
             }
+            Gives::Metrics => answer["content"] = json!({FORMAT: {"schema": {"type": "string"}}}),
             Gives::Html => answer["content"] = json!({"text/html": {"schema": {"type": "string"}}}),
         }
         if !operation.links.is_empty() {

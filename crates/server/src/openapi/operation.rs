@@ -80,6 +80,8 @@ pub(crate) enum Gives {
     Json(SchemaOf),
     /// A page for people.
     Html,
+    /// Metrics, as scrapers read them.
+    Metrics,
 }
 
 /// Numbers of writes that an answer's headers carry.
@@ -236,6 +238,11 @@ impl Operation {
 
     pub(crate) const fn gives_page(mut self) -> Self {
         self.gives = Some((200, Gives::Html));
+        self
+    }
+
+    pub(crate) const fn gives_metrics(mut self) -> Self {
+        self.gives = Some((200, Gives::Metrics));
         self
     }
 
