@@ -119,7 +119,11 @@ impl Metrics {
             ("query_rows_scored", "Rows that queries scored by their vectors", &self.scored),
             ("merged_rows", "Rows that merges wrote", &self.merged_rows),
             ("wal_bytes", "Bytes appended to write-ahead logs", &self.wal_bytes),
-            ("import_bytes", "Bytes of source files that imports are done with", &self.import_bytes),
+            (
+                "import_bytes",
+                "Bytes of source files that imports are done with",
+                &self.import_bytes,
+            ),
         ];
         for (name, about, counter) in counters {
             registry.register(name, about, counter.clone());

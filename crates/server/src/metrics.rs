@@ -14,12 +14,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, text,
 };
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::call::{Answer, Call, Reply};
@@ -68,7 +68,11 @@ impl Metrics {
         let about = "Time from a request's head to its answer";
         own.register_with_unit("request", about, Unit::Seconds, took.clone());
         let in_flight = Gauge::default();
-        own.register("requests_in_flight", "Requests that wait for their answer", in_flight.clone());
+        own.register(
+            "requests_in_flight",
+            "Requests that wait for their answer",
+            in_flight.clone(),
+        );
         db.register_metrics(own);
         own.register_collector(Box::new(OfState(Arc::downgrade(db))));
         Self { registry, answered, took, in_flight }
@@ -131,7 +135,12 @@ impl Collector for OfProcess {
         resident.encode(encoder.encode_descriptor(name, about, unit, resident.metric_type())?)?;
         let open = ConstGauge::new(seen.open_files as i64);
         let about = "Files and sockets open";
-        open.encode(encoder.encode_descriptor("process_open_fds", about, None, open.metric_type())?)
+        open.encode(encoder.encode_descriptor(
+            "process_open_fds",
+            about,
+            None,
+            open.metric_type(),
+        )?)
     }
 }
 
@@ -161,13 +170,19 @@ impl Collector for OfState {
         gauges("index_segments", "Segments", &of_indexes(|one| one.segments))?;
         let imports = indexes.iter().flat_map(|one| {
             let label = ("index", one.index.as_str());
-            one.imports.iter().map(move |(status, count)| (vec![label, ("status", *status)], *count))
+            one.imports
+                .iter()
+                .map(move |(status, count)| (vec![label, ("status", *status)], *count))
         });
         gauges("imports", "Imports that are known, by status", &imports.collect::<Vec<_>>())?;
         let waiting = waiting.map(|(queue, count)| (vec![("queue", queue)], count));
         gauges("waiting", "Background work that waits for its turn", &waiting)?;
-        gauges("memtable_bytes", "Bytes of all memtables", &[(vec![], memtable_bytes)])?;
-        gauges("searches", "Searches that run", &[(vec![], searches)])
+        let mut gauge = |name: &str, about: &str, value: u64| {
+            let value = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            value.encode(encoder.encode_descriptor(name, about, None, MetricType::Gauge)?)
+        };
+        gauge("memtable_bytes", "Bytes of all memtables", memtable_bytes)?;
+        gauge("searches", "Searches that run", searches)
     }
 }
 
@@ -175,12 +190,8 @@ type Label<'a> = (&'static str, &'a str);
 
 fn family(mut encoder: MetricEncoder<'_>, values: &[(Vec<Label<'_>>, u64)]) -> Result<(), Error> {
     for (labels, value) in values {
-        let value = i64::try_from(*value).unwrap_or(i64::MAX);
-        let gauge = ConstGauge::new(value);
-        match labels.as_slice() {
-            [] => gauge.encode(encoder.encode_family(&())?)?,
-            labels => gauge.encode(encoder.encode_family(&labels)?)?,
-        }
+        let gauge = ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX));
+        gauge.encode(encoder.encode_family(&labels.as_slice())?)?;
     }
     Ok(())
 }

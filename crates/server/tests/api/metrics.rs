@@ -13,7 +13,8 @@ const DASHBOARD: &str = include_str!("../../../../deploy/grafana/crossbill.json"
 
 async fn scrape(server: &Server) -> String {
     let got = server.get("/metrics").await;
-    assert!(got.headers["content-type"].starts_with("application/openmetrics-text"));
+    let content = got.headers["content-type"].to_str().unwrap();
+    assert!(content.starts_with("application/openmetrics-text"), "{content}");
     got.ok(200).as_str().unwrap().to_owned()
 }
 
@@ -114,9 +115,9 @@ async fn the_page_names_them_all_and_the_dashboard_asks_for_no_others() {
         for target in panel["targets"].as_array().unwrap() {
             let expression = target["expr"].as_str().unwrap();
             let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            for word in words.filter(|word| {
-                word.starts_with("crossbill_") || word.starts_with("process_")
-            }) {
+            for word in
+                words.filter(|word| word.starts_with("crossbill_") || word.starts_with("process_"))
+            {
                 let family = ["_bucket", "_count", "_sum"]
                     .iter()
                     .find_map(|end| word.strip_suffix(end))
