@@ -50,6 +50,22 @@ pub(crate) enum Failure {
     Merge,
 }
 
+impl Failure {
+    const ALL: [Failure; 3] = [Failure::WalAppend, Failure::Flush, Failure::Merge];
+
+    fn name(self) -> &'static str {
+        match self {
+            Failure::WalAppend => "wal_append",
+            Failure::Flush => "flush",
+            Failure::Merge => "merge",
+        }
+    }
+}
+
+const KEPT: &str = "kept";
+const MADE: &str = "made";
+const OUTCOMES: [&str; 3] = ["imported", "rejected", "superseded"];
+
 impl Metrics {
     /// Nothing counted yet.
     pub(crate) fn new() -> Self {
@@ -61,14 +77,14 @@ impl Metrics {
             cells: Counter::default(),
             codes: Counter::default(),
             scored: Counter::default(),
-            filter_sets: Counters::default(),
+            filter_sets: counters("from", [KEPT, MADE]),
             wal_append: seconds(0.000_1),
             wal_bytes: Counter::default(),
             flush: seconds(0.01),
             merge: seconds(0.01),
             merged_rows: Counter::default(),
-            failures: Counters::default(),
-            import_records: Counters::default(),
+            failures: counters("what", Failure::ALL.map(Failure::name)),
+            import_records: counters("outcome", OUTCOMES),
             import_bytes: Counter::default(),
         }
     }
@@ -83,28 +99,19 @@ impl Metrics {
 
     /// Notes whether the rows that a filter matches in a segment were kept.
     pub(crate) fn note_filter_set(&self, was_kept: bool) {
-        let from = if was_kept { "kept" } else { "made" };
+        let from = if was_kept { KEPT } else { MADE };
         self.filter_sets.get_or_create(&[("from", from.to_owned())]).inc();
     }
 
     /// Notes that something failed.
     pub(crate) fn note_failure(&self, failure: Failure) {
-        let what = match failure {
-            Failure::WalAppend => "wal_append",
-            Failure::Flush => "flush",
-            Failure::Merge => "merge",
-        };
-        self.failures.get_or_create(&[("what", what.to_owned())]).inc();
+        self.failures.get_or_create(&[("what", failure.name().to_owned())]).inc();
     }
 
     /// Notes a task of an import that was committed.
     pub(crate) fn note_import(&self, counts: &TaskCounts) {
-        let outcomes = [
-            ("imported", counts.imported),
-            ("rejected", counts.rejected),
-            ("superseded", counts.superseded),
-        ];
-        for (outcome, records) in outcomes {
+        let records = [counts.imported, counts.rejected, counts.superseded];
+        for (outcome, records) in OUTCOMES.into_iter().zip(records) {
             let counter = self.import_records.get_or_create(&[("outcome", outcome.to_owned())]);
             counter.inc_by(records);
         }
@@ -148,6 +155,16 @@ impl Metrics {
             registry.register_with_unit(name, about, Unit::Seconds, histogram.clone());
         }
     }
+}
+
+/// Counters by one label, there from the beginning, so that a rate over them
+/// has its zero.
+fn counters<const N: usize>(label: &'static str, values: [&str; N]) -> Counters {
+    let counters = Counters::default();
+    for value in values {
+        counters.get_or_create(&[(label, value.to_owned())]);
+    }
+    counters
 }
 
 /// Buckets that double, from `first` seconds on.

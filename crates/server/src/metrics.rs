@@ -26,8 +26,9 @@ use crate::call::{Answer, Call, Reply};
 use crate::error::ApiError;
 use crate::process;
 
-/// The text format that scrapers agree on.
-pub(crate) const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The text format that scrapers agree on; in an answer its version stands beside it.
+pub(crate) const FORMAT: &str = "application/openmetrics-text";
+const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The route of a request that no route takes.
 pub(crate) const NO_ROUTE: &str = "none";
 
@@ -114,7 +115,7 @@ pub(crate) fn metrics(call: &Call) -> Answer {
     let mut body = String::new();
     text::encode(&mut body, &call.shared.metrics.registry)
         .map_err(|_| ApiError::internal("the metrics cannot be written"))?;
-    Ok(Reply::of(200, FORMAT, body.into_bytes()))
+    Ok(Reply::of(200, CONTENT, body.into_bytes()))
 }
 
 /// What the system knows of this process; nothing where it does not say.
