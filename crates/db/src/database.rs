@@ -138,8 +138,7 @@ impl Database {
             self.insert_index(index);
         }
         self.sweep_indexes(&infos)?;
-        let indexes: Vec<Arc<Index>> = self.indexes.read().values().cloned().collect();
-        indexes.iter().try_for_each(settle)
+        self.all_indexes().iter().try_for_each(settle)
     }
 
     /// Removes the directories of indexes whose deletion was cut off, but for
@@ -365,6 +364,11 @@ impl Database {
     /// The limits in force.
     pub fn limits(&self) -> &RequestLimits {
         &self.env.limits
+    }
+
+    /// All indexes, by name.
+    pub(crate) fn all_indexes(&self) -> Vec<Arc<Index>> {
+        self.indexes.read().values().cloned().collect()
     }
 
     /// What the tokens of listings are signed with: the data directory's own,

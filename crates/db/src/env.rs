@@ -14,6 +14,7 @@ use crate::DatabaseOptions;
 use crate::background::Queue;
 use crate::exports;
 use crate::imports::Waiting;
+use crate::metrics::Metrics;
 use crate::namespace::Namespace;
 use crate::pace::Pace;
 use crate::parts::SharedParts;
@@ -36,6 +37,8 @@ pub(crate) struct Env {
     pub(crate) page_key: [u8; 32],
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
+    /// What is counted for whoever scrapes it.
+    pub(crate) metrics: Metrics,
     /// Searches run here.
     pub(crate) query_pool: ThreadPool,
     /// Searches that run now.
@@ -102,6 +105,7 @@ impl Env {
             root,
             clock: Arc::clone(&options.clock),
             ids: Arc::clone(&options.ids),
+            metrics: Metrics::new(),
             query_pool: pool("crossbill-query", threads, || {})?,
             searches: AtomicUsize::new(0),
             build_pool: Arc::new(pool("crossbill-build", threads, step_back)?),
@@ -149,7 +153,7 @@ impl Env {
 
     /// Bytes after which a memtable is to be flushed now.
     pub(crate) fn memtable_bytes_now(&self) -> usize {
-        let tight = self.memtables_bytes.load(Ordering::Relaxed) > self.memtables_bytes_max;
+        let tight = self.memtables_bytes() > self.memtables_bytes_max;
         if tight { MEMTABLE_BYTES_TIGHT } else { self.memtable_bytes_max }
     }
 }

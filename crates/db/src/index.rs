@@ -14,6 +14,7 @@ use crate::catalog::not_found;
 use crate::env::Env;
 use crate::exports::{self, Exports};
 use crate::imports::{self, Imports};
+use crate::metrics::IndexGauges;
 use crate::namespace::{IndexContext, Namespace, WriteOp, directory_name};
 use crate::ops::Op;
 use crate::pace::Stop;
@@ -346,6 +347,24 @@ impl Index {
             infos.map(|info| (info.name, info.record_count)).collect();
         let total = namespaces.values().sum();
         Ok(IndexStats { namespaces, total, lsn })
+    }
+
+    /// How much it holds, and its imports by status.
+    pub(crate) fn gauges(&self) -> IndexGauges {
+        let namespaces = self.all_namespaces();
+        let infos: Vec<_> = namespaces.iter().filter_map(|namespace| namespace.info()).collect();
+        let mut imports = BTreeMap::new();
+        for job in self.imports.all() {
+            *imports.entry(job.status().as_str()).or_default() += 1;
+        }
+        IndexGauges {
+            index: self.info.read().name.as_str().to_owned(),
+            records: infos.iter().map(|info| info.record_count).sum(),
+            bytes: infos.iter().map(|info| info.size_bytes).sum(),
+            namespaces: infos.len() as u64,
+            segments: namespaces.iter().map(|namespace| namespace.segment_count()).sum(),
+            imports: imports.into_iter().collect(),
+        }
     }
 
     /// Makes an empty namespace. `Conflict` where it exists.

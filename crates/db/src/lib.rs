@@ -20,6 +20,7 @@ mod index;
 mod integrations;
 mod jobs;
 mod load;
+mod metrics;
 mod namespace;
 mod ops;
 mod pace;
@@ -51,6 +52,7 @@ pub use imports::{
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
 pub use load::DatabaseLoad;
+pub use metrics::{Gauges, IndexGauges};
 pub use record_file::RecordFile;
 pub use types::{
     ExportView, ImportEstimate, ImportMode, ImportOptions, ImportStatus, ImportView, IndexChange,

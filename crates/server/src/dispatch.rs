@@ -24,6 +24,7 @@ use crate::error::ApiError;
 use crate::grpc::{self, message};
 use crate::host::is_loopback;
 use crate::load::Requests;
+use crate::metrics::{self, Metrics};
 use crate::pages::PageKey;
 use crate::ports::Ports;
 use crate::routes::{Access, BELOW_INDEX, Plane, Protocol, ROUTES, Route, elsewhere};
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) db: Arc<Database>,
     pub(crate) config: ServerConfig,
     pub(crate) ports: Ports,
+    /// What is counted for whoever scrapes it.
+    pub(crate) metrics: Metrics,
     /// What the tokens of listings are signed with.
     pub(crate) page_key: PageKey,
     /// What has become of the requests so far.
@@ -61,6 +64,17 @@ enum Found {
     WrongMethod,
 }
 
+impl Found {
+    /// The route and the method that it is counted under: rows of the table,
+    /// never what a caller wrote.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Found::Route(route) => (route.path, route.method.as_str()),
+            Found::NoRoute | Found::WrongMethod => (metrics::NO_ROUTE, metrics::NO_ROUTE),
+        }
+    }
+}
+
 impl Shared {
     pub(crate) fn new(db: Arc<Database>, config: ServerConfig) -> Self {
         let work = Arc::new(Semaphore::new(config.concurrent_requests_max.max(1)));
@@ -70,6 +84,7 @@ impl Shared {
         let page_key = PageKey::new(db.page_key());
         let requests = Requests::new(config.clock.monotonic());
         Self {
+            metrics: Metrics::new(&db),
             db,
             config,
             ports: Ports::default(),
@@ -164,6 +179,7 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let (plane, protocol) = (plane(&site), grpc::spoken(&parts));
+    let (counted, _in_flight) = (found.names(), shared.metrics.begin());
     // A caller may wait for less than it is given, not for more.
     let patience = grpc::timeout(&parts.headers).ok().flatten().unwrap_or(Duration::MAX);
     let patience = patience.min(shared.config.request_timeout);
@@ -178,8 +194,10 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
             format!("the request took longer than {} seconds", patience.as_secs_f32()),
         )),
     };
+    let status = answer.as_ref().map_or_else(|error| error.status.http, |reply| reply.status);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    shared.requests.note(took_us, answer.as_ref().map_or_else(|error| error.status.http, |_| 200));
+    shared.metrics.answered(counted, status, took);
+    shared.requests.note(took_us, status);
     log(&method, &path, &id, took_us, &answer);
     match protocol {
         Protocol::Rest => render(plane, &id, answer),

@@ -7,9 +7,7 @@ use std::time::Duration;
 use crossbill_wire::{ImportLoad, MemoryLoad, RequestLoad, ServerLoad};
 
 use crate::call::{Answer, Call, Reply};
-
-/// Where Linux says what a process takes.
-const PROCESS_STATUS: &str = "/proc/self/status";
+use crate::process;
 
 /// What has become of requests so far.
 pub(crate) struct Requests {
@@ -45,7 +43,7 @@ pub(crate) fn load(call: &Call) -> Answer {
     let found = shared.db.load()?;
     let requests = &shared.requests;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let (resident_bytes, anonymous_bytes) = memory();
+    let seen = process::look();
     let body = ServerLoad {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: shared
@@ -67,26 +65,13 @@ pub(crate) fn load(call: &Call) -> Answer {
         searches: found.searches,
         imports: ImportLoad { running: found.imports_running, waiting: found.imports_waiting },
         memory: MemoryLoad {
-            resident_bytes,
-            anonymous_bytes,
+            resident_bytes: seen.as_ref().map(|seen| seen.resident_bytes),
+            anonymous_bytes: seen.and_then(|seen| seen.anonymous_bytes),
             memtables_bytes: found.memtables_bytes,
         },
         disk_free_bytes: found.disk_free_bytes,
     };
     Reply::json(200, &body)
-}
-
-/// Bytes of this process in memory, and those of them that are not files.
-/// Nothing where the system does not say.
-fn memory() -> (Option<u64>, Option<u64>) {
-    let text = std::fs::read_to_string(PROCESS_STATUS).unwrap_or_default();
-    (kilobytes(&text, "VmRSS:"), kilobytes(&text, "RssAnon:"))
-}
-
-fn kilobytes(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    let count: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    count.checked_mul(1024)
 }
 
 #[cfg(test)]
@@ -102,13 +87,5 @@ mod tests {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counts = [&requests.answered, &requests.refused, &requests.failed, &requests.micros];
         assert_eq!(counts.map(read), [2, 2, 2, 60]);
-    }
-
-    #[test]
-    fn the_systems_figures_are_read() {
-        let text = "Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\tlots kB\n";
-        assert_eq!(kilobytes(text, "VmRSS:"), Some(2 << 20));
-        assert_eq!(kilobytes(text, "RssAnon:"), None);
-        assert_eq!(kilobytes("", "VmRSS:"), None);
     }
 }

@@ -11,7 +11,7 @@ use axum::http::Method;
 
 use crate::call::{Answer, Call};
 use crate::grpc::methods;
-use crate::{backups, console, control, data, integrations, load, models, openapi};
+use crate::{backups, console, control, data, integrations, load, metrics, models, openapi};
 
 /// Which listeners a route is on, and so in which shape it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +110,8 @@ pub static ROUTES: &[Route] = &[
     page("/", console::page),
     page("/console/{file}", console::file),
     control(GET, "/load", load::load),
+    // For Prometheus.
+    control(GET, "/metrics", metrics::metrics),
     // Indexes.
     control(GET, "/indexes", control::list_indexes),
     control(POST, "/indexes", control::create_index),

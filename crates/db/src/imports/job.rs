@@ -332,6 +332,11 @@ impl Job {
         Ok(self.plans(root).load()?.map(|stored| stored.value))
     }
 
+    /// What it is now.
+    pub(crate) fn status(&self) -> ImportStatus {
+        self.live().record.status
+    }
+
     /// Stores the plan that this and every later run follows.
     pub(super) fn store_plan(&self, root: &Root, plan: &Plan) -> Result<()> {
         self.plans(root).commit(0, plan)?;

@@ -9,6 +9,7 @@ use crossbill_import::{Ledger, TaskOutcome, TaskSpec};
 use crossbill_store::TaskCounts;
 
 use super::job::Job;
+use crate::metrics::Metrics;
 use crate::namespace::{Namespace, stopped};
 
 /// The namespaces of one import.
@@ -17,6 +18,7 @@ pub(super) struct JobLedger<'a> {
     pub(super) namespaces: HashMap<String, Arc<Namespace>>,
     /// Entries of all committed tasks' reject tables.
     pub(super) errors: AtomicU64,
+    pub(super) metrics: &'a Metrics,
     /// Whether nothing is shown before the end.
     pub(super) is_staged: bool,
 }
@@ -37,6 +39,7 @@ impl JobLedger<'_> {
         }
         self.namespace(task)?.stage(&task.import, outcome)?;
         self.errors.fetch_add(outcome.rejects, Ordering::AcqRel);
+        self.metrics.note_import(&outcome.counts);
         self.job.note(task, outcome, &staged(&outcome.counts));
         Ok(())
     }
@@ -64,6 +67,7 @@ impl Ledger for JobLedger<'_> {
         }
         let counts = adoption.commit()?;
         self.errors.fetch_add(outcome.rejects, Ordering::AcqRel);
+        self.metrics.note_import(&counts);
         self.job.note(task, outcome, &counts);
         Ok(())
     }

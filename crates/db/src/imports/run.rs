@@ -81,7 +81,8 @@ fn attempt(env: &Env, index: &Index, job: &Job) -> std::result::Result<(), Impor
     }
     let namespaces = namespaces(index, &plan)?;
     let is_staged = job.live().record.options.is_staged();
-    let ledger = JobLedger { job, namespaces, errors: AtomicU64::new(0), is_staged };
+    let ledger =
+        JobLedger { job, namespaces, errors: AtomicU64::new(0), metrics: &env.metrics, is_staged };
     if job.is_decided() {
         // All its tasks are done, and nothing may keep it from its end.
         job.restore(ledger.namespaces.values());

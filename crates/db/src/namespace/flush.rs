@@ -13,6 +13,8 @@ use roaring::RoaringBitmap;
 use super::commit::Change;
 use super::state::{Frozen, LiveSegment};
 use super::{Namespace, open_part};
+use crate::env::Env;
+use crate::metrics::{Failure, timed};
 use crate::parts;
 
 /// Records copied at a time from a memtable or segment into a builder.
@@ -43,6 +45,7 @@ impl Namespace {
         }
         let result = self.flush_once();
         if let Err(error) = &result {
+            self.env().metrics.note_failure(Failure::Flush);
             tracing::error!(namespace = %self.name, %error, "a memtable was not flushed");
         }
         self.note_flush_end(result.err().map(|error| error.to_string()));
@@ -65,7 +68,8 @@ impl Namespace {
         };
         let Some(frozen) = frozen else { return Ok(()) };
         reach("flush.started");
-        let built = self.build_frozen(&frozen)?;
+        let Env { metrics, clock, .. } = self.env();
+        let built = timed(&**clock, &metrics.flush, || self.build_frozen(&frozen))?;
         reach("flush.part_published");
         let mut committer = self.committer();
         self.commit(&mut committer, |state| {

@@ -17,6 +17,8 @@ use super::commit::Change;
 use super::flush::DROPPED;
 use super::state::{LiveSegment, State};
 use super::tiers::{Size, Tiers, is_wasteful};
+use crate::env::Env;
+use crate::metrics::{Failure, timed};
 use crate::pace::{PacedScratch, Stop};
 
 /// Segments of about one size that are merged.
@@ -64,6 +66,7 @@ impl Namespace {
             Ok(false) => {}
             Err(_) if stop() => {}
             Err(error) => {
+                self.env().metrics.note_failure(Failure::Merge);
                 tracing::error!(namespace = %self.name, %error, "segments were not merged");
             }
         }
@@ -77,7 +80,9 @@ impl Namespace {
             return Ok(false);
         };
         self.check_space(&inputs)?;
-        let (built, rows) = self.build_merged(&inputs, seq, stop)?;
+        let Env { metrics, clock, .. } = self.env();
+        let (built, rows) =
+            timed(&**clock, &metrics.merge, || self.build_merged(&inputs, seq, stop))?;
         let mut committer = self.committer();
         self.commit(&mut committer, |state| {
             let mut change = Change::of(state);
@@ -90,6 +95,7 @@ impl Namespace {
         })?;
         drop(committer);
         let (parts, live) = (inputs.len(), inputs.iter().map(LiveSegment::live).sum::<u64>());
+        metrics.merged_rows.inc_by(live);
         tracing::debug!(namespace = %self.name, parts, rows = live, "merged segments");
         Ok(true)
     }

@@ -14,6 +14,7 @@ use super::Namespace;
 use super::check::check_vectors;
 use super::snapshot::{Place, Snapshot, find_in_memory};
 use super::state::{LiveSegment, State};
+use crate::env::Env;
 use crate::types::{
     Lsn, Match, NamespaceInfo, Query, QueryAnswer, QueryBy, QueryTook, StoredRecord,
 };
@@ -45,15 +46,19 @@ impl Drop for Running<'_> {
 impl Namespace {
     /// The nearest records.
     pub(crate) fn query(&self, query: &Query) -> Result<QueryAnswer> {
+        let Env { metrics, clock, .. } = self.env();
         let (mut dense, mut sparse, id) = match &query.by {
             QueryBy::Vector { dense, sparse } => {
                 self.check_query(dense.as_deref(), sparse.as_ref())?;
                 (dense.clone(), sparse.clone(), None)
             }
             QueryBy::Id(id) => (None, None, Some(id)),
-            QueryBy::Text(clauses) => return self.query_text(query, clauses),
+            QueryBy::Text(clauses) => {
+                let answer = self.query_text(query, clauses);
+                return answer.inspect(|answer| metrics.note_text(answer));
+            }
         };
-        let began = self.env().clock.monotonic();
+        let began = clock.monotonic();
         let look = |state: &State| id.and_then(|id| find_in_memory(state, id));
         let Some((snapshot, in_memory)) = self.snapshot(look) else {
             return Ok(nothing(Lsn(self.context.lsn.load(Ordering::Acquire))));
@@ -72,22 +77,34 @@ impl Namespace {
             top_k: query.top_k,
             effort: query.effort.unwrap_or(DEFAULT_EFFORT),
         };
-        let (mut found, stats) =
-            self.search_segments(&snapshot.segments, &wanted, query.filter.as_ref());
-        for (number, (rows, dead)) in snapshot.tables.iter().enumerate() {
-            let filter = query.filter.as_ref();
-            let hits = rows.search(wanted.dense, wanted.sparse, query.top_k, filter, dead);
-            found.extend(hits.iter().map(|hit| (hit.score, Place::Table(number, hit.row))));
-        }
-        let searched = self.env().clock.monotonic();
+        let filter = query.filter.as_ref();
+        let (found, stats) = self.search(&snapshot, &wanted, filter);
+        let searched = clock.monotonic();
         let metric = self.context.shape.metric_of(wanted.dense.is_some());
         let matches = snapshot.nearest(found, query, metric.larger_is_nearer());
         let took = QueryTook {
             search: searched.saturating_sub(began),
-            read: self.env().clock.monotonic().saturating_sub(searched),
+            read: clock.monotonic().saturating_sub(searched),
         };
         let memory_rows = snapshot.memory_rows();
-        Ok(QueryAnswer { matches, stats, memory_rows, took, lsn: snapshot.lsn })
+        let answer = QueryAnswer { matches, stats, memory_rows, took, lsn: snapshot.lsn };
+        metrics.note_query(&answer);
+        Ok(answer)
+    }
+
+    /// What is near, in segments and in memory.
+    fn search(
+        &self,
+        snapshot: &Snapshot,
+        wanted: &SegmentQuery<'_>,
+        filter: Option<&Filter>,
+    ) -> (Vec<(f32, Place)>, SearchStats) {
+        let (mut found, stats) = self.search_segments(&snapshot.segments, wanted, filter);
+        for (number, (rows, dead)) in snapshot.tables.iter().enumerate() {
+            let hits = rows.search(wanted.dense, wanted.sparse, wanted.top_k, filter, dead);
+            found.extend(hits.iter().map(|hit| (hit.score, Place::Table(number, hit.row))));
+        }
+        (found, stats)
     }
 
     fn check_query(&self, dense: Option<&[f32]>, sparse: Option<&SparseVector>) -> Result<()> {
@@ -121,7 +138,10 @@ impl Namespace {
             if live.live() == 0 {
                 return (Vec::new(), SearchStats::default());
             }
-            let only = filter.map(|filter| live.segment.matching(filter));
+            let only = filter.map(|filter| {
+                self.env().metrics.note_filter_set(live.segment.keeps_matching(filter));
+                live.segment.matching(filter)
+            });
             live.segment.search(wanted, &live.deleted, only.as_deref())
         };
         let answers = self.of_segments(segments, search);
@@ -215,6 +235,11 @@ impl Namespace {
         let more = ids.len() > limit;
         ids.truncate(limit);
         (ids, more)
+    }
+
+    /// Segments that it has.
+    pub(crate) fn segment_count(&self) -> u64 {
+        self.state.read().live.len() as u64
     }
 
     /// The namespace as described, if it exists.

@@ -15,6 +15,8 @@ use parking_lot::{Condvar, Mutex};
 use super::Namespace;
 use super::commit::Change;
 use super::state::{Found, State};
+use crate::env::Env;
+use crate::metrics::{Failure, timed};
 use crate::ops::{self, Op};
 use crate::types::{Lsn, Update};
 
@@ -216,10 +218,13 @@ impl Namespace {
 
     fn log_and_apply(&self, frame: &[u8], ops: Vec<Op>) -> Result<Written> {
         let log = self.log()?;
-        let lsn = log.append(frame).inspect_err(|_| {
+        let Env { metrics, clock, .. } = self.env();
+        let lsn = timed(&**clock, &metrics.wal_append, || log.append(frame)).inspect_err(|_| {
+            metrics.note_failure(Failure::WalAppend);
             // It takes nothing more; the next write opens it anew.
             *self.wal.lock() = None;
         })?;
+        metrics.wal_bytes.inc_by(frame.len() as u64);
         let deletes = ops.iter().any(|op| !matches!(op, Op::Put(_)));
         let lsn = self.apply(lsn, frame.len(), ops);
         if deletes {

@@ -113,6 +113,11 @@ impl MatchingCache {
         made
     }
 
+    /// Whether the set of a filter is kept.
+    pub(super) fn keeps(&self, filter: &Filter) -> bool {
+        self.lock().sets.iter().any(|(own, ..)| own == filter)
+    }
+
     /// The filters whose sets are kept, those asked for last at the end.
     #[cfg(test)]
     pub(super) fn kept_filters(&self) -> Vec<Filter> {

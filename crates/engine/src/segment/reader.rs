@@ -254,6 +254,11 @@ impl Segment {
         self.matching.get(filter, make)
     }
 
+    /// Whether [`Self::matching`] need not look at the metadata for this.
+    pub fn keeps_matching(&self, filter: &Filter) -> bool {
+        self.matching.keeps(filter)
+    }
+
     /// The rows that a condition on words lets through. None where their words
     /// cannot be read, which `verify` finds and only a faulty writer makes.
     fn rows_with(&self, condition: &Filter) -> RowSet {

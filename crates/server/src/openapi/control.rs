@@ -18,6 +18,7 @@ use super::operation::{
     Kind, Link, Operation, Parameter, TOKEN, Tag, delete, get, limit, patch, post,
 };
 use super::{AnyObject, StateBody};
+use crate::metrics::FORMAT;
 
 const PAGE: &[Parameter] = &[limit((BACKUP_PAGE_MAX, BACKUP_PAGE_DEFAULT)), TOKEN];
 const BACKUPS_OF_INDEX: &[Parameter] = &[
@@ -66,6 +67,8 @@ pub(super) const INDEXES: &[Operation] = &[
         .gives::<StateBody>(200)
         .fails(&[503]),
     get("/openapi.json", ("openApi", Tag::Server), "This document").gives::<AnyObject>(200),
+    get("/metrics", ("metrics", Tag::Server), "What the server counts, for Prometheus")
+        .gives_text(&[FORMAT]),
     get("/docs", ("docs", Tag::Server), "This document as a page").gives_page(),
     get("/", ("console", Tag::Server), "The console: a page for people").gives_page(),
     get("/console/{file}", ("consoleFile", Tag::Server), "A file of the console")

@@ -21,6 +21,7 @@ mod harness;
 mod imports;
 mod indexes;
 mod limits;
+mod metrics;
 mod namespaces;
 mod openapi;
 mod properties;
