@@ -124,7 +124,7 @@ pub fn import_finished(index: &IndexInfo, view: ImportView) -> Vec<u8> {
 pub(crate) fn preview(call: &Call) -> Answer {
     let index = call.index()?;
     let request: crossbill_wire::PreviewImport = call.json()?;
-    let preview = index.preview_import(&import_start(request.into_start())?)?;
+    let preview = index.preview_import(&import_start(request.into_start())?, &call.unwanted)?;
     let Preview { file, namespace, columns, rows, error } = preview;
     let column = |PreviewColumn { name, kind }| crossbill_wire::PreviewColumn { name, kind };
     Reply::json(
