@@ -37,9 +37,9 @@ export function Chart({ label, line, show }: { label: string; line: Line; show: 
           height: HEIGHT,
           legend: { show: false },
           cursor: { show: false },
-          scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
+          scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 2] } },
           axes: [
-            { ...axis, size: 24, space: 90, values: (_, ticks) => ticks.map(clock) },
+            { ...axis, size: 24, space: 90, incrs: STEPS, values: (_, ticks) => ticks.map(clock) },
             { ...axis, size: 64, values: (_, ticks) => ticks.map(show) },
           ],
           series: [{}, { stroke: () => color("--accent"), width: 1.5, points: { show: false } }],
@@ -83,6 +83,9 @@ export function Chart({ label, line, show }: { label: string; line: Line; show: 
     </figure>
   );
 }
+
+/** Seconds between two marks of the time. */
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200];
 
 /** The time of day, to the second. */
 const clock = (seconds: number): string => new Date(seconds * 1000).toTimeString().slice(0, 8);

@@ -28,11 +28,12 @@ export function RecordTable({
 }): JSX.Element {
   const [open, setOpen] = useState<string | undefined>();
   const areScored = records.some((record) => record.score !== undefined);
+  const haveVectors = records.some((record) => shownVector(record) !== "");
   const heads: (string | [string, string])[] = [
     ...(areScored ? ([["#", "number"], ["Score", "number"]] as [string, string][]) : []),
     "Id",
     "Metadata",
-    "Vector",
+    ...(haveVectors ? ["Vector"] : []),
     "Record",
   ];
   return (
@@ -46,7 +47,7 @@ export function RecordTable({
               {record.id}
             </th>
             <td class="mono cut">{json(record.metadata)}</td>
-            <td class="mono cut short">{shownVector(record)}</td>
+            {haveVectors && <td class="mono cut short">{shownVector(record)}</td>}
             <td class="actions">
               <button
                 type="button"

@@ -270,6 +270,8 @@ test("an import that runs: live figures, pause, resume, cancel", async () => {
   await checkView("an import under way");
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByRole("button", { name: "Pause" }).waitFor();
+  const moves = async () => `${await figure("Records read")} ${await figure("Under way")}` !== "0 of 400,000 0";
+  await until(moves, "progress of the import");
   await picture(page, "import");
   await page.getByRole("button", { name: "Cancel import" }).click();
   await page.getByText("Cancelled", { exact: true }).waitFor();

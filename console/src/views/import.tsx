@@ -93,7 +93,7 @@ export function ImportView({ index, id }: { index: string; id: string }): JSX.El
       )}
       {speed.times.length > 1 && (
         <Section title="Throughput">
-          <Chart label="Records a second" line={speed} show={(value) => count(value)} />
+          <Chart label="Records a second" line={speed} show={(value) => (value < 10 ? String(Number(value.toFixed(1))) : count(value))} />
         </Section>
       )}
       <Rejects index={index} one={one} />
@@ -109,6 +109,7 @@ function Progress({ one }: { one: Import }): JSX.Element {
   return (
     <Figures
       of={[
+        isOver(one) ? undefined : ["Phase", one.phase],
         ["Records read", of(count(one.recordsRead), optional(one.recordsTotal, count))],
         ["Imported", count(one.recordsImported)],
         ["Superseded", count(one.recordsSuperseded)],

@@ -45,7 +45,7 @@ async function all(): Promise<Row[]> {
 }
 
 export function Indexes(): JSX.Element {
-  const asked = useAsked(all, [], () => 10_000);
+  const asked = useAsked(all, [], () => 30_000);
   const rows = asked.value;
   return (
     <>

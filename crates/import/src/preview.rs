@@ -16,11 +16,11 @@ use crate::decode::{self, DecodeBudget, Flow, Look, Reading, RowBatch, decode_pi
 use crate::failure::{FileFailure, file_reject};
 use crate::plan::layout::lay_out;
 use crate::plan::source_error;
-use crate::source::SourceRead;
 use crate::source::blocks::{Closing, ReadAhead};
+use crate::source::{RangeRead, SourceRead};
 use crate::validate::record::KeptText;
 use crate::validate::{Rules, validate};
-use crate::{ColumnMapping, ImportError, Reject, TaskPiece};
+use crate::{ColumnMapping, ImportError, Reject, SourceFile, TaskPiece};
 
 /// Memory of the blocks of the file.
 const BLOCK_BYTES: usize = 8 << 20;
@@ -102,34 +102,45 @@ pub fn preview(
              .jsonl, .arrow, .npy)"
         ))));
     };
-    let open = || Box::new(SourceRead { source: source.clone(), object: object.clone() });
+    let open = || -> Box<dyn RangeRead> {
+        Box::new(SourceRead { source: source.clone(), object: object.clone() })
+    };
+    of_file(&open, object.clone().into(), namespace, request, pool)
+}
+
+fn of_file(
+    open: &dyn Fn() -> Box<dyn RangeRead>,
+    file: SourceFile,
+    namespace: String,
+    request: &PreviewRequest,
+    pool: &ThreadPool,
+) -> Result<Preview, ImportError> {
+    let path = file.path.clone();
     let mut preview = Preview {
-        file: object.path.clone(),
+        file: path.clone(),
         namespace,
         columns: Vec::new(),
         rows: Vec::new(),
         error: None,
     };
-    let looked = decode::look(open(), &object.path, &request.shape, &request.mapping);
-    let Look { columns, first } = match looked {
-        Ok(look) => look,
-        Err(failure) => {
-            preview.error = Some(told(&object.path, failure)?);
-            return Ok(preview);
-        }
-    };
+    let Look { columns, first } =
+        match decode::look(open(), &path, &request.shape, &request.mapping) {
+            Ok(look) => look,
+            Err(failure) => {
+                preview.error = Some(told(&path, failure)?);
+                return Ok(preview);
+            }
+        };
     let named = columns.into_iter().take(PREVIEW_COLUMNS_MAX);
     preview.columns = named.map(|(name, kind)| PreviewColumn { name, kind }).collect();
-    match first {
-        Err(failure) => preview.error = Some(told(&object.path, failure)?),
-        Ok(None) => {}
-        Ok(Some(first)) => {
-            let piece = first.piece(object.clone().into());
-            match rows_of(open(), &piece, request, pool) {
-                Ok(rows) => preview.rows = rows,
-                Err(failure) => preview.error = Some(told(&object.path, failure)?),
-            }
-        }
+    let rows = match first {
+        Ok(None) => Ok(Vec::new()),
+        Ok(Some(first)) => rows_of(open(), &first.piece(file), request, pool),
+        Err(failure) => Err(failure),
+    };
+    match rows {
+        Ok(rows) => preview.rows = rows,
+        Err(failure) => preview.error = Some(told(&path, failure)?),
     }
     Ok(preview)
 }
@@ -141,7 +152,7 @@ fn told(path: &str, failure: FileFailure) -> Result<String, ImportError> {
 }
 
 fn rows_of(
-    file: Box<SourceRead>,
+    file: Box<dyn RangeRead>,
     piece: &TaskPiece,
     request: &PreviewRequest,
     pool: &ThreadPool,
@@ -214,4 +225,83 @@ fn beginning(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use crossbill_core::Metric;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+    use crate::testing::{Memory, ids, plain, some_vectors};
+
+    fn look(path: &str, file: &Memory, mapping: ColumnMapping) -> Preview {
+        let shape = IndexShape::dense(4, Metric::Cosine);
+        let request =
+            PreviewRequest { shape, text: TextSchema::default(), documents: None, mapping };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let open = || -> Box<dyn RangeRead> { Box::new(file.clone()) };
+        let source = SourceFile { path: path.into(), size: file.size(), etag: "e".into() };
+        of_file(&open, source, "n".into(), &request, &pool).unwrap()
+    }
+
+    fn lines(count: usize) -> Vec<u8> {
+        let line = |n: usize| format!("{{\"id\":\"r{n}\",\"values\":[1,2,3,{n}],\"x\":null}}\n");
+        (0..count).map(line).collect::<String>().into_bytes()
+    }
+
+    #[test]
+    fn every_format_shows_its_first_rows() {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(&lines(500)).unwrap();
+        let parquet = plain(&[("id", ids("r", 500)), ("values", some_vectors(500, 4))]);
+        for (path, bytes, columns) in [
+            ("a.parquet", parquet, 2),
+            ("a.jsonl", lines(500), 3),
+            ("a.jsonl.gz", packed.finish().unwrap(), 3),
+        ] {
+            let found = look(path, &Memory::new(bytes), ColumnMapping::default());
+            assert_eq!(found.error, None, "{path}");
+            assert_eq!(found.columns.len(), columns, "{path}: {:?}", found.columns);
+            assert_eq!(found.rows.len(), PREVIEW_ROWS_MAX, "{path}");
+            for (place, row) in found.rows.iter().enumerate() {
+                assert_eq!((row.row, &row.reject), (place as u64, &None), "{path}");
+                assert_eq!(row.values.len(), 4, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_file_of_lines_is_not_read_to_its_end() {
+        let file = Memory::repeated(lines(1), lines(1000), 1 << 20);
+        let found = look("a.jsonl", &file, ColumnMapping::default());
+        assert_eq!((found.rows.len(), found.error), (PREVIEW_ROWS_MAX, None));
+        let reads = file.reads.lock().unwrap();
+        let read: u64 = reads.iter().map(|range| range.end - range.start).sum();
+        assert!(read < 64 << 20, "{read} of {} bytes were read", file.size());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told() {
+        let mapping = ColumnMapping { values: Some("emb".into()), ..ColumnMapping::default() };
+        let found = look("a.jsonl", &Memory::new(lines(3)), mapping);
+        assert!(found.error.unwrap().contains("\"emb\""));
+        assert_eq!((found.columns.len(), found.rows.len()), (3, 0));
+        for (path, bytes) in [("a.parquet", vec![1; 100]), ("a.npy", vec![2; 10])] {
+            let found = look(path, &Memory::new(bytes), ColumnMapping::default());
+            assert!(found.error.unwrap().starts_with(path));
+        }
+        let empty = look("a.jsonl", &Memory::new(b"\n\n".to_vec()), ColumnMapping::default());
+        assert_eq!((empty.rows.len(), empty.error), (0, None));
+    }
+
+    #[test]
+    fn long_texts_are_shortened_between_characters() {
+        assert_eq!(beginning("a".into()), "a");
+        let long = beginning(format!("a{}", "é".repeat(PREVIEW_TEXT_BYTES_MAX)));
+        assert!(long.ends_with("é…") && long.len() <= PREVIEW_TEXT_BYTES_MAX + 3);
+    }
 }

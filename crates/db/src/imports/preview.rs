@@ -1,6 +1,8 @@
 //! What the first rows of a source would become: the look that people take
 //! before they start an import.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossbill_core::limits::SOURCE_TEST_FILES_MAX;
@@ -19,8 +21,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 impl Index {
     /// Looks at the first file that `start` would import. `Invalid` or
     /// `Forbidden` where it would not be started; what is wrong with the file
-    /// itself stands in the preview.
-    pub fn preview_import(&self, start: &StartImport) -> Result<Preview> {
+    /// itself stands in the preview. Ends once nobody wants it any more.
+    pub fn preview_import(
+        &self,
+        start: &StartImport,
+        unwanted: &Arc<AtomicBool>,
+    ) -> Result<Preview> {
         self.check_open()?;
         let context = self.context();
         let env = &context.env;
@@ -31,6 +37,7 @@ impl Index {
         };
         let checked = policy.check(&start.uri, start.integration.as_deref())?;
         let source = policy.open(&checked).map_err(Error::from)?;
+        let source = source.with_cancel(Arc::clone(unwanted));
         let (objects, _) = source.peek(SOURCE_TEST_FILES_MAX).map_err(Error::from)?;
         let request = PreviewRequest {
             shape: context.shape,

@@ -129,7 +129,7 @@ pub(crate) fn preview(call: &Call) -> Answer {
     let index = call.index()?;
     let request: crossbill_wire::PreviewImport = call.json()?;
     let start = import_start(request.into_start(), call.limits())?;
-    let preview = index.preview_import(&start)?;
+    let preview = index.preview_import(&start, &call.unwanted)?;
     let Preview { file, namespace, columns, rows, error } = preview;
     let column = |PreviewColumn { name, kind }| crossbill_wire::PreviewColumn { name, kind };
     Reply::json(
