@@ -240,8 +240,13 @@ mod tests {
 
     fn look(path: &str, file: &Memory, mapping: ColumnMapping) -> Preview {
         let shape = IndexShape::dense(4, Metric::Cosine);
-        let request =
-            PreviewRequest { shape, text: TextSchema::default(), documents: None, mapping };
+        let request = PreviewRequest {
+            shape,
+            text: TextSchema::default(),
+            documents: None,
+            mapping,
+            limits: RequestLimits::default(),
+        };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let open = || -> Box<dyn RangeRead> { Box::new(file.clone()) };
         let source = SourceFile { path: path.into(), size: file.size(), etag: "e".into() };
