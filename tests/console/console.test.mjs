@@ -290,8 +290,10 @@ test("health and load", async () => {
   await page.getByText("Ready", { exact: true }).waitFor();
   await page.getByText("Requests a second").waitFor();
   assert.equal(await figure("Failed"), "0");
-  // Two looks make a line.
   await page.getByRole("img", { name: /Requests a second over time, now/ }).waitFor();
+  // Every look is a request itself.
+  const seen = new Set();
+  await until(async () => seen.add(await figure("Answered")).size > 3, "live figures");
   await checkView("health");
   await picture(page, "health");
 });

@@ -260,7 +260,7 @@ function Previewed({ preview }: { preview: Preview }): JSX.Element {
                 <td class="mono cut short">{components(row.values)}</td>
                 {hasSparse && <td class="number">{row.sparseEntries ?? ""}</td>}
                 <td class="mono cut">{row.metadata ?? ""}</td>
-                <td>{row.code === undefined ? "" : `${row.code}: ${row.message ?? ""}`}</td>
+                <td class={rejected > 0 ? "message" : undefined}>{row.code === undefined ? "" : `${row.code}: ${row.message ?? ""}`}</td>
               </tr>
             ))}
           </Table>
