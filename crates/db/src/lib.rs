@@ -4,9 +4,7 @@
 //! A [`Database`] owns one data directory. It holds indexes ([`Index`]), each
 //! with namespaces: a write-ahead log and memtable for what was written
 //! lately, immutable segments for the rest, one manifest that says which.
-//! Imports run in the background and survive restarts.
-//!
-//! Knows no wire types and no HTTP.
+//! Imports run in the background and survive restarts. No wire types, no HTTP.
 
 mod background;
 mod backups;
