@@ -17,7 +17,6 @@ mod imports;
 mod index;
 mod integrations;
 mod jobs;
-mod load;
 mod metrics;
 mod namespace;
 mod ops;
@@ -49,8 +48,7 @@ pub use imports::{
 };
 pub use index::Index;
 pub use integrations::{IntegrationInfo, SourceTest};
-pub use load::DatabaseLoad;
-pub use metrics::{Gauges, IndexGauges};
+pub use metrics::{DatabaseLoad, Gauges, IndexGauges};
 pub use record_file::RecordFile;
 pub use types::{
     ExportView, ImportEstimate, ImportMode, ImportOptions, ImportStatus, ImportView, IndexChange,

@@ -4,6 +4,8 @@
 //!
 //! May not know who asks or in which format; never fails and never waits.
 
+mod load;
+
 use std::time::Duration;
 
 use crossbill_engine::SearchStats;
@@ -13,6 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+pub use self::load::DatabaseLoad;
 use crate::{Database, QueryAnswer};
 
 type Labels = [(&'static str, String); 1];
