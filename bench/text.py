@@ -129,7 +129,7 @@ class Lance:
         return " ".join(words)
 
     def search(self, query):
-        found = self.table.search(query, query_type="fts").select(["id"]).limit(TOP_K)
+        found = self.table.search(query, query_type="fts").select(["id", "_score"]).limit(TOP_K)
         return found.to_arrow()["id"]
 
     def ids(self, found):

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use crossbill_core::{Filter, NamespaceName, VectorStorage};
 use crossbill_db::{Database, Index, IndexInfo, Query, QueryBy, RecordText};
 use crossbill_server::{
-    DocumentSearch, export_model, import_model, import_start, integration_model, integration_of,
-    make_index, manifest_model, reject_model, scored_vector, search_documents, source_test_model,
+    export_model, import_model, import_start, integration_model, integration_of, make_index,
+    manifest_model, reject_model, scored_vector, source_test_model,
 };
 use crossbill_wire as wire;
-use crossbill_wire::documents::{FoundDocuments, Included, SearchDocuments};
 use crossbill_wire::{
     ApiVersion, CreateIndex, CreateIntegration, ExportModel, ImportModel, IndexFacts, IndexModel,
     IntegrationModel, Placement, QueryRequest, QueryResponse, RejectPage, SourceTest,
@@ -73,7 +72,7 @@ impl Embedded {
         Ok(Self { db, data: data.to_owned(), vector_storage })
     }
 
-    fn index(&self, name: &str) -> Result<Arc<Index>> {
+    pub(super) fn index(&self, name: &str) -> Result<Arc<Index>> {
         Ok(self.db.index(name)?)
     }
 }
@@ -148,26 +147,6 @@ impl Client for Embedded {
         let matches =
             answer.matches.into_iter().map(scored_vector).collect::<crossbill_core::Result<_>>()?;
         Ok(QueryResponse { matches, namespace, usage: wire::Usage::ONE, explain: None })
-    }
-
-    fn search_documents(
-        &self,
-        index: &str,
-        namespace: &str,
-        request: SearchDocuments,
-    ) -> Result<FoundDocuments> {
-        let index = self.index(index)?;
-        let name = NamespaceName::new(namespace).map_err(crossbill_core::Error::from)?;
-        let limits = self.db.limits();
-        let filter = request.filter.as_deref();
-        let filter = filter.map(|json| Filter::from_json_within(json.get(), limits));
-        let search = DocumentSearch {
-            top_k: request.top_k(limits.top_k)?,
-            filter: filter.transpose().map_err(crossbill_core::Error::from)?,
-            included: Included::of(request.include_fields, Included::none()),
-            score_by: request.score_by,
-        };
-        Ok(search_documents(&index, &name, namespace, search, limits)?.0)
     }
 
     fn start_import(&self, index: &str, start: &wire::StartImport) -> Result<String> {

@@ -3,11 +3,11 @@
 //! shapes of the REST API, so that `--json` shows the same either way.
 
 mod backups;
+mod documents;
 mod embedded;
 pub(crate) mod http;
 mod remote;
 
-use crossbill_wire::documents::{FoundDocuments, SearchDocuments};
 use crossbill_wire::{
     CreateIndex, CreateIntegration, ExportModel, ImportManifestModel, ImportModel, IndexModel,
     IntegrationModel, QueryRequest, QueryResponse, RejectPage, SourceTest, StartExport,
@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::settings::IntegrationTable;
 
 pub(crate) use backups::Backups;
+pub(crate) use documents::Documents;
 pub(crate) use embedded::Embedded;
 pub(crate) use remote::Remote;
 
@@ -26,7 +27,7 @@ pub(crate) use remote::Remote;
 const WHOLE_REJECTS_MAX: usize = 1000;
 
 /// What the commands need of a database.
-pub(crate) trait Client: Backups {
+pub(crate) trait Client: Backups + Documents {
     /// Makes an index.
     fn create_index(&self, request: CreateIndex) -> Result<IndexModel>;
     /// All indexes by name.
@@ -41,13 +42,6 @@ pub(crate) trait Client: Backups {
     fn upsert(&self, index: &str, request: &UpsertRequest) -> Result<()>;
     /// The nearest records.
     fn query(&self, index: &str, request: QueryRequest) -> Result<QueryResponse>;
-    /// The documents that match best; the default namespace has an empty name.
-    fn search_documents(
-        &self,
-        index: &str,
-        namespace: &str,
-        request: SearchDocuments,
-    ) -> Result<FoundDocuments>;
     /// Starts an import and gives its id.
     fn start_import(&self, index: &str, start: &StartImport) -> Result<String>;
     /// One import.

@@ -5,9 +5,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crossbill_core::ErrorKind;
 use crossbill_core::limits::EXPORT_PAGE_MAX;
-use crossbill_core::{ErrorKind, NamespaceName};
-use crossbill_wire::documents::{FoundDocuments, SearchDocuments};
 use crossbill_wire::{
     CreateIndex, CreateIntegration, ErrorBody, ExportModel, ExportPage, ImportManifestModel,
     ImportModel, ImportPage, IndexList, IndexModel, IntegrationList, IntegrationModel,
@@ -83,7 +82,7 @@ impl Remote {
         self.call(method, url, body)
     }
 
-    fn data<T: DeserializeOwned>(
+    pub(super) fn data<T: DeserializeOwned>(
         &self,
         method: Method,
         index: &str,
@@ -178,17 +177,6 @@ impl Client for Remote {
 
     fn query(&self, index: &str, request: QueryRequest) -> Result<QueryResponse> {
         self.data(Method::POST, index, &["query"], &[], Some(&request))
-    }
-
-    fn search_documents(
-        &self,
-        index: &str,
-        namespace: &str,
-        request: SearchDocuments,
-    ) -> Result<FoundDocuments> {
-        let namespace = if namespace.is_empty() { NamespaceName::DEFAULT } else { namespace };
-        let path = ["namespaces", namespace, "documents", "search"];
-        self.data(Method::POST, index, &path, &[], Some(&request))
     }
 
     fn start_import(&self, index: &str, start: &StartImport) -> Result<String> {
