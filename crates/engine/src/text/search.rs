@@ -94,7 +94,8 @@ impl TextIndex {
         top: &mut TopK,
     ) -> tantivy::Result<u32> {
         let slack = self.slack(plan)?;
-        let mut seen = Seen { top, near: Vec::new(), scored: 0 };
+        let most = NEAR_MIN + 4 * top.k();
+        let mut seen = Seen { top, near: Vec::new(), most, scored: 0 };
         let mut threshold = Score::MIN;
         weight.for_each_pruning(threshold, self.reader(), &mut |row, score| {
             seen.scored += 1;
@@ -172,6 +173,8 @@ impl TextIndex {
 struct Seen<'a> {
     top: &'a mut TopK,
     near: Vec<(u32, Score)>,
+    /// How many before it is looked at which are still near.
+    most: usize,
     scored: u32,
 }
 
@@ -179,8 +182,11 @@ impl Seen<'_> {
     fn add(&mut self, row: u32, score: Score) {
         self.top.push(row, score);
         self.near.push((row, score));
-        if self.near.len() > NEAR_MIN + 4 * self.top.k() {
+        if self.near.len() > self.most {
             self.forget();
+            // Rows that score alike all stay: looking again at each of them
+            // would take the square of their number.
+            self.most = self.most.max(2 * self.near.len());
         }
     }
 
