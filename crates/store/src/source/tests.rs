@@ -1,7 +1,7 @@
 //! What the policy lets pass: a table of benign and hostile URIs.
 
 use super::*;
-use crossbill_core::ErrorKind;
+use crossbill_core::{ErrorKind, limits};
 use std::path::PathBuf;
 
 fn integration(id: &str, buckets: &[&str]) -> Integration {
@@ -224,9 +224,10 @@ fn hostile_uris_are_refused_and_benign_ones_pass() {
         cases += 1;
     }
     assert!(cases >= 140, "{cases}");
-    let long = format!("s3://lake/{}", "a".repeat(1491));
-    assert!(policy.check(&long, None).is_err());
-    assert!(policy.check(&long[..1500], None).is_ok());
+    let most = limits::IMPORT_URI_CHARS_CEILING;
+    let long = format!("s3://lake/{}", "a".repeat(most));
+    assert!(policy.check(&long[..most + 1], None).is_err());
+    assert!(policy.check(&long[..most], None).is_ok());
     assert!(policy.check(&format!("file://{}/in", dir.display()), Some("any")).is_err());
 }
 
