@@ -244,7 +244,7 @@ fn the_best_are_found_though_rows_are_passed_over() {
             words.collect()
         };
         let mut row_of = |number: usize| {
-            let most = if number % 97 == 0 { 3 } else { longest };
+            let most = if number.is_multiple_of(97) { 3 } else { longest };
             row(&[("a", &text(most)), ("b", &text(6))])
         };
         (0..count).map(&mut row_of).collect()
