@@ -27,6 +27,7 @@ use crate::load::Requests;
 use crate::metrics::{self, Metrics};
 use crate::pages::PageKey;
 use crate::ports::Ports;
+use crate::request_log;
 use crate::routes::{Access, BELOW_INDEX, Plane, Protocol, ROUTES, Route, elsewhere};
 use crate::{ApiKey, ServerConfig};
 
@@ -198,7 +199,7 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     shared.metrics.answered(counted, status, took);
     shared.requests.note(took_us, status);
-    log(&method, &path, &id, took_us, &answer);
+    request_log::note(&method, &path, &id, took_us, &answer);
     match protocol {
         Protocol::Rest => render(plane, &id, answer),
         Protocol::Grpc => grpc::render(&id, answer),
@@ -411,40 +412,6 @@ fn check_key(keys: &[ApiKey], headers: &HeaderMap) -> Result<(), ApiError> {
     let good =
         keys.is_empty() || presented_key(headers).is_some_and(|key| ApiKey::any_matches(keys, key));
     if good { Ok(()) } else { Err(ApiError::unauthenticated()) }
-}
-
-/// One line a request: never the query, the body or a header, which may hold
-/// what nobody else should read.
-fn log(method: &Method, path: &str, id: &str, took_us: u64, answer: &Answer) {
-    match answer {
-        Ok(reply) => {
-            tracing::debug!(%method, path, status = reply.status, took_us, request_id = id, "answered");
-        }
-        Err(error) if error.status.http < 500 || error.status.http == 501 => {
-            tracing::info!(
-                %method, path, status = error.status.http, took_us, request_id = id,
-                error = %error.message, "refused"
-            );
-        }
-        Err(error) => {
-            let causes = causes(error);
-            tracing::error!(
-                %method, path, status = error.status.http, took_us, request_id = id,
-                error = %error.message, causes, "failed"
-            );
-        }
-    }
-}
-
-/// The errors below the one that is answered.
-fn causes(error: &ApiError) -> String {
-    let mut below = error.cause.as_ref().and_then(std::error::Error::source);
-    let mut causes = Vec::new();
-    while let Some(cause) = below {
-        causes.push(cause.to_string());
-        below = cause.source();
-    }
-    causes.join(": ")
 }
 
 fn render(plane: Plane, id: &str, answer: Answer) -> Response {

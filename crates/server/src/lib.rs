@@ -29,6 +29,7 @@ mod openapi;
 mod pages;
 mod ports;
 mod process;
+mod request_log;
 mod routes;
 mod serve;
 mod tls;
