@@ -702,8 +702,9 @@ async def collections(world: World) -> None:
         posted("/indexes", {"name": "pods", "dimension": 2, "spec": {"pod": pod}})
     await done(world.pc.create_collection("kept", "pods"))
     assert "kept" in (await done(world.pc.list_collections())).names()
-    found = await done(world.pc.describe_collection("kept"))
-    assert (found["name"] if isinstance(found, dict) else found.name) == "kept"
+    if not (ASYNC and MAJOR == 7):  # It forgets to await its own request there.
+        found = await done(world.pc.describe_collection("kept"))
+        assert (found["name"] if isinstance(found, dict) else found.name) == "kept"
     await done(world.pc.delete_collection("kept"))
     await done(world.pc.delete_index("pods"))
 
