@@ -27,6 +27,8 @@ import sys
 import tempfile
 import time
 
+from sparse import Process, say
+
 TOP_K = 10
 BATCH = 10_000
 K1, B = 1.2, 0.75
@@ -230,33 +232,6 @@ def work_as(name, documents, queries):
             else:
                 say({"answers": [engine.ids(engine.search(query)) for query in asked]})
         getattr(engine, "close", lambda: None)()
-
-
-def say(what):
-    print(json.dumps(what), flush=True)
-
-
-class Process:
-    def __init__(self, command):
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.facts = self.hear()
-
-    def hear(self):
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        raise RuntimeError(f"{self.process.args[0]} ended")
-
-    def ask(self, what):
-        self.process.stdin.write(what + "\n")
-        self.process.stdin.flush()
-        return self.hear()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def oracle(documents, queries):
