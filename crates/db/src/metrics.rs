@@ -6,8 +6,9 @@
 
 mod load;
 
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
+use crossbill_core::Clock;
 use crossbill_engine::SearchStats;
 use crossbill_store::TaskCounts;
 use prometheus_client::metrics::counter::Counter;
@@ -23,7 +24,7 @@ type Counters = Family<Labels, Counter>;
 
 /// What is counted while the work is done.
 pub(crate) struct Metrics {
-    /// Finding the nearest records or the best texts.
+    /// Finding the nearest records.
     search: Histogram,
     /// Reading what a query gives back of them.
     read: Histogram,
@@ -34,6 +35,9 @@ pub(crate) struct Metrics {
     codes: Counter,
     scored: Counter,
     filter_sets: Counters,
+    /// Those of them that a search counts, at hand.
+    sets_kept: Counter,
+    sets_made: Counter,
     /// Appends to a write-ahead log, until they are on the disk.
     pub(crate) wal_append: Histogram,
     pub(crate) wal_bytes: Counter,
@@ -72,7 +76,11 @@ const OUTCOMES: [&str; 3] = ["imported", "rejected", "superseded"];
 impl Metrics {
     /// Nothing counted yet.
     pub(crate) fn new() -> Self {
+        let filter_sets = counters("from", [KEPT, MADE]);
+        let of = |from: &str| filter_sets.get_or_create(&[("from", from.to_owned())]).clone();
         Self {
+            sets_kept: of(KEPT),
+            sets_made: of(MADE),
             search: seconds(0.000_05),
             read: seconds(0.000_005),
             text: seconds(0.000_05),
@@ -80,7 +88,7 @@ impl Metrics {
             cells: Counter::default(),
             codes: Counter::default(),
             scored: Counter::default(),
-            filter_sets: counters("from", [KEPT, MADE]),
+            filter_sets,
             wal_append: seconds(0.000_1),
             wal_bytes: Counter::default(),
             flush: seconds(0.01),
@@ -114,8 +122,8 @@ impl Metrics {
 
     /// Notes whether the rows that a filter matches in a segment were kept.
     pub(crate) fn note_filter_set(&self, was_kept: bool) {
-        let from = if was_kept { KEPT } else { MADE };
-        self.filter_sets.get_or_create(&[("from", from.to_owned())]).inc();
+        let counter = if was_kept { &self.sets_kept } else { &self.sets_made };
+        counter.inc();
     }
 
     /// Notes that something failed.
@@ -229,7 +237,7 @@ impl Database {
         Gauges {
             indexes: self.all_indexes().iter().map(|index| index.gauges()).collect(),
             memtable_bytes: env.memtables_bytes() as u64,
-            searches: env.searches.load(std::sync::atomic::Ordering::Relaxed) as u64,
+            searches: env.searches.load(Ordering::Relaxed) as u64,
             waiting: [
                 ("flush", env.flushes.len() as u64),
                 ("merge", env.merges.len() as u64),
@@ -240,16 +248,10 @@ impl Database {
     }
 }
 
-/// Runs `work`; gives what it gives and how long it took, by the clock of the
-/// database.
-pub(crate) fn timed<T>(
-    clock: &dyn crossbill_core::Clock,
-    histogram: &Histogram,
-    work: impl FnOnce() -> T,
-) -> T {
+/// Runs `work`, and notes how long it took.
+pub(crate) fn timed<T>(clock: &dyn Clock, histogram: &Histogram, work: impl FnOnce() -> T) -> T {
     let began = clock.monotonic();
     let result = work();
-    let took: Duration = clock.monotonic().saturating_sub(began);
-    histogram.observe(took.as_secs_f64());
+    histogram.observe(clock.monotonic().saturating_sub(began).as_secs_f64());
     result
 }

@@ -28,9 +28,9 @@ impl Database {
     /// What it is doing now.
     pub fn load(&self) -> Result<DatabaseLoad> {
         let env = &self.env;
-        let indexes = self.list_indexes();
-        let indexes = indexes.iter().filter_map(|info| self.index(info.name.as_str()).ok());
-        let running: usize = indexes
+        let running: usize = self
+            .all_indexes()
+            .iter()
             .map(|index| index.imports().all().iter().filter(|job| job.is_running()).count())
             .sum();
         Ok(DatabaseLoad {

@@ -2,12 +2,14 @@
 //! works on it outside. So it sees one manifest version and every write up to
 //! one point of the log, and holds up nobody.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crossbill_core::{
     Error, Filter, Record, Result, SparseVector, VectorType, check_dense_query, limits,
 };
-use crossbill_engine::{Effort, SearchStats, SegmentQuery};
+use crossbill_engine::{Effort, Matching, SearchStats, SegmentQuery};
 use rayon::prelude::*;
 
 use super::Namespace;
@@ -46,19 +48,15 @@ impl Drop for Running<'_> {
 impl Namespace {
     /// The nearest records.
     pub(crate) fn query(&self, query: &Query) -> Result<QueryAnswer> {
-        let Env { metrics, clock, .. } = self.env();
         let (mut dense, mut sparse, id) = match &query.by {
             QueryBy::Vector { dense, sparse } => {
                 self.check_query(dense.as_deref(), sparse.as_ref())?;
                 (dense.clone(), sparse.clone(), None)
             }
             QueryBy::Id(id) => (None, None, Some(id)),
-            QueryBy::Text(clauses) => {
-                let answer = self.query_text(query, clauses);
-                return answer.inspect(|answer| metrics.note_text(answer));
-            }
+            QueryBy::Text(clauses) => return self.query_text(query, clauses),
         };
-        let began = clock.monotonic();
+        let began = self.env().clock.monotonic();
         let look = |state: &State| id.and_then(|id| find_in_memory(state, id));
         let Some((snapshot, in_memory)) = self.snapshot(look) else {
             return Ok(nothing(Lsn(self.context.lsn.load(Ordering::Acquire))));
@@ -77,19 +75,34 @@ impl Namespace {
             top_k: query.top_k,
             effort: query.effort.unwrap_or(DEFAULT_EFFORT),
         };
-        let filter = query.filter.as_ref();
-        let (found, stats) = self.search(&snapshot, &wanted, filter);
-        let searched = clock.monotonic();
+        let found = self.search(&snapshot, &wanted, query.filter.as_ref());
         let metric = self.context.shape.metric_of(wanted.dense.is_some());
-        let matches = snapshot.nearest(found, query, metric.larger_is_nearer());
+        Ok(self.answer(&snapshot, query, found, metric.larger_is_nearer(), began))
+    }
+
+    /// What was found since `began`, read as the query asks for it, and counted.
+    pub(super) fn answer(
+        &self,
+        snapshot: &Snapshot,
+        query: &Query,
+        (found, stats): (Vec<(f32, Place)>, SearchStats),
+        larger_is_nearer: bool,
+        began: Duration,
+    ) -> QueryAnswer {
+        let Env { metrics, clock, .. } = self.env();
+        let searched = clock.monotonic();
+        let matches = snapshot.nearest(found, query, larger_is_nearer);
         let took = QueryTook {
             search: searched.saturating_sub(began),
             read: clock.monotonic().saturating_sub(searched),
         };
         let memory_rows = snapshot.memory_rows();
         let answer = QueryAnswer { matches, stats, memory_rows, took, lsn: snapshot.lsn };
-        metrics.note_query(&answer);
-        Ok(answer)
+        match query.by {
+            QueryBy::Text(_) => metrics.note_text(&answer),
+            QueryBy::Vector { .. } | QueryBy::Id(_) => metrics.note_query(&answer),
+        }
+        answer
     }
 
     /// What is near, in segments and in memory.
@@ -138,10 +151,7 @@ impl Namespace {
             if live.live() == 0 {
                 return (Vec::new(), SearchStats::default());
             }
-            let only = filter.map(|filter| {
-                self.env().metrics.note_filter_set(live.segment.keeps_matching(filter));
-                live.segment.matching(filter)
-            });
+            let only = filter.map(|filter| self.matching(live, filter));
             live.segment.search(wanted, &live.deleted, only.as_deref())
         };
         let answers = self.of_segments(segments, search);
@@ -152,6 +162,14 @@ impl Namespace {
             found.extend(hits.iter().map(|hit| (hit.score, Place::Segment(number, hit.row))));
         }
         (found, stats)
+    }
+
+    /// The rows of a segment that a filter lets through, superseded ones
+    /// included.
+    pub(super) fn matching(&self, live: &LiveSegment, filter: &Filter) -> Arc<Matching> {
+        let (rows, was_kept) = live.segment.look_up(filter);
+        self.env().metrics.note_filter_set(was_kept);
+        rows
     }
 
     /// What `search` finds in each segment, in their order.

@@ -15,7 +15,7 @@ use super::memtable::Rows;
 use super::read::nothing;
 use super::snapshot::{Place, Snapshot};
 use super::state::LiveSegment;
-use crate::types::{Lsn, Query, QueryAnswer, QueryTook};
+use crate::types::{Lsn, Query, QueryAnswer};
 
 /// The words of some rows of a memtable that follow each other.
 struct Chunk {
@@ -173,14 +173,7 @@ impl Namespace {
             let place = |row| Place::Table(*table, chunk.first + row);
             found.extend(hits.iter().map(|hit| (hit.score, place(hit.row))));
         }
-        let searched = self.env().clock.monotonic();
-        let matches = snapshot.nearest(found, query, true);
-        let took = QueryTook {
-            search: searched.saturating_sub(began),
-            read: self.env().clock.monotonic().saturating_sub(searched),
-        };
-        let memory_rows = snapshot.memory_rows();
-        Ok(QueryAnswer { matches, stats, memory_rows, took, lsn: snapshot.lsn })
+        Ok(self.answer(&snapshot, query, (found, stats), true, began))
     }
 
     fn text_in_segments(
@@ -193,7 +186,7 @@ impl Namespace {
             let Some(index) = live.segment.text().filter(|_| live.live() > 0) else {
                 return Ok((Vec::new(), 0));
             };
-            let only = query.filter.as_ref().map(|filter| live.segment.matching(filter));
+            let only = query.filter.as_ref().map(|filter| self.matching(live, filter));
             index.search(plan, query.top_k, &live.deleted, only.as_deref())
         })
     }

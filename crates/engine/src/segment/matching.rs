@@ -97,11 +97,15 @@ impl MatchingCache {
         Self { bytes_max, kept: Mutex::default() }
     }
 
-    /// The set of a filter, made by `make` where it is not kept. Two threads
-    /// may make the same one at the same time; neither waits.
-    pub(super) fn get(&self, filter: &Filter, make: impl FnOnce() -> Matching) -> Arc<Matching> {
+    /// The set of a filter, made by `make` where it is not kept, and whether it
+    /// was. Two threads may make the same one at the same time; neither waits.
+    pub(super) fn get(
+        &self,
+        filter: &Filter,
+        make: impl FnOnce() -> Matching,
+    ) -> (Arc<Matching>, bool) {
         if let Some(found) = self.lock().find(filter) {
-            return found;
+            return (found, true);
         }
         let made = Arc::new(make());
         let bytes = made.bytes_max() + filter_bytes(filter);
@@ -110,12 +114,7 @@ impl MatchingCache {
             kept.push(filter.clone(), Arc::clone(&made), bytes);
             kept.shrink(self.bytes_max);
         }
-        made
-    }
-
-    /// Whether the set of a filter is kept.
-    pub(super) fn keeps(&self, filter: &Filter) -> bool {
-        self.lock().sets.iter().any(|(own, ..)| own == filter)
+        (made, false)
     }
 
     /// The filters whose sets are kept, those asked for last at the end.

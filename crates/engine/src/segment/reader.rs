@@ -244,6 +244,11 @@ impl Segment {
     /// Rows whose metadata matches, superseded ones included.
     /// Sets asked for lately are kept.
     pub fn matching(&self, filter: &Filter) -> Arc<Matching> {
+        self.look_up(filter).0
+    }
+
+    /// The same, and whether the set was kept.
+    pub fn look_up(&self, filter: &Filter) -> (Arc<Matching>, bool) {
         let many = |part: &Filter| self.matching(part);
         let make = || {
             Matching::new(match filter {
@@ -252,11 +257,6 @@ impl Segment {
             })
         };
         self.matching.get(filter, make)
-    }
-
-    /// Whether [`Self::matching`] need not look at the metadata for this.
-    pub fn keeps_matching(&self, filter: &Filter) -> bool {
-        self.matching.keeps(filter)
     }
 
     /// The rows that a condition on words lets through. None where their words
