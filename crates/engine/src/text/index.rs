@@ -35,9 +35,9 @@ pub struct TextIndex {
     pub(super) searcher: Searcher,
     /// Words of all rows, by field, once they were asked for.
     tokens: OnceLock<Vec<u64>>,
-    /// Those of the rows that do not count, and how many these were when it was
-    /// found out: rows only ever stop to count.
-    dead_tokens: Mutex<(u64, Vec<u64>)>,
+    /// Those of the rows that did not count for the last reader, and which these
+    /// were: readers of different moments may leave out equally many.
+    dead_tokens: Mutex<(RoaringBitmap, Vec<u64>)>,
 }
 
 impl std::fmt::Debug for TextIndex {
@@ -153,8 +153,8 @@ impl TextIndex {
         }
         // Nothing that could panic leaves it half changed.
         let mut kept = self.dead_tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.0 != dead.len() {
-            *kept = (dead.len(), self.count_tokens(dead.iter())?);
+        if kept.0 != *dead {
+            *kept = (dead.clone(), self.count_tokens(dead.iter())?);
         }
         Ok(all[field].saturating_sub(kept.1[field]))
     }

@@ -195,6 +195,18 @@ proptest! {
     }
 }
 
+/// Two readers of one index may leave out equally many rows, and not the same.
+#[test]
+fn words_are_those_of_the_rows_that_count_for_each_reader() {
+    let fields = fields(&[("body", plain())]);
+    let rows = [row(&[("body", "a")]), row(&[("body", "a b c d e f")]), row(&[("body", "a b")])];
+    let index = index(&fields, &rows);
+    for (dead, words) in [(0, 8), (1, 3), (2, 7), (1, 3)] {
+        let dead = RoaringBitmap::from([dead]);
+        assert_eq!(index.live_tokens(0, &dead).unwrap(), words, "without {dead:?}");
+    }
+}
+
 /// Which words a prefix stands for does not depend on where rows stand, nor on
 /// rows that are gone.
 #[test]
