@@ -8,7 +8,6 @@ client is told to trust as any program is: SSL_CERT_FILE.
 
 from __future__ import annotations
 
-import subprocess
 import urllib.error
 
 import pytest
@@ -19,6 +18,7 @@ from pinecone.grpc import GrpcIndex
 
 from conftest import client, create
 from harness import Server, free_ports, request, run
+from tls import certificates
 
 
 def grpc_of(server, name, key="local", **options) -> GrpcIndex:
@@ -154,28 +154,6 @@ def test_refusals_are_the_clients_own(own_server):
         grpc.upsert(vectors=large)
     assert grpc.upsert(vectors=large[:50]).upserted_count == 50
     assert grpc.query(vector=[1.0] * 4, top_k=1).matches[0].score == pytest.approx(1.0)
-
-
-def certificates(folder):
-    """An authority of the test's own, a certificate that it signed for this machine, and its key."""
-    made = []
-    for name, subject, extensions, signed in [
-        ("ca", "/CN=test authority", ["basicConstraints=critical,CA:TRUE"], []),
-        (
-            "leaf",
-            "/CN=localhost",
-            ["basicConstraints=critical,CA:FALSE", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-            ["-CA", "ca.pem", "-CAkey", "ca.key"],
-        ),
-    ]:
-        added = [word for extension in extensions for word in ("-addext", extension)]
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"]
-        command += ["ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", subject]
-        command += [*added, *signed, "-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        assert ended.returncode == 0, ended.stderr
-        made.append(folder / f"{name}.pem")
-    return *made, folder / "leaf.key"
 
 
 def test_a_deadline_is_kept(both):

@@ -13,6 +13,7 @@ mod columns;
 mod export;
 mod imports;
 mod integrations;
+mod keys;
 mod models;
 mod pull;
 mod quotas;
@@ -24,6 +25,7 @@ pub(crate) use columns::ColumnArgs;
 pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use imports::ImportsCommand;
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
+pub(crate) use keys::{KeysCommand, NewKeyArgs};
 pub(crate) use models::ModelArgs;
 pub(crate) use pull::{LoadArg, PullArgs};
 pub(crate) use quotas::QuotaArgs;
@@ -84,6 +86,9 @@ pub(crate) enum Command {
     /// imports read from
     #[command(subcommand)]
     Integrations(IntegrationsCommand),
+    /// Make API keys with roles
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Find the records nearest to a vector or to a record, or documents by their words
     Query(Box<QueryArgs>),
     /// Show how many records an index holds, by namespace
@@ -417,7 +422,7 @@ impl Command {
     /// How the command reaches its database; none for the others.
     pub(crate) fn connect(&self) -> Option<&ConnectArgs> {
         match self {
-            Command::Serve(_) | Command::Completions { .. } => None,
+            Command::Serve(_) | Command::Keys(_) | Command::Completions { .. } => None,
             Command::Import(args) => Some(&args.connect),
             Command::Export(args) => Some(&args.connect),
             Command::Exports(command) => Some(command.connect()),

@@ -8,14 +8,18 @@ mod args;
 mod client;
 mod commands;
 mod error;
+mod keys;
+mod log;
 mod machine;
 mod models;
 mod options;
 mod output;
 mod progress;
+mod reload;
 mod settings;
 mod signals;
 mod table;
+mod traces;
 mod units;
 mod uri;
 
@@ -58,6 +62,7 @@ fn run(parsed: Parsed) -> error::Result<Exit> {
         Command::Pull(args) => commands::pull::run(&args, &integrations),
         Command::Integrations(command) => commands::integrations::run(command, &integrations),
         Command::Query(args) => commands::query::run(&args, &integrations),
+        Command::Keys(command) => commands::keys::run(&command),
         Command::Stats(args) => commands::stats::run(&args, &integrations),
         Command::Completions { shell } => {
             commands::completions::run(shell);

@@ -10,9 +10,6 @@ use crossbill_db::{
     DatabaseOptions, DestinationPolicy, ImportSettings, Integration, Secret, SourcePolicy,
     StoreKind,
 };
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::{EngineArgs, StoreArgs};
 use crate::error::{CliError, Result};
@@ -162,24 +159,6 @@ fn defaults(stores: &StoreArgs) -> Result<Vec<Integration>> {
 /// What the operator's own settings say of an endpoint is meant.
 fn trusted(integration: Integration) -> Integration {
     Integration { trusted_endpoint: true, ..integration }
-}
-
-/// Starts the log on stderr at the level asked for, else at `usual`.
-pub(crate) fn start_log(engine: &EngineArgs, usual: &str) -> Result<()> {
-    let asked = engine.log.as_deref().unwrap_or(usual);
-    let targets: Targets = asked.parse().map_err(|_| {
-        CliError::usage(format!(
-            "--log is {asked:?}, expected off, error, warn, info, debug, trace or target=level,…"
-        ))
-    })?;
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(crate::output::stderr_is_terminal());
-    tracing_subscriber::registry()
-        .with(targets)
-        .with(lines)
-        .try_init()
-        .map_err(|error| CliError::failed(format!("cannot start the log: {error}")))
 }
 
 #[cfg(test)]

@@ -50,6 +50,17 @@ pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const GRPC_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Bytes of a file with a TLS certificate chain or key (ours).
 pub const TLS_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Characters of the name of an API key (ours).
+pub const KEY_NAME_CHARS_MAX: usize = 64;
+/// Names, or beginnings of names, of the indexes that an API key is for (ours).
+pub const KEY_INDEXES_MAX: usize = 100;
+/// API keys of a server (ours): each request looks at all of them.
+pub const KEYS_MAX: usize = 1000;
+/// Bytes of a file of API keys (ours).
+pub const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Refused requests that the audit log writes down a second (ours), so that who
+/// has no key cannot fill the disk.
+pub const AUDITED_REFUSALS_PER_SECOND: u32 = 20;
 /// Ids of one fetch or delete request.
 pub const IDS_PER_REQUEST_MAX: usize = 1000;
 /// Results of one query.

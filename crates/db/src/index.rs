@@ -208,6 +208,7 @@ impl Index {
 
     /// The nearest records.
     pub fn query(&self, namespace: &NamespaceName, query: &Query) -> Result<QueryAnswer> {
+        let _span = tracing::debug_span!("query", %namespace, top_k = query.top_k).entered();
         if query.top_k == 0 {
             return Err(Error::invalid("top_k is 0, expected at least 1"));
         }

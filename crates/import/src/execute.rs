@@ -54,11 +54,14 @@ pub fn execute(
         changed: Condvar::new(),
         stop_after: AtomicU32::new(NO_STOP),
     };
+    // The workers' threads do not know what they work for otherwise.
+    let import = tracing::Span::current();
     std::thread::scope(|scope| {
         for number in 1..workers.min(plan.tasks.len()) {
             let name = format!("import-worker-{number}");
             // Without the thread the others do its share.
-            let _ = std::thread::Builder::new().name(name).spawn_scoped(scope, || run.work());
+            let work = || import.in_scope(|| run.work());
+            let _ = std::thread::Builder::new().name(name).spawn_scoped(scope, work);
         }
         run.work();
     });
@@ -165,6 +168,13 @@ impl Run<'_> {
             self.watch.add_resumed(task);
             return Ok(None);
         }
+        let _span = tracing::debug_span!(
+            "task",
+            number = task.ordinal,
+            namespace = task.namespace,
+            rows = tracing::field::Empty,
+        )
+        .entered();
         let watch = TaskWatch::new(self.watch, number as u32, &self.stop_after);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.runner.run(task, &watch)));
         let outcome = outcome.unwrap_or_else(|panic| {
@@ -172,6 +182,7 @@ impl Run<'_> {
             Err(TaskError::Failed(Error::internal(text)))
         })?;
         let counts = &outcome.counts;
+        tracing::Span::current().record("rows", counts.read);
         assert_eq!(
             counts.read,
             counts.imported + counts.superseded + counts.rejected,
@@ -214,6 +225,7 @@ impl Run<'_> {
     }
 
     fn commit(&self, task: &TaskSpec, outcome: &TaskOutcome) -> Result<(), ImportError> {
+        let _span = tracing::debug_span!("commit", task = task.ordinal).entered();
         self.check_errors(outcome)?;
         killpoint::reach("import.commit_before");
         let committed = catch_unwind(AssertUnwindSafe(|| self.ledger.commit(task, outcome)));

@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::dispatch::{Shared, presented_key};
+use crate::access::{Caller, presented_key};
+use crate::dispatch::Shared;
 use crate::error::ApiError;
 use crate::pages::{AskedPage, Listing, PageRequest};
 
@@ -40,6 +41,8 @@ pub(crate) type Answer = Result<Reply, ApiError>;
 pub(crate) struct Call {
     pub(crate) shared: Arc<Shared>,
     pub(crate) site: Site,
+    /// Whose key it came with.
+    pub(crate) caller: Caller,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
@@ -208,6 +211,11 @@ impl Call {
         limits: (usize, usize),
     ) -> Result<PageRequest, ApiError> {
         PageRequest::new(&self.shared.page_key, listing, self.asked_page()?, limits)
+    }
+
+    /// Whether the caller may know of the index with this name.
+    pub(crate) fn may_see(&self, index: &str) -> bool {
+        self.caller.as_ref().is_none_or(|key| key.is_for(index))
     }
 
     /// Who asks, as far as telling a retry needs it: address and key, hashed

@@ -1,51 +1,18 @@
 //! What the operator sets about the server: where it listens, which keys it
 //! takes, its bounds. No flag or file is read here; the binary does that.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use crossbill_core::{Clock, IdSource, RandomIds, SystemClock, VectorStorage, limits};
 use crossbill_inference::Inference;
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
 
+use crate::audit::AuditLog;
+use crate::keys::Keys;
+use crate::rate::RateLimit;
 use crate::tls::Tls;
-
-/// Why a text cannot be an API key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an API key must be 1 to 512 visible ASCII characters without spaces")]
-pub struct KeyError;
-
-/// An API key, held only as its SHA-256 hash; it cannot be shown again.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey([u8; 32]);
-
-impl ApiKey {
-    /// Hashes `text`. An error where no client could send it in a header.
-    pub fn from_text(text: &str) -> Result<Self, KeyError> {
-        let sendable = text.bytes().all(|byte| byte.is_ascii_graphic());
-        if text.is_empty() || text.len() > 512 || !sendable {
-            return Err(KeyError);
-        }
-        Ok(Self(Sha256::digest(text.as_bytes()).into()))
-    }
-
-    /// Whether `presented` is one of `keys`. Looks at all of them and at
-    /// every byte, so that the time taken tells nothing.
-    pub(crate) fn any_matches(keys: &[ApiKey], presented: &[u8]) -> bool {
-        let hash: [u8; 32] = Sha256::digest(presented).into();
-        let found = keys.iter().fold(Choice::from(0), |found, key| found | key.0.ct_eq(&hash));
-        found.into()
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(hidden)")
-    }
-}
 
 /// How the server listens and what it bounds. Start from
 /// [`ServerConfig::new`] and change what the operator set.
@@ -60,7 +27,15 @@ pub struct ServerConfig {
     /// reach.
     pub public_address: Option<String>,
     /// The keys that are let in. None: everyone is, on a loopback address.
-    pub api_keys: Vec<ApiKey>,
+    pub keys: Keys,
+    /// How often a caller may ask, where its key does not say; all callers
+    /// together where none has a key.
+    pub rate_limit: Option<RateLimit>,
+    /// What changes and refusals are written to.
+    pub audit: Option<AuditLog>,
+    /// Called with the span of each request and its headers, so that it can
+    /// become part of a trace that the caller began.
+    pub joins_trace: Option<fn(&tracing::Span, &HeaderMap)>,
     /// Lets the server listen beyond loopback without a key.
     pub insecure: bool,
     /// How a new index keeps its full vectors where the request does not say.
@@ -98,7 +73,10 @@ impl ServerConfig {
         Self {
             listen,
             public_address: None,
-            api_keys: Vec::new(),
+            keys: Keys::default(),
+            rate_limit: None,
+            audit: None,
+            joins_trace: None,
             insecure: false,
             vector_storage: VectorStorage::F32,
             request_bytes_max: limits::REQUEST_BYTES_MAX,
@@ -114,28 +92,5 @@ impl ServerConfig {
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(RandomIds),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_match_only_themselves() {
-        let keys = [ApiKey::from_text("one").unwrap(), ApiKey::from_text("two").unwrap()];
-        assert!(ApiKey::any_matches(&keys, b"one") && ApiKey::any_matches(&keys, b"two"));
-        for wrong in [&b"on"[..], b"onee", b"", b"One"] {
-            assert!(!ApiKey::any_matches(&keys, wrong));
-        }
-        assert!(!ApiKey::any_matches(&[], b"one"));
-    }
-
-    #[test]
-    fn keys_that_no_header_carries_are_refused_and_none_is_shown() {
-        for bad in ["", " ", "a b", "a\n", "ü"] {
-            assert_eq!(ApiKey::from_text(bad), Err(KeyError), "{bad:?}");
-        }
-        assert_eq!(format!("{:?}", ApiKey::from_text("secret").unwrap()), "ApiKey(hidden)");
     }
 }

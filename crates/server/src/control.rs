@@ -67,7 +67,8 @@ pub(crate) fn stored_spec(spec_json: Option<&str>, cloud: &str, region: &str) ->
 /// `GET /indexes`.
 pub(crate) fn list_indexes(call: &Call) -> Answer {
     let infos = call.shared.db.list_indexes();
-    let indexes = infos.iter().map(|info| model(call, info)).collect();
+    let seen = infos.iter().filter(|info| call.may_see(info.name.as_str()));
+    let indexes = seen.map(|info| model(call, info)).collect();
     Reply::json(200, &IndexList { indexes })
 }
 

@@ -11,25 +11,27 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
+use axum::http::{HeaderName, HeaderValue, Method, header, request};
 use axum::response::Response;
 use axum::routing::{MethodFilter, any, on};
 use crossbill_db::Database;
 use crossbill_wire::Status;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
 
+use crate::access::{Caller, Unnamed};
 use crate::body::{Packing, announced, collect, discard, inflate, packing};
 use crate::call::{Answer, Call, JSON, Reply, Site, query_pairs};
 use crate::error::ApiError;
 use crate::grpc::{self, message};
-use crate::host::is_loopback;
+use crate::keys::Role;
 use crate::load::Requests;
 use crate::metrics::{self, Metrics};
 use crate::pages::PageKey;
 use crate::ports::Ports;
-use crate::request_log;
+use crate::request_log::About;
 use crate::routes::{Access, BELOW_INDEX, Plane, Protocol, ROUTES, Route, elsewhere};
-use crate::{ApiKey, ServerConfig};
+use crate::{ServerConfig, access};
 
 /// What every request may use.
 pub(crate) struct Shared {
@@ -42,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) page_key: PageKey,
     /// What has become of the requests so far.
     pub(crate) requests: Requests,
+    pub(crate) unnamed: Unnamed,
     /// False before every listener is open and again once the server drains.
     pub(crate) ready: AtomicBool,
     /// One permit per request that works.
@@ -57,9 +60,18 @@ pub(crate) struct Ends {
     pub(crate) peer: IpAddr,
 }
 
+impl Ends {
+    /// Those of the request.
+    pub(crate) fn of(parts: &request::Parts) -> Self {
+        let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let known = parts.extensions.get::<Ends>().copied();
+        known.unwrap_or(Ends { local: unknown, peer: unknown.ip() })
+    }
+}
+
 /// What the router found for a request.
 #[derive(Clone, Copy)]
-enum Found {
+pub(crate) enum Found {
     Route(&'static Route),
     NoRoute,
     WrongMethod,
@@ -68,10 +80,18 @@ enum Found {
 impl Found {
     /// The route and the method that it is counted under: rows of the table,
     /// never what a caller wrote.
-    fn names(self) -> (&'static str, &'static str) {
+    pub(crate) fn names(self) -> (&'static str, &'static str) {
         match self {
             Found::Route(route) => (route.path, route.method.as_str()),
             Found::NoRoute | Found::WrongMethod => (metrics::NO_ROUTE, metrics::NO_ROUTE),
+        }
+    }
+
+    /// Who may know what there is: of what is no route, any key.
+    fn access(self, protocol: Protocol) -> Access {
+        match self {
+            Found::Route(route) if route.protocol == protocol => route.access,
+            Found::Route(_) | Found::NoRoute | Found::WrongMethod => Access::Key(Role::Read),
         }
     }
 }
@@ -91,6 +111,7 @@ impl Shared {
             ports: Ports::default(),
             page_key,
             requests,
+            unnamed: Unnamed::default(),
             ready: AtomicBool::new(false),
             work,
             body_memory,
@@ -178,14 +199,17 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
     let started = shared.config.clock.monotonic();
     let id = shared.config.ids.next_id().to_string();
     let (parts, body) = request.into_parts();
-    let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+    let about = About::new(&site, &parts, id, found);
     let (plane, protocol) = (plane(&site), grpc::spoken(&parts));
-    let (counted, _in_flight) = (found.names(), shared.metrics.begin());
+    let _in_flight = shared.metrics.begin();
+    let span = about.span(&shared, &parts.headers);
+    let caller = access::identify(&shared.config, found.access(protocol), &parts);
+    let known = caller.as_ref().ok().cloned().flatten();
     // A caller may wait for less than it is given, not for more.
     let patience = grpc::timeout(&parts.headers).ok().flatten().unwrap_or(Duration::MAX);
     let patience = patience.min(shared.config.request_timeout);
-    let work = answer(shared.clone(), site, found, protocol, parts, body);
-    let in_time = tokio::time::timeout(patience, work).await;
+    let work = answer(shared.clone(), site, found, protocol, caller, parts, body);
+    let in_time = tokio::time::timeout(patience, work.instrument(span.clone())).await;
     let took = shared.config.clock.monotonic().saturating_sub(started);
     let answer = match in_time {
         // The timer counts in milliseconds, a caller may in less.
@@ -195,14 +219,10 @@ async fn dispatch(shared: Arc<Shared>, site: Site, found: Found, request: Reques
             format!("the request took longer than {} seconds", patience.as_secs_f32()),
         )),
     };
-    let status = answer.as_ref().map_or_else(|error| error.status.http, |reply| reply.status);
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    shared.metrics.answered(counted, status, took);
-    shared.requests.note(took_us, status);
-    request_log::note(&method, &path, &id, took_us, &answer);
+    span.in_scope(|| about.note(&shared, known.as_deref(), took, &answer));
     match protocol {
-        Protocol::Rest => render(plane, &id, answer),
-        Protocol::Grpc => grpc::render(&id, answer),
+        Protocol::Rest => render(plane, &about.id, answer),
+        Protocol::Grpc => grpc::render(&about.id, answer),
     }
 }
 
@@ -211,13 +231,14 @@ async fn answer(
     site: Site,
     found: Found,
     protocol: Protocol,
+    caller: Result<Caller, ApiError>,
     mut parts: request::Parts,
     body: Body,
 ) -> Answer {
-    let admitted = match admit(&shared, plane(&site), found, protocol, &parts) {
-        Ok((route, packing)) => {
-            call(shared.clone(), site, &mut parts).await.map(|call| (route, packing, call))
-        }
+    let admitted = match admit(&shared, plane(&site), found, protocol, caller, &parts) {
+        Ok((route, packing, caller)) => call(shared.clone(), site, route, caller, &mut parts)
+            .await
+            .map(|call| (route, packing, call)),
         Err(error) => Err(error),
     };
     let (route, packing, call) = match admitted {
@@ -290,19 +311,17 @@ fn admit(
     plane: Plane,
     found: Found,
     protocol: Protocol,
+    caller: Result<Caller, ApiError>,
     parts: &request::Parts,
-) -> Result<(&'static Route, Packing), ApiError> {
-    let access = match found {
-        Found::Route(route) if route.protocol == protocol => route.access,
-        Found::Route(_) | Found::NoRoute | Found::WrongMethod => Access::Key,
-    };
-    if access == Access::Key {
-        check_key(&shared.config.api_keys, &parts.headers)?;
-        check_local(&shared.config, parts)?;
+) -> Result<(&'static Route, Packing, Caller), ApiError> {
+    let caller = caller?;
+    if found.access(protocol) != Access::Open {
+        access::check_rate(shared, &caller, shared.config.clock.monotonic())?;
     }
     match (protocol, found) {
         (Protocol::Rest, Found::Route(route)) if route.protocol == protocol => {
-            Ok((route, packing(&parts.headers)?))
+            access::check_role(&caller, route)?;
+            Ok((route, packing(&parts.headers)?, caller))
         }
         (Protocol::Rest, Found::Route(_)) => Err(ApiError::with_status(
             Status::UNSUPPORTED_MEDIA_TYPE,
@@ -314,8 +333,9 @@ fn admit(
         )),
         (Protocol::Rest, Found::NoRoute) => Err(no_route(plane, parts)),
         (Protocol::Grpc, Found::Route(route)) if route.protocol == protocol => {
+            access::check_role(&caller, route)?;
             grpc::timeout(&parts.headers)?;
-            Ok((route, message::packing(&parts.headers)?))
+            Ok((route, message::packing(&parts.headers)?, caller))
         }
         // A method that is unknown has a status of its own over gRPC.
         (Protocol::Grpc, _) => {
@@ -324,35 +344,13 @@ fn admit(
     }
 }
 
-/// Without a key, being on this machine is what lets a caller in. A web page
-/// in a browser here is not: its requests carry the page's origin, or, where
-/// its name was pointed at this machine, that name as the host.
-fn check_local(config: &ServerConfig, parts: &request::Parts) -> Result<(), ApiError> {
-    if !config.api_keys.is_empty() || config.insecure {
-        return Ok(());
-    }
-    let host = parts.headers.get(header::HOST).map(HeaderValue::as_bytes);
-    let host = host.or(parts.uri.authority().map(|authority| authority.as_str().as_bytes()));
-    let origin = parts.headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
-    let foreign = [host, origin]
-        .into_iter()
-        .flatten()
-        .find(|text| !std::str::from_utf8(text).is_ok_and(is_loopback));
-    match foreign {
-        None => Ok(()),
-        Some(name) => Err(ApiError::forbidden(format!(
-            "the request is from or for {:?}, expected a loopback address: \
-             without an API key only this machine is served",
-            String::from_utf8_lossy(name)
-        ))),
-    }
-}
-
 /// Runs `work` where it may block; its panic is an error like others.
 async fn on_blocking_thread(
     path: &'static str,
     work: impl FnOnce() -> Answer + Send + 'static,
 ) -> Answer {
+    let span = tracing::Span::current();
+    let work = move || span.in_scope(work);
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         let what = if error.is_panic() { "panicked" } else { "was cancelled" };
         Err(ApiError::internal(format!("internal server error: {path} {what}")))
@@ -363,6 +361,8 @@ async fn on_blocking_thread(
 async fn call(
     shared: Arc<Shared>,
     site: Site,
+    route: &Route,
+    caller: Caller,
     parts: &mut request::Parts,
 ) -> Result<Call, ApiError> {
     let query = query_pairs(parts.uri.query().unwrap_or(""))?;
@@ -372,13 +372,13 @@ async fn call(
         .iter()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect::<Vec<_>>();
+    access::check_reach(&shared, &caller, route, &site, &params)?;
     let site = site.resolved(&shared, &params)?;
-    let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let ends = parts.extensions.get::<Ends>().copied();
-    let ends = ends.unwrap_or(Ends { local: unknown, peer: unknown.ip() });
+    let ends = Ends::of(parts);
     Ok(Call {
         shared,
         site,
+        caller,
         params,
         query,
         authority: parts.uri.authority().map(|authority| authority.to_string()),
@@ -396,22 +396,6 @@ fn no_route(plane: Plane, parts: &request::Parts) -> ApiError {
         Some(hint) => ApiError::not_found(format!("there is no {path} here: {hint}")),
         None => ApiError::not_found(format!("there is no {path} here")),
     }
-}
-
-/// The key that a request presents, from either header.
-pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
-    if let Some(key) = headers.get("api-key") {
-        return Some(key.as_bytes());
-    }
-    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, key) = value.split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| key.trim_ascii())
-}
-
-fn check_key(keys: &[ApiKey], headers: &HeaderMap) -> Result<(), ApiError> {
-    let good =
-        keys.is_empty() || presented_key(headers).is_some_and(|key| ApiKey::any_matches(keys, key));
-    if good { Ok(()) } else { Err(ApiError::unauthenticated()) }
 }
 
 fn render(plane: Plane, id: &str, answer: Answer) -> Response {
@@ -476,18 +460,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_are_read_from_either_header() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(presented_key(&headers), None);
-        headers.insert(header::AUTHORIZATION, "bearer  k1".parse().unwrap());
-        assert_eq!(presented_key(&headers), Some(&b"k1"[..]));
-        headers.insert(header::AUTHORIZATION, "Basic k1".parse().unwrap());
-        assert_eq!(presented_key(&headers), None);
-        headers.insert("Api-Key", "k2".parse().unwrap());
-        assert_eq!(presented_key(&headers), Some(&b"k2"[..]));
-    }
 
     #[tokio::test]
     async fn a_panic_is_answered() {

@@ -9,6 +9,8 @@
 //! reads the body within its bounds and runs the row's function on a
 //! blocking thread, and renders its reply or its error in the plane's shape.
 
+mod access;
+mod audit;
 mod backups;
 mod body;
 mod call;
@@ -21,6 +23,7 @@ mod error;
 mod grpc;
 mod host;
 mod integrations;
+mod keys;
 mod listen;
 mod load;
 mod metrics;
@@ -29,23 +32,28 @@ mod openapi;
 mod pages;
 mod ports;
 mod process;
+mod rate;
 mod request_log;
 mod routes;
 mod serve;
 mod tls;
 mod verbs;
 
+pub use audit::AuditLog;
+pub use axum::http::HeaderMap;
 pub use backups::{
     backup_model, make_index, new_schedule, restore_job_model, restore_options, schedule_model,
 };
-pub use config::{ApiKey, KeyError, ServerConfig};
+pub use config::ServerConfig;
 pub use data::exports::export_model;
 pub use data::imports::{import_finished, import_model, import_start, reject_model};
 pub use data::manifest::manifest_model;
 pub use data::query::scored_vector;
 pub use data::search::{DocumentSearch, search_documents};
 pub use integrations::{integration_model, integration_of, source_test_model};
+pub use keys::{ApiKey, KeyError, KeyHash, Keys, Role};
 pub use openapi::openapi;
-pub use routes::{Access, BELOW_INDEX, Plane, Protocol, ROUTES, Route};
+pub use rate::RateLimit;
+pub use routes::{Access, BELOW_INDEX, Plane, Protocol, ROUTES, Reach, Route};
 pub use serve::{Bound, ServeError, serve};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, read_tls_file};

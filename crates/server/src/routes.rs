@@ -11,6 +11,8 @@ use axum::http::Method;
 
 use crate::call::{Answer, Call};
 use crate::grpc::methods;
+use crate::keys::Role;
+use crate::keys::Role::{Admin, Read, Write};
 use crate::{backups, console, control, data, integrations, load, metrics, models, openapi};
 
 /// Which listeners a route is on, and so in which shape it fails.
@@ -29,8 +31,20 @@ pub enum Plane {
 pub enum Access {
     /// Everyone.
     Open,
-    /// Those with a key, where keys are configured.
-    Key,
+    /// Those whose key has this role or more, where keys are configured.
+    Key(Role),
+}
+
+/// What a route is about: a key that is for some indexes only may call those
+/// that are about one of these, or about nothing that is not its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Nothing; or the answer leaves out what is not the key's.
+    Nothing,
+    /// The index of the listener or of the path.
+    Index,
+    /// The server as a whole, or what only its body or an id tells.
+    Server,
 }
 
 /// In what a route is asked and answers.
@@ -68,6 +82,30 @@ impl Route {
     pub fn is_below_index(&self) -> bool {
         self.plane == Plane::Data && self.protocol == Protocol::Rest
     }
+
+    /// What it is about.
+    pub fn reach(&self) -> Reach {
+        let is_read = self.method == GET;
+        match (self.plane, self.path) {
+            (Plane::Data, _) => Reach::Index,
+            // Its body names the index.
+            (_, "/indexes/{name}") if self.method == POST => Reach::Server,
+            (_, path) if path.starts_with("/indexes/{name}") => Reach::Index,
+            (_, "/indexes") if is_read => Reach::Nothing,
+            (_, "/embed" | "/rerank" | "/models" | "/models/{name}") => Reach::Nothing,
+            (_, path) if path.starts_with("/assistant/") => Reach::Nothing,
+            _ if self.access == Access::Open => Reach::Nothing,
+            _ => Reach::Server,
+        }
+    }
+
+    /// Whether the audit log has every call: what changes something and is not
+    /// the daily writing of records.
+    pub fn is_audited(&self) -> bool {
+        let writes = matches!(self.access, Access::Key(Role::Write | Role::Admin));
+        let daily = ["/upsert", "/update", "/Upsert", "/Update", "/preview"];
+        writes && self.method != GET && !daily.iter().any(|end| self.path.ends_with(end))
+    }
 }
 
 const GET: Method = Method::GET;
@@ -85,19 +123,24 @@ const fn page(path: &'static str, run: fn(&Call) -> Answer) -> Route {
     Route { plane, access, protocol, method: GET, path, run }
 }
 
-const fn control(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
+const fn control(
+    role: Role,
+    method: Method,
+    path: &'static str,
+    run: fn(&Call) -> Answer,
+) -> Route {
     let protocol = Protocol::Rest;
-    Route { plane: Plane::Control, access: Access::Key, protocol, method, path, run }
+    Route { plane: Plane::Control, access: Access::Key(role), protocol, method, path, run }
 }
 
-const fn data(method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
+const fn data(role: Role, method: Method, path: &'static str, run: fn(&Call) -> Answer) -> Route {
     let protocol = Protocol::Rest;
-    Route { plane: Plane::Data, access: Access::Key, protocol, method, path, run }
+    Route { plane: Plane::Data, access: Access::Key(role), protocol, method, path, run }
 }
 
-const fn grpc(path: &'static str, run: fn(&Call) -> Answer) -> Route {
+const fn grpc(role: Role, path: &'static str, run: fn(&Call) -> Answer) -> Route {
     let protocol = Protocol::Grpc;
-    Route { plane: Plane::Data, access: Access::Key, protocol, method: POST, path, run }
+    Route { plane: Plane::Data, access: Access::Key(role), protocol, method: POST, path, run }
 }
 
 /// All routes.
@@ -109,105 +152,105 @@ pub static ROUTES: &[Route] = &[
     // The console (ours): files only; what it shows it asks of the routes below.
     page("/", console::page),
     page("/console/{file}", console::file),
-    control(GET, "/load", load::load),
+    control(Read, GET, "/load", load::load),
     // For Prometheus.
-    control(GET, "/metrics", metrics::metrics),
+    control(Read, GET, "/metrics", metrics::metrics),
     // Indexes.
-    control(GET, "/indexes", control::list_indexes),
-    control(POST, "/indexes", control::create_index),
-    control(GET, "/indexes/{name}", control::describe_index),
-    control(PATCH, "/indexes/{name}", control::configure_index),
-    control(DELETE, "/indexes/{name}", control::delete_index),
+    control(Read, GET, "/indexes", control::list_indexes),
+    control(Admin, POST, "/indexes", control::create_index),
+    control(Read, GET, "/indexes/{name}", control::describe_index),
+    control(Admin, PATCH, "/indexes/{name}", control::configure_index),
+    control(Admin, DELETE, "/indexes/{name}", control::delete_index),
     // `create-for-model` is also a good name for an index, so it has no row
     // of its own.
-    control(POST, "/indexes/{name}", models::post_index),
+    control(Admin, POST, "/indexes/{name}", models::post_index),
     // Where imports read from (ours).
-    control(GET, "/integrations", integrations::list),
-    control(POST, "/integrations", integrations::create),
-    control(GET, "/integrations/{id}", integrations::describe),
-    control(DELETE, "/integrations/{id}", integrations::delete),
-    control(POST, "/sources/test", integrations::test),
+    control(Write, GET, "/integrations", integrations::list),
+    control(Admin, POST, "/integrations", integrations::create),
+    control(Write, GET, "/integrations/{id}", integrations::describe),
+    control(Admin, DELETE, "/integrations/{id}", integrations::delete),
+    control(Admin, POST, "/sources/test", integrations::test),
     // Copies of indexes.
-    control(GET, "/collections", backups::list_collections),
-    control(POST, "/collections", backups::create_collection),
-    control(GET, "/collections/{name}", backups::describe_collection),
-    control(DELETE, "/collections/{name}", backups::delete_collection),
-    control(GET, "/indexes/{name}/backups", backups::list_of_index),
-    control(POST, "/indexes/{name}/backups", backups::create),
-    control(GET, "/backups", backups::list),
-    control(GET, "/backups/{id}", backups::describe),
-    control(DELETE, "/backups/{id}", backups::delete),
-    control(POST, "/backups/{id}/create-index", backups::restore),
-    control(GET, "/restore-jobs", backups::list_restore_jobs),
-    control(GET, "/restore-jobs/{id}", backups::describe_restore_job),
-    control(GET, "/indexes/{name}/backup-schedules", backups::list_schedules),
-    control(POST, "/indexes/{name}/backup-schedules", backups::create_schedule),
-    control(GET, "/backup-schedules/{id}", backups::describe_schedule),
-    control(PATCH, "/backup-schedules/{id}", backups::change_schedule),
-    control(DELETE, "/backup-schedules/{id}", backups::delete_schedule),
-    control(GET, "/backup-schedules/{id}/history", backups::schedule_history),
+    control(Read, GET, "/collections", backups::list_collections),
+    control(Admin, POST, "/collections", backups::create_collection),
+    control(Read, GET, "/collections/{name}", backups::describe_collection),
+    control(Admin, DELETE, "/collections/{name}", backups::delete_collection),
+    control(Read, GET, "/indexes/{name}/backups", backups::list_of_index),
+    control(Admin, POST, "/indexes/{name}/backups", backups::create),
+    control(Read, GET, "/backups", backups::list),
+    control(Read, GET, "/backups/{id}", backups::describe),
+    control(Admin, DELETE, "/backups/{id}", backups::delete),
+    control(Admin, POST, "/backups/{id}/create-index", backups::restore),
+    control(Read, GET, "/restore-jobs", backups::list_restore_jobs),
+    control(Read, GET, "/restore-jobs/{id}", backups::describe_restore_job),
+    control(Read, GET, "/indexes/{name}/backup-schedules", backups::list_schedules),
+    control(Admin, POST, "/indexes/{name}/backup-schedules", backups::create_schedule),
+    control(Read, GET, "/backup-schedules/{id}", backups::describe_schedule),
+    control(Admin, PATCH, "/backup-schedules/{id}", backups::change_schedule),
+    control(Admin, DELETE, "/backup-schedules/{id}", backups::delete_schedule),
+    control(Read, GET, "/backup-schedules/{id}/history", backups::schedule_history),
     // Models, where the operator has set some up.
-    control(POST, "/embed", models::embed),
-    control(POST, "/rerank", models::rerank),
-    control(GET, "/models", models::list),
-    control(GET, "/models/{name}", models::describe),
+    control(Read, POST, "/embed", models::embed),
+    control(Read, POST, "/rerank", models::rerank),
+    control(Read, GET, "/models", models::list),
+    control(Read, GET, "/models/{name}", models::describe),
     // What this server does not have.
-    control(GET, "/assistant/{*rest}", control::no_assistants),
-    control(POST, "/assistant/{*rest}", control::no_assistants),
-    control(PATCH, "/assistant/{*rest}", control::no_assistants),
-    control(DELETE, "/assistant/{*rest}", control::no_assistants),
+    control(Read, GET, "/assistant/{*rest}", control::no_assistants),
+    control(Read, POST, "/assistant/{*rest}", control::no_assistants),
+    control(Read, PATCH, "/assistant/{*rest}", control::no_assistants),
+    control(Read, DELETE, "/assistant/{*rest}", control::no_assistants),
     // Records.
-    data(POST, "/vectors/upsert", data::vectors::upsert),
-    data(POST, "/query", data::query::query),
-    data(GET, "/vectors/fetch", data::vectors::fetch),
-    data(POST, "/vectors/fetch_by_metadata", data::vectors::fetch_by_metadata),
-    data(POST, "/vectors/update", data::vectors::update),
-    data(POST, "/vectors/delete", data::vectors::delete),
-    data(GET, "/vectors/list", data::vectors::list),
-    data(POST, "/describe_index_stats", data::vectors::stats),
+    data(Write, POST, "/vectors/upsert", data::vectors::upsert),
+    data(Read, POST, "/query", data::query::query),
+    data(Read, GET, "/vectors/fetch", data::vectors::fetch),
+    data(Read, POST, "/vectors/fetch_by_metadata", data::vectors::fetch_by_metadata),
+    data(Write, POST, "/vectors/update", data::vectors::update),
+    data(Write, POST, "/vectors/delete", data::vectors::delete),
+    data(Read, GET, "/vectors/list", data::vectors::list),
+    data(Read, POST, "/describe_index_stats", data::vectors::stats),
     // Namespaces.
-    data(GET, "/namespaces", data::namespaces::list),
-    data(POST, "/namespaces", data::namespaces::create),
-    data(GET, "/namespaces/{namespace}", data::namespaces::describe),
-    data(DELETE, "/namespaces/{namespace}", data::namespaces::delete),
+    data(Read, GET, "/namespaces", data::namespaces::list),
+    data(Write, POST, "/namespaces", data::namespaces::create),
+    data(Read, GET, "/namespaces/{namespace}", data::namespaces::describe),
+    data(Write, DELETE, "/namespaces/{namespace}", data::namespaces::delete),
     // Bulk imports.
-    data(GET, "/bulk/imports", data::imports::list),
-    data(POST, "/bulk/imports", data::imports::start),
-    data(POST, "/bulk/imports/preview", data::imports::preview),
-    data(GET, "/bulk/imports/{id}", data::imports::describe),
-    data(DELETE, "/bulk/imports/{id}", data::imports::cancel),
-    data(POST, "/bulk/imports/{id}/pause", data::imports::pause),
-    data(POST, "/bulk/imports/{id}/resume", data::imports::resume),
-    data(GET, "/bulk/imports/{id}/rejects", data::imports::rejects),
-    data(GET, "/bulk/imports/{id}/manifest", data::manifest::manifest),
+    data(Read, GET, "/bulk/imports", data::imports::list),
+    data(Write, POST, "/bulk/imports", data::imports::start),
+    data(Write, POST, "/bulk/imports/preview", data::imports::preview),
+    data(Read, GET, "/bulk/imports/{id}", data::imports::describe),
+    data(Write, DELETE, "/bulk/imports/{id}", data::imports::cancel),
+    data(Write, POST, "/bulk/imports/{id}/pause", data::imports::pause),
+    data(Write, POST, "/bulk/imports/{id}/resume", data::imports::resume),
+    data(Read, GET, "/bulk/imports/{id}/rejects", data::imports::rejects),
+    data(Read, GET, "/bulk/imports/{id}/manifest", data::manifest::manifest),
     // Exports.
-    data(GET, "/bulk/exports", data::exports::list),
-    data(POST, "/bulk/exports", data::exports::start),
-    data(GET, "/bulk/exports/{id}", data::exports::describe),
-    data(DELETE, "/bulk/exports/{id}", data::exports::cancel),
+    data(Read, GET, "/bulk/exports", data::exports::list),
+    data(Write, POST, "/bulk/exports", data::exports::start),
+    data(Read, GET, "/bulk/exports/{id}", data::exports::describe),
+    data(Write, DELETE, "/bulk/exports/{id}", data::exports::cancel),
     // Records with text.
-    data(POST, "/records/namespaces/{namespace}/upsert", data::records::upsert),
-    data(POST, "/records/namespaces/{namespace}/search", data::records::search),
+    data(Write, POST, "/records/namespaces/{namespace}/upsert", data::records::upsert),
+    data(Read, POST, "/records/namespaces/{namespace}/search", data::records::search),
     // Documents.
-    data(POST, "/namespaces/{namespace}/documents/upsert", data::documents::upsert),
-    data(POST, "/namespaces/{namespace}/documents/search", data::documents::search),
-    data(POST, "/namespaces/{namespace}/documents/fetch", data::documents::fetch),
-    data(POST, "/namespaces/{namespace}/documents/update", data::documents::update),
-    data(POST, "/namespaces/{namespace}/documents/delete", data::documents::delete),
-    data(POST, "/namespaces/{namespace}/documents/list", data::documents::list),
+    data(Write, POST, "/namespaces/{namespace}/documents/upsert", data::documents::upsert),
+    data(Read, POST, "/namespaces/{namespace}/documents/search", data::documents::search),
+    data(Read, POST, "/namespaces/{namespace}/documents/fetch", data::documents::fetch),
+    data(Write, POST, "/namespaces/{namespace}/documents/update", data::documents::update),
+    data(Write, POST, "/namespaces/{namespace}/documents/delete", data::documents::delete),
+    data(Read, POST, "/namespaces/{namespace}/documents/list", data::documents::list),
     // The same over gRPC.
-    grpc("/VectorService/Upsert", methods::upsert),
-    grpc("/VectorService/Query", methods::query),
-    grpc("/VectorService/Fetch", methods::fetch),
-    grpc("/VectorService/FetchByMetadata", methods::fetch_by_metadata),
-    grpc("/VectorService/Update", methods::update),
-    grpc("/VectorService/Delete", methods::delete),
-    grpc("/VectorService/List", methods::list),
-    grpc("/VectorService/DescribeIndexStats", methods::stats),
-    grpc("/VectorService/ListNamespaces", methods::list_namespaces),
-    grpc("/VectorService/CreateNamespace", methods::create_namespace),
-    grpc("/VectorService/DescribeNamespace", methods::describe_namespace),
-    grpc("/VectorService/DeleteNamespace", methods::delete_namespace),
+    grpc(Write, "/VectorService/Upsert", methods::upsert),
+    grpc(Read, "/VectorService/Query", methods::query),
+    grpc(Read, "/VectorService/Fetch", methods::fetch),
+    grpc(Read, "/VectorService/FetchByMetadata", methods::fetch_by_metadata),
+    grpc(Write, "/VectorService/Update", methods::update),
+    grpc(Write, "/VectorService/Delete", methods::delete),
+    grpc(Read, "/VectorService/List", methods::list),
+    grpc(Read, "/VectorService/DescribeIndexStats", methods::stats),
+    grpc(Read, "/VectorService/ListNamespaces", methods::list_namespaces),
+    grpc(Write, "/VectorService/CreateNamespace", methods::create_namespace),
+    grpc(Read, "/VectorService/DescribeNamespace", methods::describe_namespace),
+    grpc(Write, "/VectorService/DeleteNamespace", methods::delete_namespace),
 ];
 
 impl Plane {

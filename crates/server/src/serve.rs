@@ -56,7 +56,7 @@ pub async fn serve(
     ready: impl FnOnce(&Bound) + Send,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    if config.api_keys.is_empty() && !config.insecure && !config.listen.ip().is_loopback() {
+    if config.keys.is_empty() && !config.insecure && !config.listen.ip().is_loopback() {
         return Err(ServeError::NoKey(config.listen));
     }
     let shared = Arc::new(Shared::new(db, config));

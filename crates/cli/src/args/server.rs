@@ -9,6 +9,7 @@ use clap::Args;
 use crossbill_core::limits::RESIDENT_VECTORS_PERCENT;
 
 use crate::args::{ModelArgs, QuotaArgs, StorageArg, StoreArgs};
+use crate::log::LogFormat;
 use crate::units::ByteSize;
 
 /// Settings of the server. Each is taken from its flag, else its environment
@@ -26,6 +27,7 @@ Examples:
   crossbill serve
   crossbill serve --data /var/lib/crossbill --allow-import-dir /srv/embeddings
   crossbill serve --listen 0.0.0.0:5080 --api-key-file /etc/crossbill/keys
+  crossbill serve --listen 0.0.0.0:5080 --keys-file /etc/crossbill/keys.toml
   crossbill serve --tls-cert chain.pem --tls-key key.pem --public-address db.example.com
   CROSSBILL_MEMORY_LIMIT=2GiB crossbill serve --config /etc/crossbill.toml")]
 pub(crate) struct ServeArgs {
@@ -63,6 +65,34 @@ pub(crate) struct ServeArgs {
     /// File with one key a line; empty lines and lines that start with # do not count
     #[arg(long, env = "CROSSBILL_API_KEY_FILE", value_name = "FILE", hide_env_values = true)]
     pub(crate) api_key_file: Option<PathBuf>,
+    /// File of keys with roles in TOML, as `crossbill keys new` writes them; read again when it
+    /// changes
+    #[arg(long, env = "CROSSBILL_KEYS_FILE", value_name = "FILE", hide_env_values = true)]
+    pub(crate) keys_file: Option<PathBuf>,
+    /// Requests a second of a key that does not say otherwise, or of all callers together where
+    /// no key is asked for; default: any number
+    #[arg(long, env = "CROSSBILL_REQUESTS_PER_SECOND", value_name = "N", hide_env_values = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) requests_per_second: Option<u32>,
+    /// File that is told, in lines of JSON, who changed what and who was refused
+    #[arg(long, env = "CROSSBILL_AUDIT_LOG", value_name = "FILE", hide_env_values = true)]
+    pub(crate) audit_log: Option<PathBuf>,
+    /// Form of the log on stderr
+    #[arg(
+        long,
+        env = "CROSSBILL_LOG_FORMAT",
+        value_enum,
+        hide_env_values = true,
+        default_value = "text"
+    )]
+    pub(crate) log_format: LogFormat,
+    /// OpenTelemetry collector that traces are sent to, over OTLP/HTTP
+    #[arg(long, env = "CROSSBILL_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Sends one trace in so many, where the caller did not decide
+    #[arg(long, env = "CROSSBILL_TRACE_ONE_IN", value_name = "N", hide_env_values = true,
+        default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) trace_one_in: u32,
     /// Directory that file:// imports may read (repeatable); none by default
     #[arg(
         long,

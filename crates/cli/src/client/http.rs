@@ -9,11 +9,16 @@ use crate::error::{CliError, Result};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Lets clients speak TLS.
+pub(crate) fn install_tls() {
+    // Fails only where a provider is installed already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A client for `server` whose requests end within `timeout`. It follows no
 /// redirects: a key goes nowhere else.
 pub(crate) fn client(server: &Url, timeout: Duration) -> Result<reqwest::Client> {
-    // Fails only where a provider is installed already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_tls();
     let mut http = reqwest::Client::builder()
         .user_agent(concat!("crossbill-cli/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)

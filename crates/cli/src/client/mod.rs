@@ -16,6 +16,7 @@ use crossbill_wire::{
 
 use crate::args::ConnectArgs;
 use crate::error::Result;
+use crate::log::LogFormat;
 use crate::settings::IntegrationTable;
 
 pub(crate) use backups::Backups;
@@ -112,7 +113,7 @@ pub(crate) fn connect(
     imports: Imports,
 ) -> Result<Box<dyn Client>> {
     // What goes wrong is in the answer: the log would say it twice.
-    crate::options::start_log(&args.engine, "error")?;
+    crate::log::start(args.engine.log.as_deref().unwrap_or("error"), LogFormat::Text, None)?;
     match &args.data {
         Some(data) => Ok(Box::new(Embedded::open(data, args, integrations, imports)?)),
         None => Ok(Box::new(Remote::new(args)?)),

@@ -8,6 +8,7 @@ pub(crate) mod import;
 pub(crate) mod imports;
 pub(crate) mod index;
 pub(crate) mod integrations;
+pub(crate) mod keys;
 pub(crate) mod manifest;
 pub(crate) mod pull;
 pub(crate) mod query;

@@ -2,23 +2,29 @@
 //! and says on stderr what a newcomer needs to know.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 use crossbill_db::{Database, Secret, Webhook, WebhookOptions};
-use crossbill_server::{ApiKey, Bound, ServeError, ServerConfig, Tls};
+use crossbill_server::{AuditLog, Bound, Keys, RateLimit, ServeError, ServerConfig, Tls};
 
 use crate::args::ServeArgs;
 use crate::error::{CliError, Exit, Result};
+use crate::keys::KeySources;
+use crate::reload::Watched;
 use crate::settings::IntegrationTable;
 use crate::signals::Signals;
+use crate::traces::Traces;
 use crate::units::ByteSize;
-use crate::{models, options, output};
+use crate::{log, models, options, output, traces};
 
 /// Serves until SIGINT or SIGTERM, then drains.
 pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result<Exit> {
-    options::start_log(&args.engine, "info")?;
-    let config = server_config(args)?;
-    let with_key = !config.api_keys.is_empty();
+    let traces = traces(args)?;
+    let level = args.engine.log.as_deref().unwrap_or("info");
+    log::start(level, args.log_format, traces.as_ref())?;
+    let mut config = server_config(args)?;
+    config.joins_trace = traces.as_ref().map(|_| traces::join as _);
+    let with_key = !config.keys.is_empty();
     if !with_key && !args.insecure && !args.listen.ip().is_loopback() {
         return Err(no_key(&ServeError::NoKey(args.listen)));
     }
@@ -42,7 +48,15 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
         .enable_all()
         .build()
         .map_err(|error| CliError::failed(format!("cannot start threads: {error}")))?;
+    let watched = Watched::new(
+        args,
+        config.keys.clone(),
+        config.tls.clone(),
+        config.audit.clone(),
+        config.clock.clone(),
+    );
     let served = runtime.block_on(async {
+        tokio::spawn(watched.watch());
         let signals = Signals::new()
             .map_err(|error| CliError::failed(format!("cannot listen for signals: {error}")))?;
         let ready = |bound: &Bound| output::note(&banner(args, bound, with_key));
@@ -53,6 +67,11 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
     served?;
     output::note("stopped; the data is complete on disk");
     Ok(Exit::Success)
+}
+
+/// Where traces go, where they go anywhere.
+fn traces(args: &ServeArgs) -> Result<Option<Traces>> {
+    args.otlp_endpoint.as_ref().map(|url| Traces::to(url, args.trace_one_in)).transpose()
 }
 
 /// Whom to tell of imports that have ended.
@@ -94,8 +113,10 @@ fn refused(error: ServeError) -> CliError {
 }
 
 fn no_key(error: &ServeError) -> CliError {
-    CliError::usage(error.to_string())
-        .hint("give a key with --api-key-file FILE or CROSSBILL_API_KEY, or drop --listen")
+    CliError::usage(error.to_string()).hint(
+        "give keys with --keys-file FILE (crossbill keys new makes them) or CROSSBILL_API_KEY, \
+         or drop --listen",
+    )
 }
 
 fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
@@ -110,7 +131,9 @@ fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     let answer = usize::try_from(args.answer_bytes_max.0).unwrap_or(usize::MAX);
     config.answer_bytes_max = answer;
     config.tls = tls(args)?;
-    config.api_keys = api_keys(args)?;
+    config.keys = keys(args)?;
+    config.rate_limit = args.requests_per_second.and_then(RateLimit::per_second);
+    config.audit = audit(args)?;
     config.inference = models::inference(&args.models)?;
     Ok(config)
 }
@@ -128,36 +151,19 @@ fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
     }
 }
 
-fn api_keys(args: &ServeArgs) -> Result<Vec<ApiKey>> {
-    let mut texts = args.api_key.clone();
-    if let Some(path) = &args.api_key_file {
-        texts.extend(key_file(path)?);
-    }
-    texts
-        .iter()
-        // The text itself must not be shown, not even where it is wrong.
-        .map(|text| ApiKey::from_text(text).map_err(|error| CliError::usage(error.to_string())))
-        .collect()
+fn keys(args: &ServeArgs) -> Result<Keys> {
+    let (lines, table) = (args.api_key_file.as_deref(), args.keys_file.as_deref());
+    let keys = KeySources { given: &args.api_key, lines, table }.read()?;
+    Keys::new(keys).map_err(|error| CliError::usage(error.to_string()))
 }
 
-fn key_file(path: &Path) -> Result<Vec<String>> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        CliError::usage(format!("cannot read the keys in {}: {error}", path.display()))
-    })?;
-    let keys: Vec<String> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect();
-    if keys.is_empty() {
-        // An empty file must not open the door.
-        return Err(CliError::usage(format!(
-            "found no key in {}, expected one a line",
-            path.display()
-        )));
-    }
-    Ok(keys)
+fn audit(args: &ServeArgs) -> Result<Option<AuditLog>> {
+    let open = |path: &PathBuf| {
+        AuditLog::open(path).map_err(|error| {
+            CliError::usage(format!("cannot write the audit log {}: {error}", path.display()))
+        })
+    };
+    args.audit_log.as_ref().map(open).transpose()
 }
 
 /// What is said once every listener accepts connections.
@@ -206,21 +212,4 @@ fn banner(args: &ServeArgs, bound: &Bound, with_key: bool) -> String {
         "  index = pc.index(\"NAME\")".to_owned(),
     ]);
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    #[test]
-    fn key_files_have_comments_and_are_never_empty() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        write!(file, "# team\n\n  one \ntwo\n").unwrap();
-        assert_eq!(key_file(file.path()).unwrap(), ["one", "two"]);
-        let empty = tempfile::NamedTempFile::new().unwrap();
-        assert!(key_file(empty.path()).unwrap_err().to_string().contains("found no key"));
-        assert!(key_file(Path::new("/nowhere/keys")).is_err());
-    }
 }

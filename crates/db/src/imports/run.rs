@@ -36,6 +36,8 @@ pub(crate) fn run(env: &Env, waiting: &Waiting) {
     if job.is_stopped() || index.check_open().is_err() {
         return;
     }
+    // A trace of its own: nobody waits for it.
+    let _span = tracing::debug_span!(parent: None, "import", import = job.name()).entered();
     let running = job.running();
     if job.is_final() || !job.keeps_its_turn() {
         return;
@@ -142,6 +144,7 @@ fn planned(env: &Env, index: &Index, job: &Job) -> std::result::Result<Plan, Imp
     if let Some(plan) = job.load_plan(&env.root)? {
         return Ok(plan);
     }
+    let _span = tracing::debug_span!("plan").entered();
     let (uri, integration, options) = {
         let live = job.live();
         let record = &live.record;

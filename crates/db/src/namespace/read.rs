@@ -75,7 +75,8 @@ impl Namespace {
             top_k: query.top_k,
             effort: query.effort.unwrap_or(DEFAULT_EFFORT),
         };
-        let found = self.search(&snapshot, &wanted, query.filter.as_ref());
+        let found = tracing::debug_span!("search", segments = snapshot.segments.len())
+            .in_scope(|| self.search(&snapshot, &wanted, query.filter.as_ref()));
         let metric = self.context.shape.metric_of(wanted.dense.is_some());
         Ok(self.answer(&snapshot, query, found, metric.larger_is_nearer(), began))
     }
@@ -91,7 +92,8 @@ impl Namespace {
     ) -> QueryAnswer {
         let Env { metrics, clock, .. } = self.env();
         let searched = clock.monotonic();
-        let matches = snapshot.nearest(found, query, larger_is_nearer);
+        let matches = tracing::debug_span!("read")
+            .in_scope(|| snapshot.nearest(found, query, larger_is_nearer));
         let took = QueryTook {
             search: searched.saturating_sub(began),
             read: clock.monotonic().saturating_sub(searched),

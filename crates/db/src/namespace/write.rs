@@ -126,6 +126,7 @@ impl Namespace {
 
     /// Does a checked write; durable and visible when it returns.
     pub(crate) fn write(&self, op: WriteOp) -> Result<Written> {
+        let _span = tracing::debug_span!("write", namespace = %self.name).entered();
         let mut body = Vec::new();
         if let WriteOp::Blind(ops) = &op {
             ops.iter().for_each(|op| ops::encode_op(op, &mut body));

@@ -121,6 +121,14 @@ pub(super) fn request_id() -> Value {
     json!({"$ref": "#/components/headers/RequestId"})
 }
 
+/// What a key needs, in a sentence.
+fn role(route: &Route) -> String {
+    match route.access {
+        Access::Open => "Asks for no key.".to_owned(),
+        Access::Key(role) => format!("Needs the role {role}."),
+    }
+}
+
 fn describe(route: &Route, operation: &Operation, schemas: &mut Schemas) -> Value {
     let mut made = json!({
         "operationId": operation.id,
@@ -128,14 +136,13 @@ fn describe(route: &Route, operation: &Operation, schemas: &mut Schemas) -> Valu
         "tags": [operation.tag.text().0],
         "responses": answers(route, operation, schemas),
     });
-    if !operation.about.is_empty() {
-        made["description"] = json!(operation.about);
-    }
+    let about = [operation.about.to_owned(), role(route)];
+    made["description"] = json!(about.join(" ").trim());
     let mut parameters = path_parameters(operation, schemas);
     parameters.extend(operation.parameters.iter().map(|given| parameter(given, schemas)));
     match route.access {
         Access::Open => made["security"] = json!([]),
-        Access::Key => {
+        Access::Key(_) => {
             parameters.push(json!({"$ref": "#/components/parameters/ApiVersion"}));
         }
     }

@@ -15,8 +15,8 @@ pub(super) fn meaning(http: u16) -> &'static str {
         400 => "The request is wrong; the message says what was found and what was expected.",
         401 => "No API key, or a wrong one.",
         403 => {
-            "Not allowed: by the operator's settings, by deletion protection, or from afar \
-                without a key."
+            "Not allowed: to a key of this role or for these indexes, by the operator's settings, \
+                by deletion protection, or from afar without a key."
         }
         404 => "There is nothing of that name here.",
         405 => "The path does not take this method.",
@@ -25,7 +25,7 @@ pub(super) fn meaning(http: u16) -> &'static str {
         413 => "The body is over its limit.",
         415 => "The body is packed in a way that is not read.",
         422 => "The body is not JSON of the expected type.",
-        429 => "A bound of this server is used up.",
+        429 => "A bound of this server is used up, or too many requests came in a second.",
         499 => "Nobody waits for the answer any more.",
         500 => "A fault of the server.",
         501 => "This server does not do this.",
@@ -40,8 +40,8 @@ pub(super) fn meaning(http: u16) -> &'static str {
 pub(super) fn statuses(route: &Route, operation: &Operation, plane: Plane) -> Vec<u16> {
     // The URL may not be UTF-8, the headers name an unknown packing.
     let mut all = vec![400, 415, 504];
-    if route.access == Access::Key {
-        all.extend([401, 403, 500, 503]);
+    if route.access != Access::Open {
+        all.extend([401, 403, 429, 500, 503]);
     }
     if route.method == axum::http::Method::POST || route.method == axum::http::Method::PATCH {
         all.push(413);

@@ -12,7 +12,7 @@ use crate::grpc_client::Client;
 use crate::harness::{KEY, Server, open_database};
 
 /// A path of the route that matches, for parameters that name nothing.
-fn path(pattern: &str) -> String {
+pub(crate) fn path(pattern: &str) -> String {
     let segment = |segment: &str| match segment.starts_with('{') {
         true => "nothing".to_owned(),
         false => segment.to_owned(),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Once};
 use crate::conformance;
 use crossbill_core::{RandomIds, RequestLimits, SystemClock, limits};
 use crossbill_db::{Database, DatabaseOptions, ImportSettings, SourcePolicy};
-use crossbill_server::{ApiKey, ServeError, ServerConfig, serve};
+use crossbill_server::{ApiKey, KeyHash, Keys, ServeError, ServerConfig, serve};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -71,6 +71,11 @@ impl Got {
     }
 }
 
+/// A key that may do everything.
+pub(crate) fn key(name: &str, text: &str) -> ApiKey {
+    ApiKey::new(name, KeyHash::of_text(text).unwrap()).unwrap()
+}
+
 /// A loopback address that no other test uses, in this process or another.
 fn own_address() -> SocketAddr {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -131,7 +136,8 @@ impl Server {
 
     /// A server that takes [`KEY`].
     pub(crate) async fn start_with_key() -> Self {
-        Self::start_with(|config| config.api_keys = vec![ApiKey::from_text(KEY).unwrap()]).await
+        let keys = Keys::new(vec![key("right", KEY)]).unwrap();
+        Self::start_with(|config| config.keys = keys).await
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut ServerConfig)) -> Self {

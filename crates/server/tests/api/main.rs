@@ -26,6 +26,7 @@ mod namespaces;
 mod openapi;
 mod properties;
 mod queries;
+mod roles;
 mod tokens;
 #[path = "../../../wire/tests/validator/mod.rs"]
 mod validator;
