@@ -98,8 +98,9 @@ def test_keys_have_roles_and_change_without_a_restart(tmp_path):
     assert {one["request_id"] for one in events if one["event"] == "refusal"} <= ids
 
 
-def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path):
-    _, certificate, key = certificates(tmp_path)
+def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path, monkeypatch):
+    authority, certificate, key = certificates(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     flags = ["--tls-cert", str(certificate), "--tls-key", str(key)]
     server = Server(tmp_path / "data", *flags, scheme="https")
 
