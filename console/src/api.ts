@@ -1,6 +1,11 @@
 // Calls of the public API, and the shapes of what it answers as far as the console reads them. The
 // key lives in this module's memory and nowhere else.
 
+export interface SchemaField {
+  type?: string;
+  full_text_search?: unknown;
+}
+
 export interface IndexModel {
   name: string;
   metric: string;
@@ -12,7 +17,7 @@ export interface IndexModel {
   status: { state: string };
   deletion_protection: string;
   tags?: Record<string, string>;
-  schema?: { fields?: Record<string, { type?: string }> };
+  schema?: { fields?: Record<string, SchemaField> };
 }
 
 export interface Namespace {
@@ -267,6 +272,13 @@ export const documents = {
     call<{ documents: Record<string, Record<string, unknown>>; pagination?: Pagination }>(
       "POST",
       documentsAt(index, namespace, "fetch"),
+      {},
+      body,
+    ),
+  search: (index: string, namespace: string, body: unknown) =>
+    call<{ matches: (Record<string, unknown> & { _id: string; _score: number })[] }>(
+      "POST",
+      documentsAt(index, namespace, "search"),
       {},
       body,
     ),

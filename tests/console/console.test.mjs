@@ -11,6 +11,8 @@ import { after, before, test } from "node:test";
 import { Browser, Server, picture, until, violations } from "./harness.mjs";
 
 const SPEC = { serverless: { cloud: "aws", region: "us-east-1" } };
+// Schemas of documents are of this version.
+const DOCUMENTS = { "X-Pinecone-Api-Version": "2026-07" };
 const DIMENSION = 16;
 const KINDS = ["bird", "fish", "moss", "stone"];
 
@@ -168,6 +170,41 @@ test("a sparse index", async () => {
   await page.getByRole("button", { name: "Query", exact: true }).click();
   await page.getByRole("rowheader", { name: "s1" }).waitFor();
   await page.getByText("0.500000").waitFor();
+});
+
+test("documents, by words, by a vector and by a document", async () => {
+  const fields = {
+    embedding: { type: "dense_vector", dimension: 3, metric: "cosine" },
+    body: { type: "string", full_text_search: {} },
+  };
+  await server.call("POST", "indexes", { name: "articles", schema: { fields } }, DOCUMENTS);
+  const documents = [
+    { _id: "a1", embedding: [1, 0, 0], body: "Crossbills take seeds out of pine cones.", year: 2026 },
+    { _id: "a2", embedding: [0, 1, 0], body: "Larks sing above the <b>fields</b>.", year: 2020 },
+  ];
+  const into = "data/articles/namespaces/__default__/documents/upsert";
+  await server.call("POST", into, { documents }, DOCUMENTS);
+  await page.goto(`${server.url}/#/index/articles/query`);
+  await page.getByLabel("Words").fill('"pine cones" OR lark');
+  await page.getByRole("button", { name: "Search", exact: true }).click();
+  await page.getByRole("heading", { name: "2 matches" }).waitFor();
+  await page.getByLabel("Filter").fill('{"year": {"$gte": 2021}}');
+  await page.getByRole("button", { name: "Search", exact: true }).click();
+  await page.getByRole("heading", { name: "1 matches" }).waitFor();
+  await page.getByRole("rowheader", { name: "a1" }).waitFor();
+  await checkView("search");
+  await picture(page, "search");
+  await page.getByLabel("Filter").fill("");
+  await page.getByLabel("Search by").selectOption("dense");
+  await page.getByLabel("Vector", { exact: true }).fill("0 1 0");
+  await page.getByRole("button", { name: "Search", exact: true }).click();
+  await page.getByRole("row").nth(1).getByText("a2", { exact: true }).waitFor();
+  await page.getByRole("link", { name: "Query by record a1" }).click();
+  await page.getByRole("row").nth(1).getByText("a1", { exact: true }).waitFor();
+  await page.getByLabel("Search by").selectOption("words");
+  await page.getByLabel("Words").fill("body:(pine AND");
+  await page.getByRole("button", { name: "Search", exact: true }).click();
+  await page.getByRole("alert").waitFor();
 });
 
 test("a map, coloured, hovered and walked by keys", async () => {

@@ -3,13 +3,14 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-import { type Explain, type Match, api } from "../api";
+import { type Explain, type IndexModel, type Match, api } from "../api";
 import { count, duration, micros } from "../format";
 import { useAction, useAsked } from "../hooks";
 import { parseObject, parseVector } from "../parse";
 import { RecordTable } from "../recordtable";
 import { go } from "../router";
 import { Check, Choice, Figures, NamespaceField, Note, Problem, Section, TextArea, TextField } from "../ui";
+import { SearchView, fieldsOf } from "./search";
 
 interface Answer {
   matches: Match[];
@@ -19,8 +20,21 @@ interface Answer {
 
 type By = "id" | "vector";
 
-export function QueryView({ index, namespace, id: given }: { index: string; namespace: string; id: string }): JSX.Element {
+interface Asked {
+  index: string;
+  namespace: string;
+  id: string;
+}
+
+/** The playground that fits what the index holds. */
+export function QueryView({ index, namespace, id }: Asked): JSX.Element {
   const described = useAsked(() => api.index(index), [index]);
+  const fields = described.value === undefined ? undefined : fieldsOf(described.value);
+  if (fields !== undefined) return <SearchView index={index} namespace={namespace} id={id} fields={fields} />;
+  return <VectorQuery index={index} namespace={namespace} id={id} found={described.value} />;
+}
+
+function VectorQuery({ index, namespace, id: given, found }: Asked & { found: IndexModel | undefined }): JSX.Element {
   const [by, setBy] = useState<By>("id");
   const [id, setId] = useState(given);
   const [vector, setVector] = useState("");
@@ -31,7 +45,6 @@ export function QueryView({ index, namespace, id: given }: { index: string; name
   const [values, setValues] = useState(false);
   const [answer, setAnswer] = useState<Answer | undefined>();
   const action = useAction();
-  const found = described.value;
   const isSparse = found?.vector_type === "sparse";
   const takesSparse = isSparse || found?.metric === "dotproduct";
   const run = (chosen: By, wantedId: string): void =>
