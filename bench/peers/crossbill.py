@@ -78,13 +78,13 @@ class Peer(BasePeer):
     def searcher(self, param: Any, k: int, below: int | None = None) -> Callable[[np.ndarray], Any]:
         search = self.store.search
         wanted = None if below is None else json.dumps({"bucket": {"$lt": below}})
-        return lambda query: search(query, k, param, None, wanted)
+        return lambda query: search(query.tobytes(), k, param, None, wanted)
 
     def disk_parts(self) -> dict[str, int]:
         return segments.parts(self.folder)
 
     def explain(self, param: Any, k: int) -> dict[str, float]:
-        works = [self.store.stats(query, k, param) for query in self.data.queries[:200]]
+        works = [self.store.stats(query.tobytes(), k, param) for query in self.data.queries[:200]]
         names = ["cells", "codes", "reranked", "segments"]
         return {name: float(np.mean([getattr(work, name) for work in works])) for name in names}
 

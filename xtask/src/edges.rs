@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crossbill-wire",
         ],
     ),
+    ("crossbill-python", &["crossbill-core", "crossbill-db", "crossbill-server", "crossbill-cli"]),
     ("xtask", &[]),
 ];
 

@@ -13,7 +13,6 @@ use crossbill_db::{
     Database, DatabaseOptions, Effort, ErrorMode, ImportSettings, ImportStatus, Index, NewIndex,
     Query, QueryBy, SourcePolicy, StartImport,
 };
-use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -134,13 +133,13 @@ impl Store {
     fn search(
         &self,
         py: Python<'_>,
-        query: PyBuffer<f32>,
+        query: &[u8],
         k: usize,
         recall: Option<f32>,
         probes: Option<u32>,
         filter: Option<&str>,
     ) -> PyResult<Vec<u64>> {
-        let query = query_of(py, &query, k, effort(recall, probes), filter)?;
+        let query = query_of(query, k, effort(recall, probes), filter)?;
         py.detach(|| {
             let answer = self.index()?.query(&namespace(), &query).map_err(failed)?;
             answer.matches.iter().map(|found| found.id.parse().map_err(failed)).collect()
@@ -152,13 +151,13 @@ impl Store {
     fn stats(
         &self,
         py: Python<'_>,
-        query: PyBuffer<f32>,
+        query: &[u8],
         k: usize,
         recall: Option<f32>,
         probes: Option<u32>,
         filter: Option<&str>,
     ) -> PyResult<Stats> {
-        let query = query_of(py, &query, k, effort(recall, probes), filter)?;
+        let query = query_of(query, k, effort(recall, probes), filter)?;
         let answer = py.detach(|| self.index()?.query(&namespace(), &query).map_err(failed))?;
         let stats = answer.stats;
         Ok(Stats {
@@ -215,15 +214,21 @@ fn effort(recall: Option<f32>, probes: Option<u32>) -> Option<Effort> {
     probes.map(Effort::Probes).or(recall.map(Effort::Recall))
 }
 
+/// The vector comes as the bytes of its floats: the stable ABI of Python 3.10
+/// has no buffers.
 fn query_of(
-    py: Python<'_>,
-    vector: &PyBuffer<f32>,
+    vector: &[u8],
     top_k: usize,
     effort: Option<Effort>,
     filter: Option<&str>,
 ) -> PyResult<Query> {
+    let (floats, rest) = vector.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(failed(format!("found a vector of {} bytes, expected floats", vector.len())));
+    }
+    let dense = floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
     Ok(Query {
-        by: QueryBy::Vector { dense: Some(vector.to_vec(py)?), sparse: None },
+        by: QueryBy::Vector { dense: Some(dense), sparse: None },
         top_k,
         filter: filter.map(Filter::from_json).transpose().map_err(failed)?,
         include_values: false,

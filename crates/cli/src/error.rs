@@ -2,7 +2,6 @@
 //! is known.
 
 use std::fmt;
-use std::process::ExitCode;
 
 use crossbill_core::ErrorKind;
 use serde_json::json;
@@ -22,12 +21,6 @@ pub(crate) enum Exit {
     Cancelled = 4,
     /// Ctrl-C or SIGTERM ended the command, not the work.
     Interrupted = 130,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
-    }
 }
 
 /// Why a command failed: what was found and expected, and what helps.

@@ -333,3 +333,13 @@ pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Least bytes of `--memory-limit` (ours): measured, an import of 768
 /// components a record peaks near 320 MiB however little it is given.
 pub const MEMORY_LIMIT_BYTES_MIN: u64 = 512 * 1024 * 1024;
+
+/// Rows of a table from Python that are written at once (ours).
+pub const TABLE_SLICE_ROWS: usize = 4096;
+/// Bytes that a row group of such a table takes before it is written out (ours).
+pub const TABLE_ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of a namespace's name that a table can be imported into (ours): a
+/// file's name has no more.
+pub const TABLE_NAMESPACE_BYTES_MAX: usize = 255;
+/// How long the end of an embedded database waits for calls under way (ours).
+pub const EMBEDDED_DRAIN: std::time::Duration = std::time::Duration::from_secs(10);

@@ -97,7 +97,7 @@ impl Found {
 }
 
 impl Shared {
-    pub(crate) fn new(db: Arc<Database>, config: ServerConfig) -> Self {
+    pub(crate) fn new(db: Arc<Database>, config: ServerConfig, ports: Ports) -> Self {
         let work = Arc::new(Semaphore::new(config.concurrent_requests_max.max(1)));
         // A single body always fits, or it could never be read.
         let bytes = config.request_memory_bytes.max(config.request_bytes_max);
@@ -108,7 +108,7 @@ impl Shared {
             metrics: Metrics::new(&db),
             db,
             config,
-            ports: Ports::default(),
+            ports,
             page_key,
             requests,
             unnamed: Unnamed::default(),

@@ -19,6 +19,7 @@ mod console;
 mod control;
 mod data;
 mod dispatch;
+mod embedded;
 mod error;
 mod grpc;
 mod host;
@@ -50,6 +51,7 @@ pub use data::imports::{import_finished, import_model, import_start, reject_mode
 pub use data::manifest::manifest_model;
 pub use data::query::scored_vector;
 pub use data::search::{DocumentSearch, search_documents};
+pub use embedded::{Embedded, EmbeddedAnswer, EmbeddedRequest};
 pub use integrations::{integration_model, integration_of, source_test_model};
 pub use keys::{ApiKey, KeyError, KeyHash, Keys, Role};
 pub use openapi::openapi;

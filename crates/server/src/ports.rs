@@ -13,20 +13,36 @@ use crate::dispatch::{Shared, router};
 use crate::listen::{Listening, bind, listen};
 
 /// The open listeners, by index uid.
-#[derive(Default)]
-pub(crate) struct Ports(Mutex<BTreeMap<String, Listening>>);
+pub(crate) struct Ports {
+    listening: Mutex<BTreeMap<String, Listening>>,
+    /// Whether any is opened: not where the server is called in process.
+    wanted: bool,
+}
 
 impl Ports {
+    /// Each index gets one.
+    pub(crate) fn listening() -> Self {
+        Self { listening: Mutex::default(), wanted: true }
+    }
+
+    /// None is opened: indexes keep the numbers of their ports for a server to come.
+    pub(crate) fn none() -> Self {
+        Self { listening: Mutex::default(), wanted: false }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Listening>> {
         // The map is whole between any two statements, so a panic elsewhere
         // does not spoil it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the listener of `info`; the port accepts connections when this
     /// returns. Must run within the server's runtime.
     pub(crate) fn open(&self, shared: &Arc<Shared>, info: &IndexInfo) -> Result<SocketAddr> {
         let address = SocketAddr::new(shared.config.listen.ip(), info.port);
+        if !self.wanted {
+            return Ok(address);
+        }
         let listener = bind(address).map_err(|error| {
             Error::unavailable(format!(
                 "port {} of index {} cannot be listened at: {error}; stop what uses the port",

@@ -13,6 +13,7 @@ use crate::ServerConfig;
 use crate::call::Site;
 use crate::dispatch::{Shared, router};
 use crate::listen::{Listening, bind, listen};
+use crate::ports::Ports;
 
 /// Where the server listens once it is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub async fn serve(
     if config.keys.is_empty() && !config.insecure && !config.listen.ip().is_loopback() {
         return Err(ServeError::NoKey(config.listen));
     }
-    let shared = Arc::new(Shared::new(db, config));
+    let shared = Arc::new(Shared::new(db, config, Ports::listening()));
     let (control, bound) = match open(&shared) {
         Ok(opened) => opened,
         Err(error) => {

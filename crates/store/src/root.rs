@@ -50,7 +50,15 @@ struct Inner {
     scratch: LocalScratch,
     options: RootOptions,
     /// Held for the lock on it.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Closing alone would not do where this process was forked: the lock
+        // stays until the child's copy of the file is closed, too.
+        let _ = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock);
+    }
 }
 
 impl Root {
@@ -76,7 +84,7 @@ impl Root {
         }
         let ids = Arc::clone(&options.ids);
         let scratch = LocalScratch::new(scratch_path, ids, options.faults.clone());
-        Ok(Root(Arc::new(Inner { path, store, scratch, options, _lock: lock })))
+        Ok(Root(Arc::new(Inner { path, store, scratch, options, lock })))
     }
 
     /// The object's bytes; `None` if there is none.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crossbill_db::{Database, Secret, Webhook, WebhookOptions};
+use crossbill_db::{Database, DatabaseOptions, Secret, Webhook, WebhookOptions};
 use crossbill_server::{AuditLog, Bound, Keys, RateLimit, ServeError, ServerConfig, Tls};
 
 use crate::args::ServeArgs;
@@ -28,19 +28,7 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
     if !with_key && !args.insecure && !args.listen.ip().is_loopback() {
         return Err(no_key(&ServeError::NoKey(args.listen)));
     }
-    let allow_dirs = args.allow_import_dir.clone();
-    let mut options = options::database(
-        args.data.clone(),
-        &args.engine,
-        integrations,
-        allow_dirs,
-        args.index_port_first,
-    )?;
-    options.export_dirs.clone_from(&args.allow_export_dir);
-    options.export_uris.clone_from(&args.allow_export_uri);
-    options::check_exports(&options)?;
-    options.limits = options::limits(&args.limit)?;
-    options.webhook = webhook(args)?;
+    let options = database_options(args, integrations)?;
     let db = Database::open(options).map_err(|error| {
         CliError::failed(format!("cannot open {}: {error}", args.data.display()))
     })?;
@@ -72,6 +60,27 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
 /// Where traces go, where they go anywhere.
 fn traces(args: &ServeArgs) -> Result<Option<Traces>> {
     args.otlp_endpoint.as_ref().map(|url| Traces::to(url, args.trace_one_in)).transpose()
+}
+
+/// The options of the database that is served.
+pub(crate) fn database_options(
+    args: &ServeArgs,
+    integrations: &[IntegrationTable],
+) -> Result<DatabaseOptions> {
+    let allow_dirs = args.allow_import_dir.clone();
+    let mut options = options::database(
+        args.data.clone(),
+        &args.engine,
+        integrations,
+        allow_dirs,
+        args.index_port_first,
+    )?;
+    options.export_dirs.clone_from(&args.allow_export_dir);
+    options.export_uris.clone_from(&args.allow_export_uri);
+    options::check_exports(&options)?;
+    options.limits = options::limits(&args.limit)?;
+    options.webhook = webhook(args)?;
+    Ok(options)
 }
 
 /// Whom to tell of imports that have ended.
@@ -119,7 +128,8 @@ fn no_key(error: &ServeError) -> CliError {
     )
 }
 
-fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
+/// The options of what serves it.
+pub(crate) fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     let mut config = ServerConfig::new(args.listen);
     config.public_address = args.public_address.clone();
     config.insecure = args.insecure;

@@ -14,6 +14,7 @@ mod conformance;
 mod connections;
 mod console;
 mod documents;
+mod embedded;
 mod grpc;
 mod grpc_client;
 mod grpc_limits;

@@ -22,6 +22,9 @@ pub struct SourcePolicy {
     pub allow_dirs: Vec<PathBuf>,
     /// The server's own data directory, which is never read.
     pub data_dir: Option<PathBuf>,
+    /// A directory within `data_dir` that is read all the same: where a process
+    /// that embeds the database lays down what it hands over.
+    pub handed_over: Option<PathBuf>,
     /// What is used where a request names no integration, at most one a kind;
     /// for a kind without one, requests are not signed.
     pub defaults: Vec<Integration>,
@@ -53,6 +56,7 @@ impl Default for SourcePolicy {
         Self {
             allow_dirs: Vec::new(),
             data_dir: None,
+            handed_over: None,
             defaults: Vec::new(),
             integrations: Vec::new(),
             stored: StoredIntegrations::default(),
@@ -231,6 +235,12 @@ impl SourcePolicy {
             ));
         }
         let asked: PathBuf = std::iter::once("/").chain(base.iter().map(String::as_str)).collect();
+        if let Some(root) = self.handed_over.as_ref().and_then(|dir| dir.canonicalize().ok())
+            && let Ok(below) = asked.strip_prefix(&root)
+        {
+            let below = names(below);
+            return Ok((root, below));
+        }
         let data_dir = self.data_dir.as_ref().and_then(|dir| dir.canonicalize().ok());
         for allowed in &self.allow_dirs {
             let Ok(root) = allowed.canonicalize() else { continue };

@@ -414,3 +414,22 @@ fn stores_over_http_and_https_can_be_opened() {
         assert!(source.place().starts_with(place), "{}", source.place());
     }
 }
+
+#[test]
+fn what_was_handed_over_is_read_though_it_lies_in_the_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    let tables = dir.join("in/data/scratch/tables");
+    std::fs::create_dir_all(&tables).unwrap();
+    let policy = SourcePolicy { handed_over: Some(tables.clone()), ..policy(&dir) };
+    let kind = |uri: &str| {
+        let uri = uri.replace("{dir}", &dir.display().to_string());
+        policy.check(&uri, None).err().map(|error| error.kind())
+    };
+    assert_eq!(kind("file://{dir}/in/data/scratch/tables/1/"), OK);
+    assert_eq!(kind("file://{dir}/in/sub/a.parquet"), OK);
+    for outside in ["", "/wal", "/scratch", "/scratch/tables2/1", "/scratch/tables/../../wal"] {
+        let found = kind(&format!("file://{{dir}}/in/data{outside}"));
+        assert!(matches!(found, FORBIDDEN | INVALID), "{outside}: {found:?}");
+    }
+}
