@@ -61,9 +61,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Iterator[S
 
 
 def vectors(count: int, seed: int = 1) -> list[list[float]]:
-    """The same ones each time, of numbers that a single float holds exactly."""
+    """The same ones each time, of numbers that a single float holds exactly and shows as they are."""
     chance = random.Random(seed)
-    return [[chance.randint(-512, 512) / 256 for _ in range(DIMENSION)] for _ in range(count)]
+    return [[chance.randint(-128, 128) / 64 for _ in range(DIMENSION)] for _ in range(count)]
 
 
 def records(count: int, seed: int = 1) -> list[dict[str, Any]]:

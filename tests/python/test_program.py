@@ -20,6 +20,7 @@ pytestmark = pytest.mark.libraries
 # Times and addresses; forms of an index that only the official client's newest version has.
 PASSED_OVER = {
     "created_at",
+    "finished_at",
     "response_info",
     "host",
     "private_host",
@@ -125,7 +126,8 @@ def program(module: Any, pc: Any, source: Path) -> dict[str, Any]:
     seen["stats"] = index.describe_index_stats()
     seen["namespace"] = index.describe_namespace(name="ns")
     seen["namespaces"] = [[one.name for one in page.namespaces] for page in index.list_namespaces()]
-    seen["new namespace"] = index.create_namespace(name="new")
+    schema = {"fields": {"color": {"filterable": True}}}
+    seen["new namespace"] = index.create_namespace(name="new", schema=schema)
     seen["no namespace"] = [index.delete_namespace(name="ns"), index.delete(delete_all=True)]
     seen["stats after"] = index.describe_index_stats()
     pc.configure_index("product-search", deletion_protection="enabled")
@@ -183,5 +185,5 @@ def test_an_index_by_its_own_host(server, pc):
 def test_names_are_there():
     ours, theirs = set(crossbill.__all__), set(pinecone.__all__)
     # What is ours alone.
-    assert ours - theirs == {"EmbeddedError", "ImportFailedError", "Imported", "ListItem", "NamespaceSummary", "Pagination", "Reject"}
+    assert ours - theirs == {"EmbeddedError", "ImportFailedError", "Imported", "ListItem", "NamespaceSummary", "Pagination", "Reject", "Usage"}
     assert all(hasattr(crossbill, name) for name in ours)

@@ -63,7 +63,7 @@ def test_a_widget_in_a_notebook(tmp_path: Path):
 import crossbill, polars as pl
 pc = crossbill.Pinecone(data={str(tmp_path / "data")!r})
 pc.create_index("a", dimension=2)
-frame = pl.DataFrame({{"id": [str(n) for n in range(500)], "values": [[n, 1.0] for n in range(500)]}})
+frame = pl.DataFrame({{"id": [str(n) for n in range(500)], "values": [[float(n), 1.0] for n in range(500)]}})
 done = pc.index("a").import_table(frame)
 print(done.records_imported)
 pc.close()

@@ -96,6 +96,8 @@ class Remote:
                 timeout=self._urllib3.Timeout(connect=min(timeout, 10.0), read=timeout),
                 redirect=False,
             )
+        except errors.NewConnectionError as error:
+            raise PineconeConnectionError(f"no answer from {self._base}: {error}") from error
         except (errors.ReadTimeoutError, errors.ConnectTimeoutError) as error:
             raise PineconeTimeoutError(f"no answer from {self._base} in {timeout} s") from error
         except errors.HTTPError as error:

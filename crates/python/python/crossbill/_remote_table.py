@@ -61,8 +61,7 @@ def upsert(
     rows = _native.Rows(table)
     mapping = _Mapping(rows.columns(), columns or {}, prefix)
     try:
-        total = len(table) if hasattr(table, "__len__") else None
-        with Progress("Upserting", show_progress, total) as work.progress:
+        with Progress("Upserting", show_progress, _length(table)) as work.progress:
             in_parallel(work.send, _batched(_records(rows, mapping, work)), AT_ONCE)
     except _Stop as stop:
         ended = work.ended("Failed", str(stop))
@@ -222,6 +221,15 @@ def _batched(rows: Iterator[_Row]) -> Iterator[list[Any]]:
         size += len(row.content) + 1
     if batch:
         yield batch
+
+
+def _length(table: Any) -> int | None:
+    """How many rows a table has, where it says so without counting them."""
+    for length in ("num_rows", "height"):
+        rows = getattr(table, length, None)
+        if isinstance(rows, int):
+            return rows
+    return len(table) if type(table).__module__.split(".")[0] == "pandas" else None
 
 
 def _now() -> str:

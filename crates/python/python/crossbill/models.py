@@ -295,14 +295,37 @@ class DescribeIndexStatsResponse(Model):
 
 
 @dataclass(kw_only=True)
+class NamespaceFieldConfig(_ByName):
+    """Whether filters may name a field."""
+
+    filterable: bool = False
+
+
+@dataclass(kw_only=True)
+class NamespaceSchema(Model):
+    """The fields that a namespace was made with."""
+
+    fields: dict[str, NamespaceFieldConfig] = field(default_factory=dict)
+    _models = {"fields": NamespaceFieldConfig}
+
+
+@dataclass(kw_only=True)
+class IndexedFields(Model):
+    """The names of the fields that filters may name."""
+
+    fields: list[str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
 class NamespaceDescription(Model):
     """A namespace."""
 
     name: str = ""
     record_count: int = 0
-    schema: dict[str, Any] | None = None
-    indexed_fields: dict[str, Any] | None = None
+    schema: NamespaceSchema | None = None
+    indexed_fields: IndexedFields | None = None
     size_bytes: int = 0
+    _models = {"schema": NamespaceSchema, "indexed_fields": IndexedFields}
     _camel = False
 
 
