@@ -11,6 +11,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use crossbill_cli::Embedding;
 use crossbill_core::limits;
 use crossbill_server::{Embedded, EmbeddedAnswer, EmbeddedRequest};
@@ -71,10 +72,11 @@ impl Database {
         method: String,
         target: String,
         headers: Headers,
-        body: Vec<u8>,
+        body: &[u8],
     ) -> PyResult<(u16, Headers, Py<PyBytes>)> {
         let (api, handle) = self.api()?;
-        let request = EmbeddedRequest { method, target, headers, body: body.into() };
+        let request =
+            EmbeddedRequest { method, target, headers, body: Bytes::copy_from_slice(body) };
         let answer = wait(py, &handle, api, request)?;
         let body = PyBytes::new(py, &answer.body).unbind();
         Ok((answer.status, answer.headers, body))

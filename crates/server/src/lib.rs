@@ -1,8 +1,7 @@
 //! The REST and gRPC adapters over the database: listeners, authentication, limits,
 //! and one function per route that parses, calls once and renders.
 //!
-//! Nothing here decides what a record means; that is `db`'s. Nothing below
-//! this crate knows HTTP.
+//! Nothing here decides what a record means (`db` does), nothing below knows HTTP.
 //!
 //! The way of a request: `listen` accepts the connection and keeps its
 //! timeouts, axum finds the row of [`ROUTES`], `dispatch` checks the key,
