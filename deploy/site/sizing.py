@@ -39,13 +39,12 @@ def peer(run: str, name: str, kind: str) -> tuple[dict, dict]:
 
 def measured() -> str:
     lines = [
-        "| vectors | kept as | disk | of it vectors, codes, ids, metadata | import | memory of the import, at most | serving: own, mapped | queries a second, one thread | from |",
-        "| --- | --- | --: | --- | --: | --: | --- | --: | --- |",
+        "| vectors | kept as | disk, MB | import, s | its memory, MB | serving: own + mapped, MB | queries a second | from |",
+        "| --- | --- | --: | --: | --: | --: | --: | --- |",
     ]
     for run, name, kind in MEASURED:
         meta, ours = peer(run, name, kind)
         builds, memory = ours["builds"], ours["memory"]
-        parts = median_parts(builds)
         at_95 = [
             one["qps"]
             for one in ours["measures"]
@@ -54,12 +53,11 @@ def measured() -> str:
         own = median(one["rss_peak"] - one["rss_before"] for one in builds)
         lines.append(
             f"| {meta['rows']:,} × {meta['dimension']} | {kind.partition('-')[2] or 'f32'} "
-            f"| {mb(median(one['disk_bytes'] for one in builds))} MB "
-            f"| {', '.join(mb(parts[part]) for part in ('vectors', 'codes', 'ids', 'metadata'))} "
-            f"| {median(one['seconds'] for one in builds):.1f} s | {mb(own)} MB "
-            f"| {mb(memory['anonymous'])}, {mb(memory['files'])} MB "
+            f"| {mb(median(one['disk_bytes'] for one in builds))} "
+            f"| {median(one['seconds'] for one in builds):.1f} | {mb(own)} "
+            f"| {mb(memory['anonymous'])} + {mb(memory['files'])} "
             f"| {f'{median(at_95):,.0f}' if at_95 else ''} "
-            f"| [{run}](../bench/results/{run}/README.md), `{name}`, `{kind}` |"
+            f"| [{name}](../bench/results/{run}/README.md) |"
         )
     return "\n".join(lines)
 

@@ -1,5 +1,8 @@
 """The documents as programs: blocks of code by language, and what each page takes for granted before
-its first command."""
+its first command.
+
+    python3 tests/e2e/pages.py    lists the blocks that are not run in docs/tested.md
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from harness import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]
+TESTED = DOCS / "tested.md"
 RUN = ("sh", "python", "http")
 PARSED = ("json", "toml", "yaml")
 SHOWN = ("text",)
@@ -35,6 +39,21 @@ def blocks(path: Path) -> list[Block]:
         line = text.count("\n", 0, match.start()) + 1
         found.append(Block(language, flag and flag[1], match[2], line))
     return found
+
+
+def not_run() -> str:
+    """docs/tested.md with the list of blocks that are not run as it has to be."""
+    lines = ["| page | block | reason |", "| --- | --- | --- |"]
+    for path in PAGES:
+        for block in blocks(path):
+            if block.why_not:
+                first = block.text.splitlines()[0].replace("|", "\\|").rstrip(" \\")
+                link = f"../{path.name}" if path.parent == REPOSITORY else path.name
+                lines.append(f"| [{path.name}]({link}) | `{first}` | `{block.why_not}` |")
+    place = re.compile(r"(<!-- blocks: [^>]* -->\n).*?(<!-- end -->)", re.S)
+    text, count = place.subn(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], TESTED.read_text())
+    assert count == 1
+    return text
 
 
 @dataclass
@@ -136,3 +155,7 @@ SCENES: dict[str, Page] = {
     "start.md": Page(setup='rm -rf "$WORK/data/embeddings"', index="films"),
     "tuning.md": Page(),
 }
+
+
+if __name__ == "__main__":
+    TESTED.write_text(not_run())

@@ -21,7 +21,7 @@ from harness import BINARY, REPOSITORY, clean_environment, free_ports, run
 from models import KEY as MODEL_KEY
 from models import ModelServer
 from objectstore import KEY_ID, REGION, SECRET
-from pages import DOCS, PAGES, PARSED, RUN, SCENES, SHOWN, Block, Page, blocks
+from pages import PAGES, PARSED, RUN, SCENES, SHOWN, TESTED, Block, Page, blocks, not_run
 from stores import ACCOUNT, ACCOUNT_KEY, service_account_key
 
 pytestmark = pytest.mark.once
@@ -44,7 +44,7 @@ REQUEST = re.compile(r"^(GET|POST|PATCH|PUT|DELETE) (\S+)\s*(.*)$")
 
 def test_no_block_escapes():
     reasons = dict(
-        re.findall(r"^\| `([a-z]+)` \| (.*) \|$", (DOCS / "tested.md").read_text(), re.M)
+        re.findall(r"^\| `([a-z]+)` \| (.*) \|$", TESTED.read_text(), re.M)
     )
     used = set()
     for path in PAGES:
@@ -57,6 +57,10 @@ def test_no_block_escapes():
                 used.add(block.why_not)
     unused = set(reasons) - used
     assert not unused, f"docs/tested.md has reasons that no block gives: {unused}"
+
+
+def test_blocks_that_are_not_run_are_listed():
+    assert TESTED.read_text() == not_run(), "python3 tests/e2e/pages.py"
 
 
 def test_blocks_of_data_are_that():

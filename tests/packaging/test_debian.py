@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import build_package, run, tool
+from conftest import REPOSITORY, build_package, run, tool
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,24 @@ def test_the_settings_are_settings_and_so_are_those_that_are_commented_out(tree,
     all_of_them = tmp_path / "all.toml"
     all_of_them.write_text("\n".join(commented))
     assert len(settings(binary, all_of_them)) == len(commented)
+
+
+def test_the_lines_of_the_documents_that_open_it_to_others_do(tree, binary, tmp_path):
+    """docs/packaging.md, run on a copy of the settings, without systemd."""
+    page = (REPOSITORY / "docs/packaging.md").read_text()
+    (block,) = re.findall(r"^```sh not-run=root\n(\(umask.*?)^```$", page, re.M | re.S)
+    script = block.replace("/etc/crossbill", "etc").replace("chgrp crossbill", "chgrp root")
+    # In the expression of sed the path that is written stays the real one.
+    script = script.replace("systemctl restart crossbill", "true")
+    (tmp_path / "etc").mkdir()
+    file = tmp_path / "etc/crossbill.toml"
+    file.write_text((tree / "etc/crossbill/crossbill.toml").read_text())
+    run("sh", "-euc", script, cwd=tmp_path)
+    taken = settings(binary, file)
+    assert taken["listen"] == "0.0.0.0:5080"
+    assert taken["api-key-file"] == "/etc/crossbill/keys"
+    keys = tmp_path / "etc/keys"
+    assert re.fullmatch(r"[0-9a-f]{64}\n", keys.read_text()) and keys.stat().st_mode & 0o777 == 0o640
 
 
 def test_the_manual_names_every_command(tree, binary):
