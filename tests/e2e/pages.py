@@ -78,6 +78,10 @@ IMPORTED = """
 crossbill serve --allow-import-dir "$WORK/data"
 crossbill import "file://$WORK/data/embeddings/" --index products --create --dimension 384
 """
+CERTIFICATE = (
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem "
+    "-out chain.pem -days 2 -subj /CN=127.0.0.1 2>/dev/null"
+)
 ALL = ("s3", "gcs", "azure")
 # An import that is over cannot be paused or cancelled; on the page it still runs.
 OVER = {"imports pause 1": "has ended", "imports cancel 1": "has ended"}
@@ -126,9 +130,8 @@ SCENES: dict[str, Page] = {
         instead=[(r"--data \./crossbill-data", '--data "$CROSSBILL_DATA"')],
     ),
     "grpc.md": Page(
-        setup="crossbill serve\ncrossbill index create films --dimension 3\n"
-        "echo local > keys\nopenssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
-        "-keyout key.pem -out chain.pem -days 2 -subj /CN=127.0.0.1 2>/dev/null",
+        setup="crossbill serve\ncrossbill index create films --dimension 3\necho local > keys\n"
+        + CERTIFICATE,
     ),
     "import-control.md": Page(setup=IMPORTED, stores=("s3",), refused=OVER),
     "import-inputs.md": Page(
@@ -150,6 +153,7 @@ SCENES: dict[str, Page] = {
     ),
     "inference.md": Page(models=True),
     "moving.md": Page(setup=IMPORTED),
+    "operations.md": Page(setup=CERTIFICATE),
     "openapi.md": Page(setup="crossbill serve"),
     "recipes.md": Page(stores=ALL, instead=[S3_HERE]),
     "start.md": Page(setup='rm -rf "$WORK/data/embeddings"', index="films"),
