@@ -186,7 +186,7 @@ def disk() -> str:
     page = (ROOT / "ARCHITECTURE.md").read_text()
     tree = re.search(r"^## On disk$.*?^```[a-z]*\n(.*?)^```$", page, re.M | re.S)
     if not tree:
-        sys.exit("ARCHITECTURE.md: no tree under \"On disk\"")
+        sys.exit('ARCHITECTURE.md: no tree under "On disk"')
     parts, line, y = [], 26, EDGE + 14.0
     for row in tree[1].splitlines():
         path, _, what = row.strip().partition("  ")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes the tables of docs/sizing.md from the measured figures in bench/results.
 
-    python3 deploy/site/sizing.py            writes them
-    python3 deploy/site/sizing.py --check    fails if the page has others
+python3 deploy/site/sizing.py            writes them
+python3 deploy/site/sizing.py --check    fails if the page has others
 """
 
 from __future__ import annotations
@@ -104,9 +104,7 @@ def computed() -> str:
         }
         cells = [f"{disk[kind] / 1e9:.2f} GB" for kind in COMPONENT_BYTES]
         free = rows * dimension * 4 * IMPORT_DISK / 1e9
-        lines.append(
-            f"| {rows:,} × {dimension} | {' | '.join(cells)} | {free:.2f} GB |"
-        )
+        lines.append(f"| {rows:,} × {dimension} | {' | '.join(cells)} | {free:.2f} GB |")
     return "\n".join(lines)
 
 

@@ -51,7 +51,9 @@ def not_run() -> str:
                 link = f"../{path.name}" if path.parent == REPOSITORY else path.name
                 lines.append(f"| [{path.name}]({link}) | `{first}` | `{block.why_not}` |")
     place = re.compile(r"(<!-- blocks: [^>]* -->\n).*?(<!-- end -->)", re.S)
-    text, count = place.subn(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], TESTED.read_text())
+    text, count = place.subn(
+        lambda found: found[1] + "\n".join(lines) + "\n" + found[2], TESTED.read_text()
+    )
     assert count == 1
     return text
 
@@ -89,7 +91,6 @@ UUID = r"670e8400-e29b-41d4-a716-446655440000"
 # An integration for AWS is one for the store that stands in for it.
 S3_HERE = (r"(--kind s3 --region \S+)(?! --endpoint)", r'\1 --endpoint "$S3_URL"')
 S3_KEY = (r"(--kind s3 (?:(?!--access-key-id)[^\n#])*?)( +#|\n)", r'\1 --access-key-id "$S3_KEY"\2')
-
 
 
 def newest(what: str) -> str:
@@ -147,7 +148,10 @@ SCENES: dict[str, Page] = {
             S3_KEY,
             (r"--data \./crossbill-data", "--data ./without"),
             # The mending itself is the reader's.
-            (r"(?=crossbill import mend/)", 'find mend -type f -delete; cp "$WORK/data/embeddings/0.parquet" mend/\n'),
+            (
+                r"(?=crossbill import mend/)",
+                'find mend -type f -delete; cp "$WORK/data/embeddings/0.parquet" mend/\n',
+            ),
         ],
         refused=OVER,
     ),

@@ -99,7 +99,14 @@ def test_what_is_made_from_source_is_what_the_source_gives(script):
 
 def test_the_check_finds_an_old_picture(tmp_path):
     """The same scripts on a copy whose page and picture are of yesterday."""
-    for name in ("deploy/site", "bench/results", "docs", "ARCHITECTURE.md", "Cargo.toml", "Cargo.lock"):
+    for name in (
+        "deploy/site",
+        "bench/results",
+        "docs",
+        "ARCHITECTURE.md",
+        "Cargo.toml",
+        "Cargo.lock",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         if name not in ("docs", "deploy/site"):
             (tmp_path / name).symlink_to(REPOSITORY / name)

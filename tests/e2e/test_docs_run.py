@@ -43,9 +43,7 @@ REQUEST = re.compile(r"^(GET|POST|PATCH|PUT|DELETE) (\S+)\s*(.*)$")
 
 
 def test_no_block_escapes():
-    reasons = dict(
-        re.findall(r"^\| `([a-z]+)` \| (.*) \|$", TESTED.read_text(), re.M)
-    )
+    reasons = dict(re.findall(r"^\| `([a-z]+)` \| (.*) \|$", TESTED.read_text(), re.M))
     used = set()
     for path in PAGES:
         for block in blocks(path):

@@ -41,7 +41,9 @@ def run(
     words = [str(word) for word in command]
     ended = subprocess.run(words, capture_output=True, text=True, **options)
     if code is not None:
-        assert ended.returncode == code, f"{words}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
+        assert ended.returncode == code, (
+            f"{words}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
+        )
     return ended
 
 

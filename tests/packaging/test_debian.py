@@ -66,7 +66,11 @@ def test_its_scripts_are_shell(tree):
 def test_the_user_is_made(tree, tmp_path):
     (tmp_path / "etc").mkdir()
     for _ in range(2):
-        run(tool("systemd-sysusers"), f"--root={tmp_path}", tree / "usr/lib/sysusers.d/crossbill.conf")
+        run(
+            tool("systemd-sysusers"),
+            f"--root={tmp_path}",
+            tree / "usr/lib/sysusers.d/crossbill.conf",
+        )
     (user,) = (tmp_path / "etc/passwd").read_text().splitlines()
     name, _, uid, _, _, home, shell = user.split(":")
     assert (name, home) == ("crossbill", "/var/lib/crossbill") and int(uid) < 1000
@@ -76,7 +80,9 @@ def test_the_user_is_made(tree, tmp_path):
 def settings(binary: Path, file: Path) -> dict:
     shown = run(binary, "serve", "--config", file, "--print-settings").stdout
     return {
-        name: entry["value"] for name, entry in json.loads(shown).items() if entry["source"] == "file"
+        name: entry["value"]
+        for name, entry in json.loads(shown).items()
+        if entry["source"] == "file"
     }
 
 
@@ -109,7 +115,9 @@ def test_the_lines_of_the_documents_that_open_it_to_others_do(tree, binary, tmp_
     assert taken["listen"] == "0.0.0.0:5080"
     assert taken["api-key-file"] == "/etc/crossbill/keys"
     keys = tmp_path / "etc/keys"
-    assert re.fullmatch(r"[0-9a-f]{64}\n", keys.read_text()) and keys.stat().st_mode & 0o777 == 0o640
+    assert (
+        re.fullmatch(r"[0-9a-f]{64}\n", keys.read_text()) and keys.stat().st_mode & 0o777 == 0o640
+    )
 
 
 def test_the_manual_names_every_command(tree, binary):

@@ -28,7 +28,7 @@ FULL = {
         "limits": {"top-k": 1000},
         "integration": [{"id": "archive", "kind": "s3", "region": "us-east-1"}],
     },
-    "apiKey": "a key: with \"signs\"",
+    "apiKey": 'a key: with "signs"',
     "tls": {"secretName": "certificate"},
     "publicAddress": "db.example.com",
     "service": {"type": "LoadBalancer", "indexPorts": 3, "annotations": {"a": "b"}},
@@ -107,7 +107,9 @@ def test_probes_ask_what_the_server_has_and_ports_agree(render):
 
 def test_every_variable_is_one_that_the_server_reads(render, binary):
     (container,) = of(render(FULL), "StatefulSet")["spec"]["template"]["spec"]["containers"]
-    known = set(re.findall(r"\[env: (CROSSBILL_[A-Z0-9_]+)\]", run(binary, "serve", "--help").stdout))
+    known = set(
+        re.findall(r"\[env: (CROSSBILL_[A-Z0-9_]+)\]", run(binary, "serve", "--help").stdout)
+    )
     assert {one["name"] for one in container["env"]} <= known
     dockerfile = (REPOSITORY / "deploy/docker/Dockerfile").read_text()
     assert set(re.findall(r"(CROSSBILL_[A-Z_]+)=", dockerfile)) <= known

@@ -53,14 +53,18 @@ def test_scripts_that_the_workflow_runs_are_there_and_jobs_wait_for_theirs():
         assert set([needs] if isinstance(needs, str) else needs) <= names
 
 
-@pytest.mark.parametrize("file", ["Cargo.toml", ".github/workflows/release.yml", "deploy/docker/Dockerfile"])
+@pytest.mark.parametrize(
+    "file", ["Cargo.toml", ".github/workflows/release.yml", "deploy/docker/Dockerfile"]
+)
 def test_one_version_of_rust(file):
     rust = re.search(r'rust-version = "([0-9.]+)"', Path("Cargo.toml").read_text())[1]
     assert rust in (REPOSITORY / file).read_text()
 
 
 def test_the_binary_works(binary):
-    shown = run("deploy/smoke", binary, env={"SMOKE_PORT": str(free_ports()), "PATH": "/usr/bin:/bin"})
+    shown = run(
+        "deploy/smoke", binary, env={"SMOKE_PORT": str(free_ports()), "PATH": "/usr/bin:/bin"}
+    )
     assert "works:" in shown.stdout
 
 

@@ -72,7 +72,17 @@ def test_what_the_server_asks_of_the_kernel_passes_the_filter(binary, tmp_path):
         wait_for(lambda: answers(url), 60, "answer")
         set_, out = f"file://{tmp_path}/set/", f"file://{tmp_path}/out/a"
         for command in (
-            ["import", set_, "--index", "a", "--create", "--dimension", "3", "--metric", "euclidean"],
+            [
+                "import",
+                set_,
+                "--index",
+                "a",
+                "--create",
+                "--dimension",
+                "3",
+                "--metric",
+                "euclidean",
+            ],
             ["query", "--index", "a", "--id", "r7"],
             ["export", out, "--index", "a"],
             ["backups", "create", "--index", "a"],
