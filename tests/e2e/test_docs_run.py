@@ -187,7 +187,8 @@ def test_every_command_is_run(path, tmp_path, embeddings, buckets, model_server)
     scene = SCENES.get(path.name, Page())
     work, port = tmp_path / "work", free_ports()
     shutil.copytree(embeddings, work / "data")
-    (work / "srv").mkdir()
+    for folder in ("srv", "backup", "etc/crossbill", "var/lib"):
+        (work / folder).mkdir(parents=True)
     (work / "key.json").write_text(service_account_key() if "gcs" in scene.stores else "{}")
     environment = clean_environment() | surroundings(tmp_path, work, port)
     for kind in scene.stores:
@@ -265,7 +266,10 @@ def here(text: str, scene: Page, work: Path, port: int, models: str) -> str:
         *scene.instead,
         (r"(127\.0\.0\.1|localhost|0\.0\.0\.0):5080", rf"\1:{port}"),
         (r"http://127\.0\.0\.1:8080", models),
-        (r"(?<![\w\])}])/(data|srv)(?=[/ \"\n])", rf"{work}/\1"),
+        (
+            r"(?<![\w\])}])/(data|srv|backup|etc/crossbill|var/lib/crossbill)(?=[/. \"\n])",
+            rf"{work}/\1",
+        ),
         (r"AKIA…", KEY_ID),
         (r"(CROSSBILL_(?:S3|INTEGRATION)_SECRET_ACCESS_KEY)=…", rf"\1={SECRET}"),
         (r"CROSSBILL_AZURE_ACCESS_KEY=…", f"CROSSBILL_AZURE_ACCESS_KEY={ACCOUNT_KEY}"),
