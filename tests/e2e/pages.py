@@ -119,9 +119,19 @@ SCENES: dict[str, Page] = {
         instead=[
             (rf"unschedule {UUID}", f"unschedule {newest('schedules')}"),
             (UUID, newest("list")),
+            (r"--data \./crossbill-data", '--data "$CROSSBILL_DATA"'),
+            # A copy is called after its time.
+            (r"\b20\d{6}T\d{9}Z", '"$(ls "$WORK/backup/crossbill" | head -n 1)"'),
         ],
     ),
     "console.md": Page(setup=IMPORTED),
+    "doctor.md": Page(
+        setup=IMPORTED
+        + 'crossbill import "file://$WORK/data/set/" --index a --create --dimension 384 '
+        '--columns id=_id,values=emb --data "$WORK/var/lib/crossbill"\n'
+        'cp -r "$WORK/var/lib/crossbill" "$WORK/backup/crossbill"\n'
+        'echo \'log = "info"\' > "$WORK/etc/crossbill.toml"\ncrossbill stop-the-server',
+    ),
     "documents.md": Page(setup="crossbill serve", index="articles"),
     "export.md": Page(
         setup=IMPORTED
