@@ -26,7 +26,7 @@ ALTERNATIVES = re.compile(r"^[a-z]+(\|[a-z]+)+$")
 
 def shown(text: str) -> list[str]:
     """The commands in blocks of code and between backticks."""
-    blocks = re.findall(r"^```\n(.*?)^```$", text, re.M | re.S)
+    blocks = re.findall(r"^```(?:sh[^\n]*)?\n(.*?)^```$", text.replace("\\\n", ""), re.M | re.S)
     lines = [line for block in blocks for line in block.splitlines()]
     lines += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))
     lines = [re.sub(r"^([A-Z_0-9]+=\S+ )+", "", line.strip()) for line in lines]
