@@ -99,6 +99,9 @@ def newest(what: str) -> str:
     return f'"$(crossbill backups {what} --index products --json | {ids} | head -n 1)"'
 
 
+# Pages whose blocks other tests run, with what only those have installed.
+ELSEWHERE = {"python.md": "tests/python/test_wheel.py"}
+
 SCENES: dict[str, Page] = {
     "README.md": Page(
         setup='mkdir -p "$WORK/data"',

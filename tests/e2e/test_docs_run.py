@@ -21,7 +21,7 @@ from harness import BINARY, REPOSITORY, clean_environment, free_ports, run
 from models import KEY as MODEL_KEY
 from models import ModelServer
 from objectstore import KEY_ID, REGION, SECRET
-from pages import PAGES, PARSED, RUN, SCENES, SHOWN, TESTED, Block, Page, blocks, not_run
+from pages import ELSEWHERE, PAGES, PARSED, RUN, SCENES, SHOWN, TESTED, Block, Page, blocks, not_run
 from stores import ACCOUNT, ACCOUNT_KEY, service_account_key
 
 pytestmark = pytest.mark.once
@@ -46,6 +46,8 @@ def test_no_block_escapes():
     reasons = dict(re.findall(r"^\| `([a-z]+)` \| (.*) \|$", TESTED.read_text(), re.M))
     used = set()
     for path in PAGES:
+        if other := ELSEWHERE.get(path.name):
+            assert path.name in (REPOSITORY / other).read_text(), f"{other} runs {path.name}"
         for block in blocks(path):
             where = f"{path.name}:{block.line}"
             assert block.language in (*RUN, *PARSED, *SHOWN), f"{where}: language of the block"
@@ -178,7 +180,8 @@ def model_server(tmp_path_factory):
 RUNNABLE = [
     path
     for path in PAGES
-    if any(block.language in RUN and not block.why_not for block in blocks(path))
+    if path.name not in ELSEWHERE
+    and any(block.language in RUN and not block.why_not for block in blocks(path))
 ]
 
 
