@@ -99,7 +99,7 @@ def newest(what: str) -> str:
     return f'"$(crossbill backups {what} --index products --json | {ids} | head -n 1)"'
 
 
-# Pages whose blocks other tests run, with what only those have installed.
+# Pages whose blocks of Python other tests run, with what only those have installed.
 ELSEWHERE = {"python.md": "tests/python/test_wheel.py"}
 
 SCENES: dict[str, Page] = {
@@ -172,6 +172,10 @@ SCENES: dict[str, Page] = {
     "moving.md": Page(setup=IMPORTED),
     "operations.md": Page(setup=CERTIFICATE),
     "openapi.md": Page(setup="crossbill serve"),
+    "python.md": Page(
+        setup=IMPORTED + 'cp -r "$WORK/data/embeddings" .',
+        instead=[(r"--data \./crossbill-data", '--data "$CROSSBILL_DATA"')],
+    ),
     "recipes.md": Page(stores=ALL, instead=[S3_HERE]),
     "start.md": Page(setup='rm -rf "$WORK/data/embeddings"', index="films"),
     "tuning.md": Page(),

@@ -180,8 +180,7 @@ def model_server(tmp_path_factory):
 RUNNABLE = [
     path
     for path in PAGES
-    if path.name not in ELSEWHERE
-    and any(block.language in RUN and not block.why_not for block in blocks(path))
+    if any(block.language in RUN and not block.why_not for block in blocks(path))
 ]
 
 
@@ -248,6 +247,8 @@ def session(path: Path, scene: Page, place: Path, work: Path, port: int, models:
     lines = [ASK, scene.setup]
     for block in blocks(path):
         if block.why_not or block.language not in RUN:
+            continue
+        if block.language == "python" and path.name in ELSEWHERE:
             continue
         lines.append(f": {path.name} line {block.line}")
         text = here(block.text, scene, work, port, models)
