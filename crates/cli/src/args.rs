@@ -10,6 +10,7 @@ use crossbill_core::{Metric, VectorStorage};
 
 mod backups;
 mod columns;
+mod doctor;
 mod export;
 mod imports;
 mod integrations;
@@ -22,6 +23,7 @@ mod stores;
 
 pub(crate) use backups::{BackupsCommand, ScheduleArgs};
 pub(crate) use columns::ColumnArgs;
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use imports::ImportsCommand;
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
@@ -64,6 +66,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the server: the control plane, and a data-plane port per index
     Serve(Box<ServeArgs>),
+    /// Check settings, machine, data directory, what is reached, and everything that is stored
+    Doctor(Box<DoctorArgs>),
     /// Create, list, describe or delete indexes
     #[command(subcommand)]
     Index(IndexCommand),
@@ -422,7 +426,10 @@ impl Command {
     /// How the command reaches its database; none for the others.
     pub(crate) fn connect(&self) -> Option<&ConnectArgs> {
         match self {
-            Command::Serve(_) | Command::Keys(_) | Command::Completions { .. } => None,
+            Command::Serve(_)
+            | Command::Doctor(_)
+            | Command::Keys(_)
+            | Command::Completions { .. } => None,
             Command::Import(args) => Some(&args.connect),
             Command::Export(args) => Some(&args.connect),
             Command::Exports(command) => Some(command.connect()),

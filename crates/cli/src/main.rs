@@ -33,9 +33,15 @@ use settings::{ParseError, Parsed};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let parsed = match settings::parse(std::env::args_os().collect()) {
+    let argv: Vec<_> = std::env::args_os().collect();
+    let is_doctor = argv.get(1).is_some_and(|word| word == "doctor");
+    let doctor_json = argv.iter().any(|word| word == "--json");
+    let parsed = match settings::parse(argv) {
         Ok(parsed) => parsed,
         Err(ParseError::Clap(error)) => error.exit(),
+        Err(ParseError::File(error)) if is_doctor => {
+            return commands::doctor::unreadable(&error, doctor_json).into();
+        }
         Err(ParseError::File(error)) => return fail(&error, false),
     };
     let json = parsed.cli.command.connect().is_some_and(|connect| connect.json);
@@ -53,6 +59,7 @@ fn run(parsed: Parsed) -> error::Result<Exit> {
             Ok(Exit::Success)
         }
         Command::Serve(args) => commands::serve::run(&args, &integrations),
+        Command::Doctor(args) => commands::doctor::run(&args, &integrations, &report),
         Command::Index(command) => commands::index::run(command, &integrations),
         Command::Import(args) => commands::import::run(&args, &integrations),
         Command::Imports(command) => commands::imports::run(command, &integrations),

@@ -11,6 +11,7 @@ mod backups;
 mod catalog;
 mod catalog_state;
 mod database;
+pub mod doctor;
 mod env;
 mod exports;
 mod imports;

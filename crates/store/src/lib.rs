@@ -31,11 +31,11 @@ pub use error::StoreError;
 pub use faults::{Fault, FaultOp, FaultPlan, FaultRule, FaultStore};
 pub use key::{Key, KeyError};
 pub use manifest::{ImportProgress, MANIFEST_KIND, Manifest, SegmentEntry, TaskCounts};
-pub use root::{Root, RootOptions};
+pub use root::{DocumentFacts, Root, RootFile, RootOptions};
 pub use scratch::{LocalScratch, LocalScratchFile};
 pub use source::{
     Integration, Secret, SkippedEntry, Source, SourceError, SourceObject, SourcePolicy, SourceUri,
     StoreKind, StoredIntegrations,
 };
-pub use wal::Wal;
+pub use wal::{Wal, WalFrames};
 pub use webhook::{Webhook, WebhookMessage};

@@ -2,6 +2,7 @@
 //! owns it at a time. Objects are created, never changed; parts are mapped
 //! into memory; temporary files become parts by one atomic rename.
 
+mod look;
 mod private;
 
 use std::fs::File;
@@ -19,6 +20,8 @@ use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOpt
 use crate::faults::{self, Fault, FaultOp};
 use crate::runtime::block_on;
 use crate::{FaultPlan, FaultStore, Key, LocalScratch, LocalScratchFile, StoreError, disk, mmap};
+
+pub use look::{DocumentFacts, RootFile};
 
 /// How often an operation is tried before its error is the caller's.
 const ATTEMPTS: u32 = 5;
@@ -49,8 +52,8 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     scratch: LocalScratch,
     options: RootOptions,
-    /// Held for the lock on it.
-    _lock: File,
+    /// Held for the lock on it; none where the root is only looked at.
+    lock: Option<File>,
 }
 
 impl Root {
@@ -76,7 +79,7 @@ impl Root {
         }
         let ids = Arc::clone(&options.ids);
         let scratch = LocalScratch::new(scratch_path, ids, options.faults.clone());
-        Ok(Root(Arc::new(Inner { path, store, scratch, options, _lock: lock })))
+        Ok(Root(Arc::new(Inner { path, store, scratch, options, lock: Some(lock) })))
     }
 
     /// The object's bytes; `None` if there is none.
@@ -113,6 +116,7 @@ impl Root {
     /// `Exists` where there is one already; `Unavailable` where it is not
     /// known to exist (it may).
     pub fn put_new(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
+        self.check_owned("creating", key)?;
         check_size("object", bytes.len() as u64)?;
         let path = key.path();
         let mut pause = FIRST_PAUSE;
@@ -173,6 +177,7 @@ impl Root {
     /// Deletes the object; no error where there is none. A power cut right
     /// after may bring it back.
     pub fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        self.check_owned("deleting", key)?;
         let deleted = self.attempt(|| {
             let deleted = block_on(self.0.store.delete(&key.path()));
             deleted.map_err(|error| StoreError::object("deleting", key, error))
@@ -185,6 +190,7 @@ impl Root {
 
     /// Deletes everything below `prefix`, logs included.
     pub fn delete_prefix(&self, prefix: &Key) -> Result<(), StoreError> {
+        self.check_owned("deleting", prefix)?;
         for (key, _) in self.list(prefix)? {
             self.delete(&key)?;
         }
@@ -209,6 +215,7 @@ impl Root {
     /// `Exists` where the key is taken. After `Unavailable` the object may
     /// exist.
     pub fn publish(&self, mut file: LocalScratchFile, key: &Key) -> Result<u64, StoreError> {
+        self.check_owned("publishing", key)?;
         let fault = self.fault(FaultOp::Publish, key.as_str())?;
         let target = self.file_path(key);
         let mut publish = || {

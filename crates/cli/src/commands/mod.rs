@@ -2,6 +2,7 @@
 
 pub(crate) mod backups;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod export;
 mod follow;
 pub(crate) mod import;

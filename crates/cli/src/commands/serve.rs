@@ -75,7 +75,7 @@ fn traces(args: &ServeArgs) -> Result<Option<Traces>> {
 }
 
 /// Whom to tell of imports that have ended.
-fn webhook(args: &ServeArgs) -> Result<Option<WebhookOptions>> {
+pub(crate) fn webhook(args: &ServeArgs) -> Result<Option<WebhookOptions>> {
     let secret = args.webhook_secret.clone().map(Secret::new);
     match (&args.webhook_url, secret) {
         (Some(url), Some(secret)) => {
@@ -119,7 +119,8 @@ fn no_key(error: &ServeError) -> CliError {
     )
 }
 
-fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
+/// What the server is started with.
+pub(crate) fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     let mut config = ServerConfig::new(args.listen);
     config.public_address = args.public_address.clone();
     config.insecure = args.insecure;
@@ -133,7 +134,6 @@ fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     config.tls = tls(args)?;
     config.keys = keys(args)?;
     config.rate_limit = args.requests_per_second.and_then(RateLimit::per_second);
-    config.audit = audit(args)?;
     config.inference = models::inference(&args.models)?;
     Ok(config)
 }

@@ -5,6 +5,7 @@ use crate::support::with_args;
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
+    &["doctor"],
     &["index"],
     &["index", "create"],
     &["index", "list"],

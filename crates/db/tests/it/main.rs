@@ -18,4 +18,5 @@ mod loaded;
 mod manifest;
 mod modes;
 mod records;
+mod scrub;
 mod text;
