@@ -64,6 +64,11 @@ pub(crate) fn check(root: &Root, imports: &Key, id: u64) -> Result<()> {
     Ok(())
 }
 
+/// Whether an import has ended, for whoever opens no database.
+pub(crate) fn has_ended(root: &Root, imports: &Key, id: u64) -> Result<bool> {
+    Ok(Job::open(root, imports, id)?.is_some_and(|job| job.is_final()))
+}
+
 /// Checks that a table of rejects reads to its end.
 pub(crate) fn check_rejects(root: &Root, key: &Key) -> Result<()> {
     let log = RejectLog::open(root, &[], std::slice::from_ref(key))?;

@@ -20,3 +20,4 @@ mod modes;
 mod records;
 mod scrub;
 mod text;
+mod versions;

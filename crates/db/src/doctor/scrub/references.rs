@@ -9,6 +9,7 @@ use crossbill_store::{Documents, MANIFEST_KIND, Manifest, SegmentEntry, Wal};
 use super::Scrubber;
 use crate::backups::backup_manifests;
 use crate::catalog::Catalog;
+use crate::imports;
 use crate::namespace::{check_tombstones, directory_name};
 use crate::parts::{index_dir, key_of};
 
@@ -136,6 +137,16 @@ impl Scrubber<'_> {
         }
     }
 
+    fn has_ended(&self, uid: &str, import: Option<&str>) -> bool {
+        let dir = index_dir(uid).map(|dir| dir.join("imports"));
+        let id = import.and_then(|import| import.parse::<u64>().ok());
+        match (dir, id) {
+            // A record that cannot be read is a finding of its own.
+            (Ok(dir), Some(id)) => imports::has_ended(&self.root, &dir, id).unwrap_or(false),
+            _ => false,
+        }
+    }
+
     fn note(
         &mut self,
         uid: &str,
@@ -144,7 +155,11 @@ impl Scrubber<'_> {
         by: &str,
         references: &mut References,
     ) {
-        for entry in manifest.segments.iter().chain(&manifest.staged) {
+        // What an import that has ended kept aside is given up, though the
+        // manifest may name it until the next commit.
+        let is_needed = |entry: &&SegmentEntry| !self.has_ended(uid, entry.import.as_deref());
+        let staged: Vec<&SegmentEntry> = manifest.staged.iter().filter(is_needed).collect();
+        for entry in manifest.segments.iter().chain(staged) {
             let key = match key_of(uid, &entry.part) {
                 Ok(key) => key,
                 Err(error) => {
