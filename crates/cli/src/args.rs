@@ -18,6 +18,7 @@ mod keys;
 mod models;
 mod pull;
 mod quotas;
+mod root_copy;
 mod server;
 mod stores;
 
@@ -31,6 +32,7 @@ pub(crate) use keys::{KeysCommand, NewKeyArgs};
 pub(crate) use models::ModelArgs;
 pub(crate) use pull::{LoadArg, PullArgs};
 pub(crate) use quotas::QuotaArgs;
+pub(crate) use root_copy::BackupRootArgs;
 pub(crate) use server::{EngineArgs, ServeArgs};
 pub(crate) use stores::StoreArgs;
 
@@ -86,6 +88,8 @@ pub(crate) enum Command {
     /// Make, list, describe, delete or restore backups of indexes, or have them made regularly
     #[command(subcommand)]
     Backups(BackupsCommand),
+    /// Copy the whole data directory to another place, while it is used
+    BackupRoot(Box<BackupRootArgs>),
     /// List, create, describe, delete or test storage integrations: the object stores that
     /// imports read from
     #[command(subcommand)]
@@ -434,6 +438,7 @@ impl Command {
             Command::Export(args) => Some(&args.connect),
             Command::Exports(command) => Some(command.connect()),
             Command::Backups(command) => Some(command.connect()),
+            Command::BackupRoot(args) => Some(&args.connect),
             Command::Imports(command) => Some(command.connect()),
             Command::Pull(args) => Some(&args.connect),
             Command::Query(args) => Some(&args.connect),

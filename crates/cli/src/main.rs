@@ -66,6 +66,7 @@ fn run(parsed: Parsed) -> error::Result<Exit> {
         Command::Export(args) => commands::export::run(&args, &integrations),
         Command::Exports(command) => commands::export::manage(command, &integrations),
         Command::Backups(command) => commands::backups::run(command, &integrations),
+        Command::BackupRoot(args) => commands::backup_root::run(&args, &integrations),
         Command::Pull(args) => commands::pull::run(&args, &integrations),
         Command::Integrations(command) => commands::integrations::run(command, &integrations),
         Command::Query(args) => commands::query::run(&args, &integrations),

@@ -32,7 +32,7 @@ mod webhooks;
 
 pub use backups::{
     BackupFilter, BackupInfo, BackupSchedule, Frequency, IndexSource, NewBackup, NewSchedule,
-    RestoreJob, RestoreOptions, ScheduleChange,
+    RestoreJob, RestoreOptions, RootCopyView, ScheduleChange,
 };
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{

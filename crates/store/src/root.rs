@@ -4,6 +4,7 @@
 
 mod look;
 mod private;
+mod snapshot;
 
 use std::fs::File;
 use std::io;
@@ -16,12 +17,15 @@ use crossbill_core::{Clock, IdSource, PartBytes, limits};
 use futures::stream::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+use parking_lot::RwLock;
 
 use crate::faults::{self, Fault, FaultOp};
 use crate::runtime::block_on;
 use crate::{FaultPlan, FaultStore, Key, LocalScratch, LocalScratchFile, StoreError, disk, mmap};
 
+pub(crate) use look::collect_files;
 pub use look::{DocumentFacts, RootFile};
+pub use snapshot::{RootSnapshot, SnapshotFile};
 
 /// How often an operation is tried before its error is the caller's.
 const ATTEMPTS: u32 = 5;
@@ -52,6 +56,9 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     scratch: LocalScratch,
     options: RootOptions,
+    /// Read by whoever makes or deletes an object, written while all are to
+    /// stay as they are.
+    changes: RwLock<()>,
     /// Held for the lock on it; none where the root is only looked at.
     lock: Option<File>,
 }
@@ -67,6 +74,7 @@ impl Root {
         let failed = |error: &io::Error| StoreError::io("opening data directory", &shown, error);
         disk::create_dirs(&options.path).map_err(|error| failed(&error))?;
         let path = options.path.canonicalize().map_err(|error| failed(&error))?;
+        look::refuse_unfinished(&path)?;
         let lock = lock(&path)?;
         let scratch_path = path.join("scratch");
         empty(&scratch_path).map_err(|error| failed(&error))?;
@@ -79,7 +87,8 @@ impl Root {
         }
         let ids = Arc::clone(&options.ids);
         let scratch = LocalScratch::new(scratch_path, ids, options.faults.clone());
-        Ok(Root(Arc::new(Inner { path, store, scratch, options, lock: Some(lock) })))
+        let changes = RwLock::new(());
+        Ok(Root(Arc::new(Inner { path, store, scratch, options, changes, lock: Some(lock) })))
     }
 
     /// The object's bytes; `None` if there is none.
@@ -116,7 +125,7 @@ impl Root {
     /// `Exists` where there is one already; `Unavailable` where it is not
     /// known to exist (it may).
     pub fn put_new(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
-        self.check_owned("creating", key)?;
+        let _changing = self.changing("creating", key)?;
         check_size("object", bytes.len() as u64)?;
         let path = key.path();
         let mut pause = FIRST_PAUSE;
@@ -177,7 +186,11 @@ impl Root {
     /// Deletes the object; no error where there is none. A power cut right
     /// after may bring it back.
     pub fn delete(&self, key: &Key) -> Result<(), StoreError> {
-        self.check_owned("deleting", key)?;
+        let _changing = self.changing("deleting", key)?;
+        self.delete_now(key)
+    }
+
+    fn delete_now(&self, key: &Key) -> Result<(), StoreError> {
         let deleted = self.attempt(|| {
             let deleted = block_on(self.0.store.delete(&key.path()));
             deleted.map_err(|error| StoreError::object("deleting", key, error))
@@ -190,9 +203,9 @@ impl Root {
 
     /// Deletes everything below `prefix`, logs included.
     pub fn delete_prefix(&self, prefix: &Key) -> Result<(), StoreError> {
-        self.check_owned("deleting", prefix)?;
+        let _changing = self.changing("deleting", prefix)?;
         for (key, _) in self.list(prefix)? {
-            self.delete(&key)?;
+            self.delete_now(&key)?;
         }
         // What no listing shows: empty directories, half-staged objects.
         match std::fs::remove_dir_all(self.file_path(prefix)) {
@@ -215,7 +228,7 @@ impl Root {
     /// `Exists` where the key is taken. After `Unavailable` the object may
     /// exist.
     pub fn publish(&self, mut file: LocalScratchFile, key: &Key) -> Result<u64, StoreError> {
-        self.check_owned("publishing", key)?;
+        let _changing = self.changing("publishing", key)?;
         let fault = self.fault(FaultOp::Publish, key.as_str())?;
         let target = self.file_path(key);
         let mut publish = || {

@@ -1,5 +1,6 @@
 //! One module a command: take the arguments, call once, show the answer.
 
+pub(crate) mod backup_root;
 pub(crate) mod backups;
 pub(crate) mod completions;
 pub(crate) mod doctor;

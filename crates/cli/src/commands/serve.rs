@@ -23,6 +23,7 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
     let level = args.engine.log.as_deref().unwrap_or("info");
     log::start(level, args.log_format, traces.as_ref())?;
     let mut config = server_config(args)?;
+    config.audit = audit(args)?;
     config.joins_trace = traces.as_ref().map(|_| traces::join as _);
     let with_key = !config.keys.is_empty();
     if !with_key && !args.insecure && !args.listen.ip().is_loopback() {

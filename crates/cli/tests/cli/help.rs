@@ -28,6 +28,7 @@ const COMMANDS: &[&[&str]] = &[
     &["backups", "schedule"],
     &["backups", "schedules"],
     &["backups", "unschedule"],
+    &["backup-root"],
     &["pull"],
     &["query"],
     &["stats"],

@@ -14,11 +14,14 @@
 mod entries;
 mod make;
 mod restore;
+mod root_copy;
 mod schedules;
 mod types;
 
 pub(crate) use entries::BackupCatalog;
 pub(crate) use make::open as open_backups;
+pub use root_copy::RootCopyView;
+pub(crate) use root_copy::{CopyJob, run as run_copy};
 pub(crate) use schedules::{Failures, keep_schedules};
 pub use types::{
     BackupFilter, BackupInfo, BackupSchedule, Frequency, IndexSource, NewBackup, NewSchedule,

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::{Inner, Root, RootOptions};
-use crate::{Key, LocalScratch, StoreError, envelope};
+use crate::{Key, LocalScratch, StoreError, copy, envelope};
 
 /// Directories below each other that are looked into.
 const DEPTH_MAX: usize = 16;
@@ -48,11 +49,30 @@ impl Root {
             io::ErrorKind::NotFound => StoreError::NotFound { key: shown.clone() },
             _ => StoreError::io("opening data directory", &shown, &error),
         })?;
+        refuse_unfinished(&path)?;
+        Self::look_at(path, options)
+    }
+
+    /// As [`Root::look`], also where the directory is a copy that is not
+    /// finished: for whoever makes it.
+    pub fn look_at_copy(options: RootOptions) -> Result<Root, StoreError> {
+        Self::look_at(options.path.clone(), options)
+    }
+
+    fn look_at(path: std::path::PathBuf, options: RootOptions) -> Result<Root, StoreError> {
+        let shown = path.display().to_string();
         let local = LocalFileSystem::new_with_prefix(&path)
             .map_err(|error| StoreError::object("opening data directory", &shown, error))?;
         let store: Arc<dyn ObjectStore> = Arc::new(local);
         let scratch = LocalScratch::new(path.join("scratch"), Arc::clone(&options.ids), None);
-        Ok(Root(Arc::new(Inner { path, store, scratch, options, lock: None })))
+        Ok(Root(Arc::new(Inner {
+            path,
+            store,
+            scratch,
+            options,
+            changes: RwLock::new(()),
+            lock: None,
+        })))
     }
 
     /// What the lock file says of the process that owns the directory now;
@@ -81,7 +101,7 @@ impl Root {
     /// none of ours too. Links are not followed.
     pub fn files(&self) -> Result<Vec<RootFile>, StoreError> {
         let mut found = Vec::new();
-        collect(&self.0.path, "", 0, &mut found)
+        collect_files(&self.0.path, &mut found)
             .map_err(|error| StoreError::io("listing", self.0.path.display(), &error))?;
         found.sort();
         Ok(found)
@@ -103,13 +123,34 @@ impl Root {
         self.0.lock.is_some()
     }
 
-    pub(crate) fn check_owned(&self, operation: &'static str, key: &Key) -> Result<(), StoreError> {
+    /// The right to change what is stored, for the time of one change.
+    pub(crate) fn changing(
+        &self,
+        operation: &'static str,
+        key: &Key,
+    ) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
         if self.is_owned() {
-            return Ok(());
+            return Ok(self.0.changes.read());
         }
         let problem = "the data directory was opened to be read only".to_owned();
         Err(StoreError::Unavailable { operation, key: key.to_string(), problem })
     }
+}
+
+/// Refuses a copy of a data directory that was not finished.
+pub(super) fn refuse_unfinished(path: &Path) -> Result<(), StoreError> {
+    let marker = path.join(copy::UNFINISHED);
+    if !marker.exists() {
+        return Ok(());
+    }
+    let problem = "it is a copy of a data directory that was not finished; make it again with \
+                   crossbill backup-root, which goes on with it, or delete it";
+    Err(StoreError::corrupt(path.display(), problem))
+}
+
+/// Adds every file below `directory`.
+pub(crate) fn collect_files(directory: &Path, found: &mut Vec<RootFile>) -> io::Result<()> {
+    collect(directory, "", 0, found)
 }
 
 fn collect(

@@ -56,7 +56,7 @@ impl Root {
         version: u64,
         payload: &[u8],
     ) -> Result<(), StoreError> {
-        self.check_owned("writing", key)?;
+        let _changing = self.changing("writing", key)?;
         check_size("document", payload.len() as u64)?;
         let stamp = Stamp { nonce: self.ids().next_id().0, version };
         let bytes = envelope::encode(kind, stamp, payload);
@@ -83,7 +83,7 @@ impl Root {
         if let Some((_, kept)) = self.get_private(key, kind)? {
             return Ok(kept);
         }
-        self.check_owned("creating", key)?;
+        let _changing = self.changing("creating", key)?;
         let stamp = Stamp { nonce: self.ids().next_id().0, version: 1 };
         let bytes = envelope::encode(kind, stamp, &make());
         self.attempt(|| {

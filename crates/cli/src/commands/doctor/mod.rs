@@ -15,14 +15,14 @@ use serde_json::Value;
 
 use crate::args::DoctorArgs;
 use crate::error::{CliError, Exit, Result};
-use crate::options;
+use crate::log::{self, LogFormat};
 use crate::settings::IntegrationTable;
 use check::Report;
 
 /// Runs the checks that were asked for.
 pub(crate) fn run(args: &DoctorArgs, tables: &[IntegrationTable], sources: &Value) -> Result<Exit> {
     // What is found is told once, by the checks.
-    options::start_log(&args.settings.engine, "off")?;
+    log::start("off", LogFormat::Text, None)?;
     let mut report = Report::new(args.json);
     if !args.scrub_only {
         settings::check(&args.settings, tables, &mut report);

@@ -29,7 +29,8 @@ impl Scrubber<'_> {
         for RootFile { path, bytes } in files {
             let parts: Vec<&str> = path.split('/').collect();
             let owner = match parts.as_slice() {
-                ["lock" | "integrations.json" | "page-key.json"] | ["scratch", ..] => continue,
+                ["lock" | "integrations.json" | "page-key.json" | "root-copy.json"]
+                | ["scratch", ..] => continue,
                 ["indexes", uid, ..] => Some((*uid, uids.contains(*uid), "index")),
                 ["backups", id, ..] => {
                     Some((*id, catalog.backups.backups.contains_key(*id), "backup"))

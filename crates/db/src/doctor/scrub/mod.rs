@@ -8,6 +8,7 @@
 //!            ─ parts ─ documents ─ reject tables ─ files that nothing refers to
 //! ```
 
+mod copies;
 mod documents;
 mod leftovers;
 mod parts;
@@ -84,6 +85,7 @@ impl Scrubber<'_> {
         self.parts(files, &references, catalog.as_ref());
         self.documents(files);
         self.private_documents();
+        self.copied_files(files);
         if let Some(catalog) = &catalog {
             self.jobs(files, catalog);
             self.leftovers(files, catalog, &references);
