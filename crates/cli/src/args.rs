@@ -10,6 +10,7 @@ use crossbill_core::{Metric, VectorStorage};
 
 mod backups;
 mod columns;
+mod doctor;
 mod export;
 mod imports;
 mod integrations;
@@ -17,11 +18,13 @@ mod keys;
 mod models;
 mod pull;
 mod quotas;
+mod root_copy;
 mod server;
 mod stores;
 
 pub(crate) use backups::{BackupsCommand, ScheduleArgs};
 pub(crate) use columns::ColumnArgs;
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use export::{ExportArgs, ExportsCommand};
 pub(crate) use imports::ImportsCommand;
 pub(crate) use integrations::{CreateIntegrationArgs, IntegrationsCommand, KindArg};
@@ -29,6 +32,7 @@ pub(crate) use keys::{KeysCommand, NewKeyArgs};
 pub(crate) use models::ModelArgs;
 pub(crate) use pull::{LoadArg, PullArgs};
 pub(crate) use quotas::QuotaArgs;
+pub(crate) use root_copy::BackupRootArgs;
 pub(crate) use server::{EngineArgs, ServeArgs};
 pub(crate) use stores::StoreArgs;
 
@@ -64,6 +68,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the server: the control plane, and a data-plane port per index
     Serve(Box<ServeArgs>),
+    /// Check settings, machine, data directory, what is reached, and everything that is stored
+    Doctor(Box<DoctorArgs>),
     /// Create, list, describe or delete indexes
     #[command(subcommand)]
     Index(IndexCommand),
@@ -82,6 +88,8 @@ pub(crate) enum Command {
     /// Make, list, describe, delete or restore backups of indexes, or have them made regularly
     #[command(subcommand)]
     Backups(BackupsCommand),
+    /// Copy the whole data directory to another place, while it is used
+    BackupRoot(Box<BackupRootArgs>),
     /// List, create, describe, delete or test storage integrations: the object stores that
     /// imports read from
     #[command(subcommand)]
@@ -422,11 +430,15 @@ impl Command {
     /// How the command reaches its database; none for the others.
     pub(crate) fn connect(&self) -> Option<&ConnectArgs> {
         match self {
-            Command::Serve(_) | Command::Keys(_) | Command::Completions { .. } => None,
+            Command::Serve(_)
+            | Command::Doctor(_)
+            | Command::Keys(_)
+            | Command::Completions { .. } => None,
             Command::Import(args) => Some(&args.connect),
             Command::Export(args) => Some(&args.connect),
             Command::Exports(command) => Some(command.connect()),
             Command::Backups(command) => Some(command.connect()),
+            Command::BackupRoot(args) => Some(&args.connect),
             Command::Imports(command) => Some(command.connect()),
             Command::Pull(args) => Some(&args.connect),
             Command::Query(args) => Some(&args.connect),

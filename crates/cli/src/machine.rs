@@ -18,7 +18,7 @@ pub(crate) fn processors() -> usize {
 }
 
 /// The smallest of the machine's memory and its control group's limits.
-fn memory_bytes() -> Option<u64> {
+pub(crate) fn memory_bytes() -> Option<u64> {
     let installed = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
     let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
         .iter()

@@ -11,12 +11,17 @@ use crate::{commands, output, settings};
 /// Runs the command line `words`, the program's name first, and gives the code
 /// to end with. Results go to stdout, what is said about them to stderr.
 pub fn run(words: Vec<OsString>) -> u8 {
+    let is_doctor = words.get(1).is_some_and(|word| word == "doctor");
+    let doctor_json = words.iter().any(|word| word == "--json");
     let parsed = match settings::parse(words) {
         Ok(parsed) => parsed,
         Err(ParseError::Clap(error)) => {
             // Help that nobody reads to its end (`| head`) is no failure.
             let _ = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(Exit::Failed as u8);
+        }
+        Err(ParseError::File(error)) if is_doctor => {
+            return commands::doctor::unreadable(&error, doctor_json) as u8;
         }
         Err(ParseError::File(error)) => return fail(&error, false) as u8,
     };
@@ -35,12 +40,14 @@ fn command(parsed: Parsed) -> Result<Exit> {
             Ok(Exit::Success)
         }
         Command::Serve(args) => commands::serve::run(&args, &integrations),
+        Command::Doctor(args) => commands::doctor::run(&args, &integrations, &report),
         Command::Index(command) => commands::index::run(command, &integrations),
         Command::Import(args) => commands::import::run(&args, &integrations),
         Command::Imports(command) => commands::imports::run(command, &integrations),
         Command::Export(args) => commands::export::run(&args, &integrations),
         Command::Exports(command) => commands::export::manage(command, &integrations),
         Command::Backups(command) => commands::backups::run(command, &integrations),
+        Command::BackupRoot(args) => commands::backup_root::run(&args, &integrations),
         Command::Pull(args) => commands::pull::run(&args, &integrations),
         Command::Integrations(command) => commands::integrations::run(command, &integrations),
         Command::Query(args) => commands::query::run(&args, &integrations),

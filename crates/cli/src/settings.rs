@@ -73,7 +73,7 @@ pub(crate) fn parse(argv: Vec<OsString>) -> std::result::Result<Parsed, ParseErr
         });
     };
     let file = SettingsFile::read(&path)?;
-    let is_serve = first.subcommand_name() == Some("serve");
+    let is_serve = matches!(first.subcommand_name(), Some("serve" | "doctor"));
     let takes = if is_serve { server_keys() } else { engine_keys() };
     let mut argv = argv;
     let mut from_file = Vec::new();

@@ -11,7 +11,7 @@ use crossbill_store::{FaultPlan, Key, Root, RootOptions, SourcePolicy};
 use parking_lot::{Mutex, RwLock};
 
 use crate::background::Workers;
-use crate::backups::{Failures, keep_schedules, open_backups};
+use crate::backups::{CopyJob, Failures, keep_schedules, open_backups, run_copy};
 use crate::catalog::{Catalog, not_found};
 use crate::catalog_state::{CatalogState, Refused};
 use crate::env::Env;
@@ -86,6 +86,8 @@ pub struct Database {
     indexes: RwLock<BTreeMap<String, Arc<Index>>>,
     listeners: RwLock<Vec<Listener>>,
     workers: Workers,
+    /// The copy of the data directory that is made, or was made last.
+    pub(crate) root_copy: Mutex<Option<Arc<CopyJob>>>,
     /// Held while schedules run.
     pub(crate) schedule_failures: Mutex<Failures>,
 }
@@ -109,6 +111,7 @@ impl Database {
             indexes: RwLock::new(BTreeMap::new()),
             listeners: RwLock::new(Vec::new()),
             workers: Workers::new(),
+            root_copy: Mutex::new(None),
             schedule_failures: Mutex::new(Failures::new()),
         });
         database.open_indexes()?;
@@ -226,7 +229,10 @@ impl Database {
         let own = Arc::clone(env);
         let work = move |waiting: exports::Waiting| exports::run(&own, &waiting);
         let at_once = options.exports_at_once;
-        self.workers.start("crossbill-export", at_once, &env.exports, step_back, work)
+        self.workers.start("crossbill-export", at_once, &env.exports, step_back, work)?;
+        let own = Arc::clone(env);
+        let work = move |job: Arc<CopyJob>| run_copy(&own, &job);
+        self.workers.start("crossbill-copy", 1, &env.copies, step_back, work)
     }
 
     fn start_schedules(self: &Arc<Self>) -> Result<()> {
@@ -393,6 +399,8 @@ impl Database {
     pub fn shutdown(&self) {
         self.env.imports.close();
         self.env.exports.close();
+        self.env.copies.close();
+        self.cancel_root_copy();
         self.env.merges.close();
         self.env.flushes.close();
         self.env.reserve.wakes().close();
@@ -429,6 +437,6 @@ fn settle(index: &Arc<Index>) -> Result<()> {
     Ok(())
 }
 
-fn key(text: &str) -> Result<Key> {
+pub(crate) fn key(text: &str) -> Result<Key> {
     Key::new(text).map_err(|error| Error::internal(error.to_string()))
 }

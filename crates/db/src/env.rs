@@ -12,6 +12,7 @@ use rayon::ThreadPool;
 
 use crate::DatabaseOptions;
 use crate::background::Queue;
+use crate::backups::CopyJob;
 use crate::exports;
 use crate::imports::Waiting;
 use crate::metrics::Metrics;
@@ -60,6 +61,8 @@ pub(crate) struct Env {
     pub(crate) imports: Arc<Queue<Waiting>>,
     /// Exports that wait for their turn.
     pub(crate) exports: Arc<Queue<exports::Waiting>>,
+    /// Copies of the data directory that are to be made.
+    pub(crate) copies: Arc<Queue<Arc<CopyJob>>>,
     /// Parts that backups and restored indexes refer to.
     pub(crate) parts: SharedParts,
     /// Wakes what makes backups by their schedules.
@@ -117,6 +120,7 @@ impl Env {
             merges: Arc::new(Queue::new()),
             imports: Arc::new(Queue::new()),
             exports: Arc::new(Queue::new()),
+            copies: Arc::new(Queue::new()),
             parts: SharedParts::default(),
             schedules: Arc::new(Queue::new()),
             webhooks: Webhooks::new(options.webhook.clone()),

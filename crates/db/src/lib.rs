@@ -11,6 +11,7 @@ mod backups;
 mod catalog;
 mod catalog_state;
 mod database;
+pub mod doctor;
 mod env;
 mod exports;
 mod imports;
@@ -31,7 +32,7 @@ mod webhooks;
 
 pub use backups::{
     BackupFilter, BackupInfo, BackupSchedule, Frequency, IndexSource, NewBackup, NewSchedule,
-    RestoreJob, RestoreOptions, ScheduleChange,
+    RestoreJob, RestoreOptions, RootCopyView, ScheduleChange,
 };
 pub use crossbill_engine::{Effort, SearchStats};
 pub use crossbill_import::{

@@ -31,7 +31,7 @@ impl Pace {
     }
 
     /// Waits until `bytes` more are within the rate, or `stop` says to stop.
-    fn wait(&self, bytes: usize, stop: &dyn Fn() -> bool) {
+    pub(crate) fn wait(&self, bytes: usize, stop: &dyn Fn() -> bool) {
         let takes = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
         let even_at = {
             let mut even_at = self.even_at.lock();

@@ -1,5 +1,7 @@
 //! Backups, restore jobs, collections and backup schedules.
 
+pub(crate) mod root_copy;
+
 use crossbill_core::limits::BACKUP_PAGE_DEFAULT;
 use crossbill_core::{Error, IndexName, RequestLimits, Result};
 use crossbill_db::{
@@ -12,6 +14,8 @@ use crossbill_wire::backups::{
     ScheduleModel, TIME_BASED,
 };
 use crossbill_wire::{IndexFacts, IndexModel, IndexPlan};
+
+pub use root_copy::root_copy_model;
 
 use crate::call::{Answer, Call, Reply};
 use crate::control::{open_port, stored_spec};

@@ -42,7 +42,8 @@ mod verbs;
 pub use audit::AuditLog;
 pub use axum::http::HeaderMap;
 pub use backups::{
-    backup_model, make_index, new_schedule, restore_job_model, restore_options, schedule_model,
+    backup_model, make_index, new_schedule, restore_job_model, restore_options, root_copy_model,
+    schedule_model,
 };
 pub use config::ServerConfig;
 pub use data::exports::export_model;

@@ -9,6 +9,7 @@
 
 use axum::http::Method;
 
+use crate::backups::root_copy;
 use crate::call::{Answer, Call};
 use crate::grpc::methods;
 use crate::keys::Role;
@@ -181,6 +182,9 @@ pub static ROUTES: &[Route] = &[
     control(Read, GET, "/backups/{id}", backups::describe),
     control(Admin, DELETE, "/backups/{id}", backups::delete),
     control(Admin, POST, "/backups/{id}/create-index", backups::restore),
+    control(Admin, GET, "/root-copy", root_copy::describe),
+    control(Admin, POST, "/root-copy", root_copy::start),
+    control(Admin, DELETE, "/root-copy", root_copy::cancel),
     control(Read, GET, "/restore-jobs", backups::list_restore_jobs),
     control(Read, GET, "/restore-jobs/{id}", backups::describe_restore_job),
     control(Read, GET, "/indexes/{name}/backup-schedules", backups::list_schedules),

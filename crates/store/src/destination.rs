@@ -157,6 +157,14 @@ fn check_links(uri: &str, root: &Path, directory: &Path) -> Result<()> {
 }
 
 impl Destination {
+    /// The directory that it is; nothing for a bucket.
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Directory(directory) => Some(directory),
+            Place::Objects(_) => None,
+        }
+    }
+
     /// Makes it ready to be written to; nothing is contacted yet. Waiting for
     /// an object store ends soon after `stop` becomes true.
     pub fn open(self, sources: &SourcePolicy, stop: Arc<AtomicBool>) -> Result<OpenDestination> {

@@ -57,6 +57,15 @@ pub(crate) fn encode(kind: &str, stamp: Stamp, payload: &[u8]) -> Bytes {
 /// The stamp and the payload of a document of `kind`; the error says what was
 /// found instead of one that is whole and unchanged.
 pub(crate) fn decode(kind: &str, bytes: &Bytes) -> Result<(Stamp, Bytes), String> {
+    let (stored, stamp, payload) = inspect(bytes)?;
+    if stored != kind {
+        return Err(format!("found a document of kind {stored:?}, expected {kind:?}"));
+    }
+    Ok((stamp, payload))
+}
+
+/// The kind, the stamp and the payload of a whole and unchanged document.
+pub(crate) fn inspect(bytes: &Bytes) -> Result<(String, Stamp, Bytes), String> {
     if bytes.len() < HEADER_BYTES {
         return Err(format!("found {} bytes, expected at least {HEADER_BYTES}", bytes.len()));
     }
@@ -80,13 +89,10 @@ pub(crate) fn decode(kind: &str, bytes: &Bytes) -> Result<(Stamp, Bytes), String
         return Err(format!("found checksum {found:08x}, expected {expected:08x}"));
     }
     let stored = bytes[16..32].split(|byte| *byte == 0).next().unwrap_or_default();
-    if stored != kind.as_bytes() {
-        let stored = String::from_utf8_lossy(stored);
-        return Err(format!("found a document of kind {stored:?}, expected {kind:?}"));
-    }
+    let stored = String::from_utf8_lossy(stored).into_owned();
     let nonce = u128::from_le_bytes(array(bytes, 32));
     let version = u64::from_le_bytes(array(bytes, 48));
-    Ok((Stamp { nonce, version }, payload))
+    Ok((stored, Stamp { nonce, version }, payload))
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {

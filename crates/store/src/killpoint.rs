@@ -41,6 +41,10 @@ pub const KILL_POINTS: &[&str] = &[
     "backup.deleted",
     "restore.manifests_written",
     "restore.committed",
+    "snapshot.started",
+    "copy.file_written",
+    "copy.manifest_written",
+    "copy.finished",
 ];
 
 /// Says that the process is at the place named `name`.

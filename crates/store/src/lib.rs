@@ -5,6 +5,7 @@
 //! clients inside are driven by a small private runtime. Nothing above it
 //! knows how or where a byte is kept.
 
+mod copy;
 mod destination;
 mod disk;
 mod documents;
@@ -24,6 +25,9 @@ mod source;
 mod wal;
 mod webhook;
 
+pub use copy::{
+    Added, CopiedFile, CopiedNamespace, CopyManifest, RootCopy, read_manifest as read_copy_manifest,
+};
 pub use destination::{Destination, DestinationPolicy, OpenDestination};
 pub use documents::{CommitError, Documents, Versioned};
 pub use endpoint::{Endpoint, EndpointAnswer, EndpointOptions};
@@ -31,11 +35,11 @@ pub use error::StoreError;
 pub use faults::{Fault, FaultOp, FaultPlan, FaultRule, FaultStore};
 pub use key::{Key, KeyError};
 pub use manifest::{ImportProgress, MANIFEST_KIND, Manifest, SegmentEntry, TaskCounts};
-pub use root::{Root, RootOptions};
+pub use root::{DocumentFacts, Root, RootFile, RootOptions, RootSnapshot, SnapshotFile};
 pub use scratch::{LocalScratch, LocalScratchFile};
 pub use source::{
     Integration, Secret, SkippedEntry, Source, SourceError, SourceObject, SourcePolicy, SourceUri,
     StoreKind, StoredIntegrations,
 };
-pub use wal::Wal;
+pub use wal::{Wal, WalFrames};
 pub use webhook::{Webhook, WebhookMessage};

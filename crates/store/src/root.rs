@@ -2,7 +2,9 @@
 //! owns it at a time. Objects are created, never changed; parts are mapped
 //! into memory; temporary files become parts by one atomic rename.
 
+mod look;
 mod private;
+mod snapshot;
 
 use std::fs::File;
 use std::io;
@@ -15,10 +17,15 @@ use crossbill_core::{Clock, IdSource, PartBytes, limits};
 use futures::stream::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+use parking_lot::RwLock;
 
 use crate::faults::{self, Fault, FaultOp};
 use crate::runtime::block_on;
 use crate::{FaultPlan, FaultStore, Key, LocalScratch, LocalScratchFile, StoreError, disk, mmap};
+
+pub(crate) use look::collect_files;
+pub use look::{DocumentFacts, RootFile};
+pub use snapshot::{RootSnapshot, SnapshotFile};
 
 /// How often an operation is tried before its error is the caller's.
 const ATTEMPTS: u32 = 5;
@@ -49,15 +56,20 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     scratch: LocalScratch,
     options: RootOptions,
-    /// Held for the lock on it.
-    lock: File,
+    /// Read by whoever makes or deletes an object, written while all are to
+    /// stay as they are.
+    changes: RwLock<()>,
+    /// Held for the lock on it; none where the root is only looked at.
+    lock: Option<File>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         // Closing alone would not do where this process was forked: the lock
         // stays until the child's copy of the file is closed, too.
-        let _ = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock);
+        if let Some(lock) = &self.lock {
+            let _ = rustix::fs::flock(lock, rustix::fs::FlockOperation::Unlock);
+        }
     }
 }
 
@@ -72,6 +84,7 @@ impl Root {
         let failed = |error: &io::Error| StoreError::io("opening data directory", &shown, error);
         disk::create_dirs(&options.path).map_err(|error| failed(&error))?;
         let path = options.path.canonicalize().map_err(|error| failed(&error))?;
+        look::refuse_unfinished(&path)?;
         let lock = lock(&path)?;
         let scratch_path = path.join("scratch");
         empty(&scratch_path).map_err(|error| failed(&error))?;
@@ -84,7 +97,8 @@ impl Root {
         }
         let ids = Arc::clone(&options.ids);
         let scratch = LocalScratch::new(scratch_path, ids, options.faults.clone());
-        Ok(Root(Arc::new(Inner { path, store, scratch, options, lock })))
+        let changes = RwLock::new(());
+        Ok(Root(Arc::new(Inner { path, store, scratch, options, changes, lock: Some(lock) })))
     }
 
     /// The object's bytes; `None` if there is none.
@@ -121,6 +135,7 @@ impl Root {
     /// `Exists` where there is one already; `Unavailable` where it is not
     /// known to exist (it may).
     pub fn put_new(&self, key: &Key, bytes: Bytes) -> Result<(), StoreError> {
+        let _changing = self.changing("creating", key)?;
         check_size("object", bytes.len() as u64)?;
         let path = key.path();
         let mut pause = FIRST_PAUSE;
@@ -181,6 +196,11 @@ impl Root {
     /// Deletes the object; no error where there is none. A power cut right
     /// after may bring it back.
     pub fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        let _changing = self.changing("deleting", key)?;
+        self.delete_now(key)
+    }
+
+    fn delete_now(&self, key: &Key) -> Result<(), StoreError> {
         let deleted = self.attempt(|| {
             let deleted = block_on(self.0.store.delete(&key.path()));
             deleted.map_err(|error| StoreError::object("deleting", key, error))
@@ -193,8 +213,9 @@ impl Root {
 
     /// Deletes everything below `prefix`, logs included.
     pub fn delete_prefix(&self, prefix: &Key) -> Result<(), StoreError> {
+        let _changing = self.changing("deleting", prefix)?;
         for (key, _) in self.list(prefix)? {
-            self.delete(&key)?;
+            self.delete_now(&key)?;
         }
         // What no listing shows: empty directories, half-staged objects.
         match std::fs::remove_dir_all(self.file_path(prefix)) {
@@ -217,6 +238,7 @@ impl Root {
     /// `Exists` where the key is taken. After `Unavailable` the object may
     /// exist.
     pub fn publish(&self, mut file: LocalScratchFile, key: &Key) -> Result<u64, StoreError> {
+        let _changing = self.changing("publishing", key)?;
         let fault = self.fault(FaultOp::Publish, key.as_str())?;
         let target = self.file_path(key);
         let mut publish = || {

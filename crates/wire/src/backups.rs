@@ -2,6 +2,8 @@
 //! schedules, in the union of both dialects: a backup says what it holds with
 //! `dimension` and `metric`, and with `schema`.
 
+mod root_copy;
+
 use std::collections::BTreeMap;
 
 use crossbill_core::limits::{
@@ -15,6 +17,8 @@ use serde_json::Value;
 use crate::describe;
 use crate::index::{checked_protection, checked_tags};
 use crate::{Pagination, Schema};
+
+pub use root_copy::{RootCopyModel, StartRootCopy};
 
 /// `POST /indexes/{name}/backups`. The body may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

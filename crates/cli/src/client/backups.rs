@@ -4,11 +4,11 @@
 use crossbill_core::limits::BACKUP_PAGE_MAX;
 use crossbill_db::{BackupFilter, NewBackup};
 use crossbill_server::{
-    backup_model, new_schedule, restore_job_model, restore_options, schedule_model,
+    backup_model, new_schedule, restore_job_model, restore_options, root_copy_model, schedule_model,
 };
 use crossbill_wire::backups::{
     BackupModel, CreateBackup, CreateIndexFromBackup, CreateSchedule, DataPage, IndexFromBackup,
-    RestoreJobModel, ScheduleModel,
+    RestoreJobModel, RootCopyModel, ScheduleModel, StartRootCopy,
 };
 use reqwest::Method;
 
@@ -34,6 +34,12 @@ pub(crate) trait Backups {
     fn list_schedules(&self, index: &str) -> Result<Vec<ScheduleModel>>;
     /// Deletes a schedule.
     fn delete_schedule(&self, id: &str) -> Result<()>;
+    /// Begins a copy of the whole data directory.
+    fn start_root_copy(&self, request: &StartRootCopy) -> Result<RootCopyModel>;
+    /// The copy that is made, or was made last.
+    fn describe_root_copy(&self) -> Result<RootCopyModel>;
+    /// Cancels the copy that is made.
+    fn cancel_root_copy(&self) -> Result<()>;
 }
 
 impl Backups for Embedded {
@@ -75,9 +81,35 @@ impl Backups for Embedded {
     fn delete_schedule(&self, id: &str) -> Result<()> {
         Ok(self.db.delete_backup_schedule(id)?)
     }
+
+    fn start_root_copy(&self, request: &StartRootCopy) -> Result<RootCopyModel> {
+        Ok(root_copy_model(self.db.start_root_copy(&request.uri)?))
+    }
+
+    fn describe_root_copy(&self) -> Result<RootCopyModel> {
+        Ok(root_copy_model(self.db.describe_root_copy()?))
+    }
+
+    fn cancel_root_copy(&self) -> Result<()> {
+        self.db.cancel_root_copy();
+        Ok(())
+    }
 }
 
 impl Backups for Remote {
+    fn start_root_copy(&self, request: &StartRootCopy) -> Result<RootCopyModel> {
+        self.control(Method::POST, &["root-copy"], &[], Some(request))
+    }
+
+    fn describe_root_copy(&self) -> Result<RootCopyModel> {
+        self.control(Method::GET, &["root-copy"], &[], NO_BODY)
+    }
+
+    fn cancel_root_copy(&self) -> Result<()> {
+        let _: serde_json::Value = self.control(Method::DELETE, &["root-copy"], &[], NO_BODY)?;
+        Ok(())
+    }
+
     fn create_backup(&self, index: &str, request: &CreateBackup) -> Result<BackupModel> {
         self.control(Method::POST, &["indexes", index, "backups"], &[], Some(request))
     }

@@ -1,7 +1,9 @@
 //! One module a command: take the arguments, call once, show the answer.
 
+pub(crate) mod backup_root;
 pub(crate) mod backups;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod export;
 mod follow;
 pub(crate) mod import;

@@ -23,6 +23,7 @@ pub(crate) fn run(args: &ServeArgs, integrations: &[IntegrationTable]) -> Result
     let level = args.engine.log.as_deref().unwrap_or("info");
     log::start(level, args.log_format, traces.as_ref())?;
     let mut config = server_config(args)?;
+    config.audit = audit(args)?;
     config.joins_trace = traces.as_ref().map(|_| traces::join as _);
     let with_key = !config.keys.is_empty();
     if !with_key && !args.insecure && !args.listen.ip().is_loopback() {
@@ -84,7 +85,7 @@ pub(crate) fn database_options(
 }
 
 /// Whom to tell of imports that have ended.
-fn webhook(args: &ServeArgs) -> Result<Option<WebhookOptions>> {
+pub(crate) fn webhook(args: &ServeArgs) -> Result<Option<WebhookOptions>> {
     let secret = args.webhook_secret.clone().map(Secret::new);
     match (&args.webhook_url, secret) {
         (Some(url), Some(secret)) => {
@@ -143,7 +144,6 @@ pub(crate) fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     config.tls = tls(args)?;
     config.keys = keys(args)?;
     config.rate_limit = args.requests_per_second.and_then(RateLimit::per_second);
-    config.audit = audit(args)?;
     config.inference = models::inference(&args.models)?;
     Ok(config)
 }

@@ -5,6 +5,7 @@ use crate::support::with_args;
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
+    &["doctor"],
     &["index"],
     &["index", "create"],
     &["index", "list"],
@@ -27,6 +28,7 @@ const COMMANDS: &[&[&str]] = &[
     &["backups", "schedule"],
     &["backups", "schedules"],
     &["backups", "unschedule"],
+    &["backup-root"],
     &["pull"],
     &["query"],
     &["stats"],

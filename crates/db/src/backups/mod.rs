@@ -14,11 +14,14 @@
 mod entries;
 mod make;
 mod restore;
+mod root_copy;
 mod schedules;
 mod types;
 
 pub(crate) use entries::BackupCatalog;
 pub(crate) use make::open as open_backups;
+pub use root_copy::RootCopyView;
+pub(crate) use root_copy::{CopyJob, run as run_copy};
 pub(crate) use schedules::{Failures, keep_schedules};
 pub use types::{
     BackupFilter, BackupInfo, BackupSchedule, Frequency, IndexSource, NewBackup, NewSchedule,
@@ -65,6 +68,13 @@ fn content_of(root: &Root, id: &str) -> Result<Documents<BackupContent>> {
     Ok(Documents::new(root, backup_dir(id)?.join("content"), CONTENT_KIND))
 }
 
+/// The manifests of a backup's content, as somebody reads them who opens no
+/// database.
+pub(crate) fn backup_manifests(root: &Root, id: &str) -> Result<Vec<Manifest>> {
+    let stored = content_of(root, id)?.load()?;
+    Ok(stored.ok_or_else(|| make::missing(id))?.value.namespaces)
+}
+
 /// An id as the API writes it: a UUID.
 fn new_id(ids: &dyn IdSource) -> String {
     let hex = ids.next_id().to_string();
@@ -74,7 +84,7 @@ fn new_id(ids: &dyn IdSource) -> String {
 
 /// Does `work` to each of `things`, several at once because each waits for the
 /// disk; what came of them in their order, or the first error.
-fn at_once<T: Sync, R: Send>(
+pub(crate) fn at_once<T: Sync, R: Send>(
     things: &[T],
     work: impl Fn(&T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {

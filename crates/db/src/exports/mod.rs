@@ -15,6 +15,7 @@ mod part_file;
 mod run;
 
 use crossbill_core::Result;
+use crossbill_store::{Key, Root};
 
 pub(crate) use job::Job;
 pub(crate) use layout::file_of;
@@ -28,6 +29,11 @@ use crate::types::IndexInfo;
 pub(crate) type Waiting = jobs::Waiting<Job>;
 /// All exports of one index.
 pub(crate) type Exports = Jobs<Job>;
+
+/// Checks that the record of an export reads, for whoever opens no database.
+pub(crate) fn check(root: &Root, exports: &Key, id: u64) -> Result<()> {
+    Job::open(root, exports, id).map(|_| ())
+}
 
 /// Reads the records of all exports so far.
 pub(crate) fn open(context: &IndexContext, info: &IndexInfo) -> Result<Exports> {

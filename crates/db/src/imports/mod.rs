@@ -25,7 +25,9 @@ mod view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crossbill_core::Result;
+use crossbill_core::{Error, Result};
+use crossbill_import::{RecordText, RejectLog};
+use crossbill_store::{Key, Root};
 
 pub(crate) use calls::check_length;
 pub(crate) use clean_up::clean_up;
@@ -40,6 +42,9 @@ use crate::jobs::{self, Jobs};
 use crate::namespace::{IndexContext, Namespace};
 use crate::types::IndexInfo;
 
+/// Rejects that are looked through at once.
+const REJECTS_PAGE: usize = 1000;
+
 /// An import that waits for its turn.
 pub(crate) type Waiting = jobs::Waiting<Job>;
 /// All imports of one index.
@@ -48,6 +53,34 @@ pub(crate) type Imports = Jobs<Job>;
 /// Reads the records of all imports so far.
 pub(crate) fn open(context: &IndexContext, info: &IndexInfo) -> Result<Imports> {
     Jobs::open(context, info, "import", Job::open)
+}
+
+/// Checks that the record and the plan of an import read, for whoever opens
+/// no database.
+pub(crate) fn check(root: &Root, imports: &Key, id: u64) -> Result<()> {
+    if let Some(job) = Job::open(root, imports, id)? {
+        job.load_plan(root)?;
+    }
+    Ok(())
+}
+
+/// Whether an import has ended, for whoever opens no database.
+pub(crate) fn has_ended(root: &Root, imports: &Key, id: u64) -> Result<bool> {
+    Ok(Job::open(root, imports, id)?.is_some_and(|job| job.is_final()))
+}
+
+/// Checks that a table of rejects reads to its end.
+pub(crate) fn check_rejects(root: &Root, key: &Key) -> Result<()> {
+    let log = RejectLog::open(root, &[], std::slice::from_ref(key))?;
+    let mut offset = 0;
+    while offset < log.total() {
+        let page = log.page(offset, REJECTS_PAGE, RecordText::Shown)?;
+        if page.is_empty() {
+            return Err(Error::corrupt(format!("{key} ends before its last row")));
+        }
+        offset += page.len() as u64;
+    }
+    Ok(())
 }
 
 impl Jobs<Job> {

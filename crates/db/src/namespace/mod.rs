@@ -46,6 +46,7 @@ pub(crate) use back_up::BackedUp;
 use commit::Committer;
 pub(crate) use cursor::Cursor;
 use state::{Found, LiveSegment, State};
+pub(crate) use tombstones::check as check_tombstones;
 pub(crate) use write::WriteOp;
 use write::WriteQueue;
 

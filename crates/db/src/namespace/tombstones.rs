@@ -28,6 +28,11 @@ pub(super) fn decode(text: &str) -> Result<(u64, RoaringBitmap), String> {
     Ok((lsn, rows))
 }
 
+/// Whether a text reads as tombstones.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    decode(text).map(|_| ())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

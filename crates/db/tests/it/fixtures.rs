@@ -24,13 +24,14 @@ pub(crate) struct Place {
     pub(crate) dir: TempDir,
     pub(crate) faults: Option<Arc<FaultPlan>>,
     pub(crate) task_rows: u64,
+    pub(crate) merge_rate: u64,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("source")).unwrap();
-        Self { dir, faults: None, task_rows: 262_144 }
+        Self { dir, faults: None, task_rows: 262_144, merge_rate: limits::MERGE_RATE_BYTES }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -60,7 +61,7 @@ impl Place {
             memtable_rows: limits::MEMTABLE_ROWS_MAX,
             resident_vectors_percent: 100,
             merges_at_once: 1,
-            merge_rate: limits::MERGE_RATE_BYTES,
+            merge_rate: self.merge_rate,
             source_policy,
             import,
             imports_at_once: 1,

@@ -18,4 +18,7 @@ mod loaded;
 mod manifest;
 mod modes;
 mod records;
+mod root_copy;
+mod scrub;
 mod text;
+mod versions;

@@ -185,6 +185,11 @@ pub(super) fn read_footer(file: &[u8]) -> Result<(Vec<Entry>, u32), FormatError>
     Ok((entries, stored))
 }
 
+/// Bytes of the section table and the tail for so many sections.
+pub(super) fn footer_bytes(entries: usize) -> usize {
+    entries * ENTRY_BYTES + TAIL_BYTES
+}
+
 fn check_header(file: &[u8]) -> Result<(), FormatError> {
     if file.len() < HEADER_BYTES + TAIL_BYTES {
         return Err(FormatError::damaged(

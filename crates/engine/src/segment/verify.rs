@@ -7,7 +7,7 @@ use crossbill_core::Metadata;
 
 use super::Segment;
 use super::bytes_view::view;
-use super::layout::{Kind, read_footer};
+use super::layout::{HEADER_BYTES, Kind, footer_bytes, read_footer};
 use super::writer::{BLOCK_BYTES, combined};
 use crate::FormatError;
 
@@ -17,8 +17,18 @@ impl Segment {
     /// # Errors
     /// The first thing found that no writer of this format writes.
     pub fn verify(&self) -> Result<(), FormatError> {
-        self.verify_vectors()?;
+        self.verify_in_steps(&mut |_| ())
+    }
+
+    /// The same; `step` is called before each block of the vectors is read,
+    /// with its bytes, so that who must not read too fast can wait there.
+    ///
+    /// # Errors
+    /// As of [`Segment::verify`].
+    pub fn verify_in_steps(&self, step: &mut dyn FnMut(u64)) -> Result<(), FormatError> {
+        self.verify_vectors(step)?;
         self.verify_unknown_sections()?;
+        self.verify_gaps()?;
         self.verify_ids()?;
         if let Some(sparse) = self.sparse_part() {
             sparse.verify(&self.superseded)?;
@@ -30,10 +40,17 @@ impl Segment {
         self.verify_metadata()
     }
 
-    fn verify_vectors(&self) -> Result<(), FormatError> {
+    /// Bytes of the dense vectors: most of the file, and what opening does not
+    /// read.
+    pub fn vector_bytes(&self) -> u64 {
+        self.section(Kind::Vectors).len() as u64
+    }
+
+    fn verify_vectors(&self, step: &mut dyn FnMut(u64)) -> Result<(), FormatError> {
         let bytes = self.section(Kind::Vectors);
         let stored: &[u32] = view(self.section(Kind::VectorBlocks));
         for (block, &expected) in bytes.chunks(BLOCK_BYTES).zip(stored) {
+            step(block.len() as u64);
             let found = crc32c::crc32c(block);
             if found != expected {
                 return Err(FormatError::checksum("a block of the vectors", found, expected));
@@ -57,6 +74,25 @@ impl Segment {
             let found = crc32c::crc32c(bytes);
             if found != entry.crc {
                 return Err(FormatError::checksum("a section of a later kind", found, entry.crc));
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_gaps(&self) -> Result<(), FormatError> {
+        let file = (*self.bytes).as_ref();
+        let (mut entries, _) = read_footer(file)?;
+        entries.sort_by_key(|entry| entry.offset);
+        let table_at = file.len() - footer_bytes(entries.len());
+        let ends = entries.iter().map(|entry| (entry.offset + entry.length) as usize);
+        let starts = entries.iter().map(|entry| entry.offset as usize);
+        let gaps = std::iter::once(HEADER_BYTES).chain(ends).zip(starts.chain([table_at]));
+        for (from, to) in gaps {
+            // Sections that overlap have no gap between them.
+            let gap = file.get(from..to).unwrap_or_default();
+            if let Some(at) = gap.iter().position(|byte| *byte != 0) {
+                let found = format!("byte {:02x} at {}", gap[at], from + at);
+                return Err(FormatError::damaged("a gap between sections", found, "zeros"));
             }
         }
         Ok(())

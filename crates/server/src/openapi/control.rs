@@ -4,7 +4,7 @@ use crossbill_core::limits::{BACKUP_PAGE_DEFAULT, BACKUP_PAGE_MAX};
 use crossbill_wire::backups::{
     BackupModel, ChangeSchedule, CollectionList, CollectionModel, CreateBackup, CreateCollection,
     CreateIndexFromBackup, CreateSchedule, DataPage, IndexFromBackup, RestoreJobModel,
-    ScheduleModel,
+    RootCopyModel, ScheduleModel, StartRootCopy,
 };
 use crossbill_wire::inference::{
     EmbedRequest, EmbeddingsList, ModelInfo, ModelInfoList, RerankRequest, RerankResult,
@@ -17,7 +17,7 @@ use crossbill_wire::{
 use super::operation::{
     Kind, Link, Operation, Parameter, TOKEN, Tag, delete, get, limit, patch, post,
 };
-use super::{AnyObject, StateBody};
+use super::{AnyObject, EmptyObject, StateBody};
 use crate::metrics::FORMAT;
 
 const PAGE: &[Parameter] = &[limit((BACKUP_PAGE_MAX, BACKUP_PAGE_DEFAULT)), TOKEN];
@@ -184,6 +184,25 @@ pub(super) const BACKUPS: &[Operation] = &[
     .gives::<IndexFromBackup>(202)
     .fails(&[404, 409, 412, 429, 501, 507])
     .leads_to(&[("describeRestoreJob", "id", "$response.body#/restore_job_id")]),
+    get(
+        "/root-copy",
+        ("describeRootCopy", Tag::Backups),
+        "Describe the copy of the data directory",
+    )
+    .about("The one that is made, or the last one since the start.")
+    .gives::<RootCopyModel>(200)
+    .fails(&[404]),
+    post("/root-copy", ("startRootCopy", Tag::Backups), "Copy the data directory")
+        .about(
+            "Answers at once; the copy is a new directory, which gets its name when it is whole. \
+             403 where the operator does not allow the place (`--allow-export-dir`).",
+        )
+        .asks::<StartRootCopy>()
+        .gives::<RootCopyModel>(202)
+        .fails(&[409]),
+    delete("/root-copy", ("cancelRootCopy", Tag::Backups), "Cancel the copy of the data directory")
+        .about("No effect where none is made.")
+        .gives::<EmptyObject>(200),
     get("/restore-jobs", ("listRestoreJobs", Tag::Backups), "List restore jobs")
         .about("Newest first.")
         .with(PAGE)

@@ -5,7 +5,9 @@
 //! Where it succeeds, the copy is the model. Where the store makes it fail,
 //! the database is opened anew, and must be as before it or as after it.
 //! Everything is compared after each failure and each crash, and at the end
-//! everything is deleted in random order: no part may be left. Replay one
+//! everything is deleted in random order: no part may be left. Meanwhile the
+//! whole data directory is copied now and then: each copy opens, and each of
+//! its namespaces is as it was at some moment since the copy began. Replay one
 //! history with `SEED=<number>`; `SEEDS=<number>` runs that many.
 #![allow(clippy::unwrap_used, reason = "a test may panic and may wait")]
 
@@ -67,7 +69,7 @@ fn open(data: &Path, faults: Option<Arc<FaultPlan>>) -> Result<Arc<Database>> {
         source_policy: SourcePolicy::default(),
         import: ImportSettings::new(1, 64 << 20),
         imports_at_once: 0,
-        export_dirs: Vec::new(),
+        export_dirs: vec![std::env::temp_dir()],
         export_uris: Vec::new(),
         exports_at_once: 0,
         run_schedules: false,
@@ -89,6 +91,9 @@ struct History {
     world: World,
     failed: usize,
     restored: usize,
+    /// Where a copy is being made, and the worlds since it began.
+    copy: Option<(tempfile::TempDir, Vec<World>)>,
+    copied: usize,
 }
 
 impl History {
@@ -97,7 +102,8 @@ impl History {
         let database = Some(open(dir.path(), None).unwrap());
         let rng = Seed(seed).derive("backups").rng();
         let (faults, world) = (None, World::default());
-        Self { seed, rng, dir, database, faults, world, failed: 0, restored: 0 }
+        let (failed, restored, copied, copy) = (0, 0, 0, None);
+        Self { seed, rng, dir, database, faults, world, failed, restored, copy, copied }
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -260,6 +266,7 @@ impl History {
             plan.heal();
         }
         drop(self.database.take());
+        self.copy = None;
         self.database = Some(open(self.dir.path(), None).unwrap());
     }
 
@@ -280,6 +287,7 @@ impl History {
         let rules = rules.map(|(op, fault, rate)| FaultRule::new(op, fault, rate * 5));
         let plan = Arc::new(FaultPlan::new(seed, rules.to_vec()));
         drop(self.database.take());
+        self.copy = None;
         self.database = match open(self.dir.path(), Some(Arc::clone(&plan))) {
             Ok(database) => {
                 self.faults = Some(plan);
@@ -292,23 +300,62 @@ impl History {
         };
     }
 
+    /// Begins a copy now and then, and looks at one that is whole.
+    fn copy(&mut self) {
+        let Some((_, worlds)) = &mut self.copy else {
+            if self.below(8) == 0 {
+                let place = tempfile::tempdir().unwrap();
+                let uri = format!("file://{}", place.path().display());
+                self.database().start_root_copy(&uri).unwrap();
+                self.copy = Some((place, vec![self.world.clone()]));
+            }
+            return;
+        };
+        worlds.push(self.world.clone());
+        let view = self.database().describe_root_copy().unwrap();
+        if !view.status.is_final() {
+            return;
+        }
+        assert_eq!(view.error, None, "seed {}", self.seed);
+        if let Some((_place, worlds)) = self.copy.take() {
+            self.check_copy(&view.directory, &worlds);
+            self.copied += 1;
+        }
+    }
+
+    /// A copy that was begun in the first of `worlds` and was whole in the last.
+    fn check_copy(&self, directory: &Path, worlds: &[World]) {
+        let seed = self.seed;
+        let copy = open(directory, None).unwrap();
+        let found = content_of(&copy);
+        let is_catalog = |world: &&World| {
+            let mut backups = found.backups.clone();
+            backups.sort();
+            found.indexes.keys().eq(world.indexes.keys()) && backups.iter().eq(world.backups.keys())
+        };
+        let moment = worlds.iter().find(is_catalog);
+        assert!(moment.is_some(), "seed {seed}: {found:#?} is at no moment of {worlds:#?}");
+        for (name, content) in &found.indexes {
+            for space in ["x", "y", ""].map(|space| namespace(space).as_str().to_owned()) {
+                let of = |world: &World| world.indexes.get(name)?.get(&space).cloned();
+                let copied = content.get(&space).cloned();
+                let some = worlds.iter().any(|world| of(world) == copied);
+                assert!(some, "seed {seed}: {name}/{space}: {copied:?} at no moment");
+            }
+        }
+        for (number, id) in found.backups.iter().enumerate() {
+            let name = IndexName::new(&format!("copied-{number}")).unwrap();
+            let options = RestoreOptions { name, tags: None, deletion_protection: false };
+            copy.restore_backup(id, options).unwrap();
+            let content = content_of(&copy).indexes.remove(&format!("copied-{number}")).unwrap();
+            let expected = worlds.iter().find_map(|world| world.backups.get(id)).unwrap();
+            assert_eq!(&content, expected, "seed {seed}: backup {id} of a copy");
+        }
+    }
+
     /// What the database holds.
     fn content(&self) -> Found {
-        let database = self.database();
-        let mut indexes = BTreeMap::new();
-        for info in database.list_indexes() {
-            let index = database.index(info.name.as_str()).unwrap();
-            let mut content = Content::new();
-            for space in index.stats().unwrap().namespaces.keys() {
-                let (ids, _) = index.list_ids(&namespace(space), "", None, 1000).unwrap();
-                let records = index.fetch(&namespace(space), &ids).unwrap();
-                let records = records.into_iter().map(|one| (one.id, one.values[0]));
-                content.insert(space.clone(), records.collect());
-            }
-            indexes.insert(info.name.as_str().to_owned(), content);
-        }
-        let (backups, _) = database.list_backups(&BackupFilter::default(), None, 100).unwrap();
-        Found { indexes, backups: backups.into_iter().map(|backup| backup.id).collect() }
+        content_of(self.database())
     }
 
     fn check(&self) {
@@ -316,7 +363,6 @@ impl History {
         let seed = self.seed;
         assert!(found.matches(&self.world), "seed {seed}: {found:#?}\nexpected {:#?}", self.world);
     }
-
     /// Restores every backup once, then deletes everything in random order.
     fn end(&mut self) {
         self.reopen();
@@ -346,6 +392,24 @@ impl History {
         let left = segments(self.dir.path());
         assert!(left.is_empty(), "seed {}: {left:?}", self.seed);
     }
+}
+
+/// What a database holds.
+fn content_of(database: &Database) -> Found {
+    let mut indexes = BTreeMap::new();
+    for info in database.list_indexes() {
+        let index = database.index(info.name.as_str()).unwrap();
+        let mut content = Content::new();
+        for space in index.stats().unwrap().namespaces.keys() {
+            let (ids, _) = index.list_ids(&namespace(space), "", None, 1000).unwrap();
+            let records = index.fetch(&namespace(space), &ids).unwrap();
+            let records = records.into_iter().map(|one| (one.id, one.values[0]));
+            content.insert(space.clone(), records.collect());
+        }
+        indexes.insert(info.name.as_str().to_owned(), content);
+    }
+    let (backups, _) = database.list_backups(&BackupFilter::default(), None, 100).unwrap();
+    Found { indexes, backups: backups.into_iter().map(|backup| backup.id).collect() }
 }
 
 /// What a database holds; of backups only which there are.
@@ -387,12 +451,13 @@ fn backups_are_what_the_model_says() {
         Some(seed) => seed..seed + 1,
         None => 0..number("SEEDS").unwrap_or(SEEDS),
     };
-    let (mut failed, mut restored, runs) = (0, 0, seeds.end - seeds.start);
+    let (mut failed, mut restored, mut copied, runs) = (0, 0, 0, seeds.end - seeds.start);
     for seed in seeds {
         println!("replay with SEED={seed}");
         let mut history = History::new(seed);
         for _ in 0..STEPS {
             history.step();
+            history.copy();
             match history.below(12) {
                 0 => {
                     history.reopen();
@@ -405,7 +470,9 @@ fn backups_are_what_the_model_says() {
         history.end();
         failed += history.failed;
         restored += history.restored;
+        copied += history.copied;
     }
-    println!("{failed} operations failed, {restored} restores");
+    println!("{failed} operations failed, {restored} restores, {copied} copies");
     assert!(runs < 8 || failed > 3 && restored > 2, "{failed} failed, {restored} restored");
+    assert!(runs < 8 || copied > 10, "{copied} copies");
 }

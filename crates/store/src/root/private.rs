@@ -25,11 +25,13 @@ impl Root {
         kind: &'static str,
     ) -> Result<Option<(u64, Bytes)>, StoreError> {
         let path = self.file_path(key);
-        match fs::remove_file(staged(&path)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StoreError::io("sweeping", key, &error));
+        if self.is_owned() {
+            match fs::remove_file(staged(&path)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("sweeping", key, &error));
+                }
+                _ => {}
             }
-            _ => {}
         }
         let read = self.attempt(|| {
             self.fault(FaultOp::Get, key.as_str())?;
@@ -54,6 +56,7 @@ impl Root {
         version: u64,
         payload: &[u8],
     ) -> Result<(), StoreError> {
+        let _changing = self.changing("writing", key)?;
         check_size("document", payload.len() as u64)?;
         let stamp = Stamp { nonce: self.ids().next_id().0, version };
         let bytes = envelope::encode(kind, stamp, payload);
@@ -80,6 +83,7 @@ impl Root {
         if let Some((_, kept)) = self.get_private(key, kind)? {
             return Ok(kept);
         }
+        let _changing = self.changing("creating", key)?;
         let stamp = Stamp { nonce: self.ids().next_id().0, version: 1 };
         let bytes = envelope::encode(kind, stamp, &make());
         self.attempt(|| {

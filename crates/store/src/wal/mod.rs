@@ -22,10 +22,19 @@ use crate::faults::{self, Fault, FaultOp};
 use crate::killpoint::reach;
 use crate::{Key, Root, StoreError, disk};
 use format::{BatchBuffer, FileHeader};
-use recover::{ActiveFile, ClosedFile, file_path, recover};
+use recover::{ActiveFile, ClosedFile, Tail, file_path, recover};
 
 /// A file that has reached this many bytes takes no further batch.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What a log holds, as somebody sees it who does not own it.
+#[derive(Debug)]
+pub struct WalFrames {
+    /// The frames asked for, each with its number, in order.
+    pub frames: Vec<(u64, Bytes)>,
+    /// Bytes at the end that a crash, or a write under way, left unfinished.
+    pub torn_bytes: u64,
+}
 
 /// An opened log. Any number of threads may append at once.
 #[derive(Debug)]
@@ -71,7 +80,7 @@ impl Wal {
     ) -> Result<(Wal, Vec<(u64, Bytes)>), StoreError> {
         let key = dir.join("wal");
         let directory = root.file_path(&key);
-        let found = recover(&directory, after_lsn)?;
+        let found = recover(&directory, after_lsn, Tail::Cut)?;
         let wal = Wal {
             root: root.clone(),
             directory,
@@ -87,6 +96,17 @@ impl Wal {
             files: Mutex::new(Files { closed: found.closed, active: found.active }),
         };
         Ok((wal, found.frames))
+    }
+
+    /// Reads the log in `<dir>/wal` as [`Wal::open`] does and changes nothing,
+    /// for whoever does not own it: its frames above `after_lsn`, and how many
+    /// bytes at its end are no whole batch.
+    ///
+    /// # Errors
+    /// As of [`Wal::open`].
+    pub fn read(root: &Root, dir: &Key, after_lsn: u64) -> Result<WalFrames, StoreError> {
+        let found = recover(&root.file_path(&dir.join("wal")), after_lsn, Tail::Keep)?;
+        Ok(WalFrames { frames: found.frames, torn_bytes: found.torn_bytes })
     }
 
     /// Adds a frame, and gives its lsn when it is durable. Frames of threads

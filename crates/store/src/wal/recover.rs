@@ -1,5 +1,5 @@
 //! What a log's directory holds when it is opened: reads the files, cuts a
-//! torn tail, and refuses damage anywhere else.
+//! torn tail, and refuses damage anywhere else. Who only looks cuts nothing.
 
 use std::fs::File;
 use std::io;
@@ -32,6 +32,17 @@ pub(super) struct Recovered {
     pub closed: Vec<ClosedFile>,
     pub active: Option<ActiveFile>,
     pub next_lsn: u64,
+    /// Bytes at the end that are no whole batch.
+    pub torn_bytes: u64,
+}
+
+/// What may be done about a torn tail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// It is cut off, and a file that was never finished is deleted.
+    Cut,
+    /// It stays: the log belongs to somebody else.
+    Keep,
 }
 
 pub(super) fn file_path(directory: &Path, first_lsn: u64) -> PathBuf {
@@ -40,10 +51,19 @@ pub(super) fn file_path(directory: &Path, first_lsn: u64) -> PathBuf {
 
 /// Reads the log in `directory`, of which frames up to `after_lsn` are no
 /// longer needed.
-pub(super) fn recover(directory: &Path, after_lsn: u64) -> Result<Recovered, StoreError> {
+pub(super) fn recover(
+    directory: &Path,
+    after_lsn: u64,
+    tail: Tail,
+) -> Result<Recovered, StoreError> {
     let names = list(directory).map_err(|error| failed(directory, &error))?;
-    let mut found =
-        Recovered { frames: vec![], closed: vec![], active: None, next_lsn: after_lsn + 1 };
+    let mut found = Recovered {
+        frames: vec![],
+        closed: vec![],
+        active: None,
+        next_lsn: after_lsn + 1,
+        torn_bytes: 0,
+    };
     let Some(&oldest) = names.first() else { return Ok(found) };
     // Files before the last one that begins at or before the first frame
     // needed are not read: a power cut may have brought some of them back.
@@ -66,7 +86,8 @@ pub(super) fn recover(directory: &Path, after_lsn: u64) -> Result<Recovered, Sto
             ));
         }
         let is_last = place + 1 == names.len();
-        let read = read_file(directory, first_lsn, after_lsn, is_last, &mut found.frames)?;
+        let place = (directory, first_lsn, is_last);
+        let read = read_file(place, after_lsn, tail, &mut found)?;
         let Some((active, read_next)) = read else { continue };
         next_lsn = read_next;
         if is_last && next_lsn > after_lsn {
@@ -83,14 +104,13 @@ pub(super) fn recover(directory: &Path, after_lsn: u64) -> Result<Recovered, Sto
 /// the lsn after its last frame; `None` where it was never finished and is
 /// gone now.
 fn read_file(
-    directory: &Path,
-    first_lsn: u64,
+    (directory, first_lsn, is_last): (&Path, u64, bool),
     after_lsn: u64,
-    is_last: bool,
-    frames: &mut Vec<(u64, Bytes)>,
+    tail: Tail,
+    found: &mut Recovered,
 ) -> Result<Option<(ActiveFile, u64)>, StoreError> {
     let path = file_path(directory, first_lsn);
-    let file = File::options().read(true).write(true).open(&path);
+    let file = File::options().read(true).write(tail == Tail::Cut).open(&path);
     let mut file = file.map_err(|error| failed(&path, &error))?;
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut file, &mut bytes).map_err(|error| failed(&path, &error))?;
@@ -98,6 +118,10 @@ fn read_file(
         Ok(header) if header.first_lsn == first_lsn => header,
         // Batches are written only after the header is durable: a file with
         // nothing else holds nothing that was acknowledged.
+        _ if is_last && bytes.len() <= FILE_HEADER_BYTES && tail == Tail::Keep => {
+            found.torn_bytes = bytes.len() as u64;
+            return Ok(None);
+        }
         _ if is_last && bytes.len() <= FILE_HEADER_BYTES => {
             std::fs::remove_file(&path)
                 .and_then(|()| disk::sync_dir(directory))
@@ -122,22 +146,28 @@ fn read_file(
         at = batch.end;
         for frame in batch.frames {
             if next_lsn > after_lsn {
-                frames.push((next_lsn, frame));
+                found.frames.push((next_lsn, frame));
             }
             next_lsn += 1;
         }
     }
     if at < bytes.len() {
-        refuse_or_cut(&path, &file, &bytes, at, header.salt, next_lsn, is_last)?;
+        check_torn(&path, &bytes, at, header.salt, next_lsn, is_last)?;
+        found.torn_bytes = (bytes.len() - at) as u64;
+        if tail == Tail::Cut {
+            let cut = file.set_len(at as u64).and_then(|()| file.sync_all());
+            cut.map_err(|error| failed(&path, &error))?;
+            let bytes = found.torn_bytes;
+            tracing::info!(log = %path.display(), bytes, "cut the torn end of a log");
+        }
     }
     Ok(Some((ActiveFile { file, header, size: at as u64 }, next_lsn)))
 }
 
 /// Byte `at` begins no whole batch. At the very end of the log that is what
-/// a crash leaves, and it is cut off; anywhere else it is damage.
-fn refuse_or_cut(
+/// a crash leaves; anywhere else it is damage, and refused.
+fn check_torn(
     path: &Path,
-    file: &File,
     bytes: &Bytes,
     at: usize,
     salt: u64,
@@ -153,9 +183,6 @@ fn refuse_or_cut(
             format!("frame {next_lsn} at byte {at} is damaged, whole frames follow at {later}");
         return Err(StoreError::corrupt(path.display(), problem));
     }
-    let cut = file.set_len(at as u64).and_then(|()| file.sync_all());
-    cut.map_err(|error| failed(path, &error))?;
-    tracing::info!(log = %path.display(), bytes = bytes.len() - at, "cut the torn end of a log");
     Ok(())
 }
 

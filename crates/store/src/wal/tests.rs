@@ -255,3 +255,39 @@ fn many_threads_share_syncs_and_lose_nothing() {
         frames.into_iter().map(|(lsn, b)| (lsn, String::from_utf8(b.to_vec()).unwrap())).collect();
     assert_eq!(found, acknowledged[after as usize..]);
 }
+
+#[test]
+fn who_only_reads_cuts_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let (wal, _) = open(path, 0).unwrap();
+    for lsn in 1..=3 {
+        wal.append(&payload(lsn)).unwrap();
+    }
+    let reader = || {
+        let options = RootOptions {
+            path: path.to_owned(),
+            faults: None,
+            ids: Arc::new(RandomIds),
+            clock: Arc::new(SystemClock::new()),
+        };
+        Wal::read(&Root::look(options).unwrap(), &dir(), 1)
+    };
+    // Beside the owner.
+    let found = reader().unwrap();
+    check(&found.frames, 2..=3);
+    assert_eq!(found.torn_bytes, 0);
+    drop(wal);
+    let file = files(path).pop().unwrap();
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+    let found = reader().unwrap();
+    check(&found.frames, 2..=2);
+    assert!(found.torn_bytes > 0);
+    assert_eq!(std::fs::read(&file).unwrap().len(), whole.len() - 1);
+    // A file that was begun and never written to stays too.
+    std::fs::write(path.join("ns/wal/00000000000000000003.wal"), b"XB").unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+    assert!(reader().is_err(), "a torn file that others follow is damage");
+    assert_eq!(files(path).len(), 2);
+}
