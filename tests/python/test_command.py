@@ -101,7 +101,9 @@ def test_ctrl_c_ends_a_command_that_waits(tmp_path: Path):
         asking = subprocess.Popen(
             [str(COMMAND), "index", "list", "--server", url], stderr=subprocess.PIPE, text=True
         )
-        silent.accept()
+        # Held, or its end would be an answer.
+        held, _ = silent.accept()
+        held.recv(1)
         asking.send_signal(signal.SIGINT)
         error = asking.communicate(timeout=60)[1]
     assert asking.returncode == -signal.SIGINT and error == ""
