@@ -59,5 +59,7 @@ fn read(data: &Path, handed_over: &Path, flags: Vec<OsString>) -> Result<Embeddi
     database.source_policy.allow_dirs.clone_from(&anywhere);
     database.source_policy.handed_over = Some(handed_over.to_owned());
     database.export_dirs = anywhere;
-    Ok(Embedding { database, server: serve::server_config(&args)? })
+    let mut server = serve::server_config(&args)?;
+    server.audit = serve::audit(&args)?;
+    Ok(Embedding { database, server })
 }

@@ -48,9 +48,8 @@ pub use backups::{
 pub use config::ServerConfig;
 pub use data::exports::export_model;
 pub use data::imports::{import_finished, import_model, import_start, reject_model};
-pub use data::manifest::manifest_model;
-pub use data::query::scored_vector;
 pub use data::search::{DocumentSearch, search_documents};
+pub use data::{manifest::manifest_model, query::scored_vector};
 pub use embedded::{Embedded, EmbeddedAnswer, EmbeddedRequest};
 pub use integrations::{integration_model, integration_of, source_test_model};
 pub use keys::{ApiKey, KeyError, KeyHash, Keys, Role};

@@ -85,7 +85,7 @@ pub(crate) fn database_options(
 }
 
 /// Whom to tell of imports that have ended.
-pub(crate) fn webhook(args: &ServeArgs) -> Result<Option<WebhookOptions>> {
+fn webhook(args: &ServeArgs) -> Result<Option<WebhookOptions>> {
     let secret = args.webhook_secret.clone().map(Secret::new);
     match (&args.webhook_url, secret) {
         (Some(url), Some(secret)) => {
@@ -129,7 +129,7 @@ fn no_key(error: &ServeError) -> CliError {
     )
 }
 
-/// The options of what serves it.
+/// The options of what serves it, but for the audit log: to open one is to make it.
 pub(crate) fn server_config(args: &ServeArgs) -> Result<ServerConfig> {
     let mut config = ServerConfig::new(args.listen);
     config.public_address = args.public_address.clone();
@@ -167,7 +167,8 @@ fn keys(args: &ServeArgs) -> Result<Keys> {
     Keys::new(keys).map_err(|error| CliError::usage(error.to_string()))
 }
 
-fn audit(args: &ServeArgs) -> Result<Option<AuditLog>> {
+/// The audit log, made where it is missing.
+pub(crate) fn audit(args: &ServeArgs) -> Result<Option<AuditLog>> {
     let open = |path: &PathBuf| {
         AuditLog::open(path).map_err(|error| {
             CliError::usage(format!("cannot write the audit log {}: {error}", path.display()))

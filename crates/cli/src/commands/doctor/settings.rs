@@ -10,7 +10,6 @@ use super::check::Report;
 use crate::args::ServeArgs;
 use crate::commands::serve;
 use crate::error::Result;
-use crate::options;
 use crate::settings::IntegrationTable;
 
 /// Checks what `crossbill serve` would check, and more.
@@ -48,14 +47,7 @@ pub(super) fn check(args: &ServeArgs, tables: &[IntegrationTable], report: &mut 
 /// would not start.
 fn accepted(args: &ServeArgs, tables: &[IntegrationTable]) -> Result<bool> {
     let config = serve::server_config(args)?;
-    let dirs = args.allow_import_dir.clone();
-    let mut database =
-        options::database(args.data.clone(), &args.engine, tables, dirs, args.index_port_first)?;
-    database.export_dirs.clone_from(&args.allow_export_dir);
-    database.export_uris.clone_from(&args.allow_export_uri);
-    options::check_exports(&database)?;
-    options::limits(&args.limit)?;
-    serve::webhook(args)?;
+    serve::database_options(args, tables)?;
     Ok(!config.keys.is_empty())
 }
 
