@@ -185,7 +185,7 @@ test("documents, by words, by a vector and by a document", async () => {
   const into = "data/articles/namespaces/__default__/documents/upsert";
   await server.call("POST", into, { documents }, DOCUMENTS);
   await page.goto(`${server.url}/#/index/articles/query`);
-  await page.getByLabel("Words").fill('"pine cones" OR lark');
+  await page.getByLabel("Words").fill('"pine cones" OR larks');
   await page.getByRole("button", { name: "Search", exact: true }).click();
   await page.getByRole("heading", { name: "2 matches" }).waitFor();
   await page.getByLabel("Filter").fill('{"year": {"$gte": 2021}}');
