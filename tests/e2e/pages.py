@@ -177,7 +177,7 @@ SCENES: dict[str, Page] = {
         instead=[(r"--data \./crossbill-data", '--data "$CROSSBILL_DATA"')],
     ),
     "recipes.md": Page(stores=ALL, instead=[S3_HERE]),
-    "start.md": Page(setup='rm -rf "$WORK/data/embeddings"', index="films"),
+    "start.md": Page(index="films"),
     "tuning.md": Page(),
 }
 

@@ -21,7 +21,7 @@ PAGES = [
     REPOSITORY / "bench" / "README.md",
 ]
 # An alternative in a synopsis: create|list|test.
-ALTERNATIVES = re.compile(r"^[a-z]+(\|[a-z]+)+$")
+ALTERNATIVES = re.compile(r"^[a-z-]+(\|[a-z-]+)+$")
 
 
 def shown(text: str) -> list[str]:
@@ -47,7 +47,7 @@ def check(line: str) -> str | None:
     commands: list[str] = []
     for word in words:
         names = word.split("|") if ALTERNATIVES.match(word) else [word]
-        if not re.fullmatch(r"[a-z]+", names[0]) or help_of(*commands, names[0]) is None:
+        if not re.fullmatch(r"[a-z][a-z-]*", names[0]) or help_of(*commands, names[0]) is None:
             break
         if help_of(*commands, names[0]) == help_of(*commands):
             break

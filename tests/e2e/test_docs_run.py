@@ -22,7 +22,7 @@ from models import KEY as MODEL_KEY
 from models import ModelServer
 from objectstore import KEY_ID, REGION, SECRET
 from pages import ELSEWHERE, PAGES, PARSED, RUN, SCENES, SHOWN, TESTED, Block, Page, blocks, not_run
-from stores import ACCOUNT, ACCOUNT_KEY, service_account_key
+from stores import ACCOUNT, ACCOUNT_KEY, Azurite, FakeGcs, service_account_key
 
 pytestmark = pytest.mark.once
 DIMENSION = 384
@@ -154,11 +154,15 @@ def fill(kind: str, embeddings: Path, request: pytest.FixtureRequest) -> dict[st
             "S3_URL": store.url,
             "S3_KEY": KEY_ID,
         }
+    # Stores of their own: other tests make buckets of these names, too.
+    folder = request.getfixturevalue("tmp_path_factory").mktemp(f"docs-{kind}")
     if kind == "gcs":
-        store = request.getfixturevalue("gcs_store")
+        store = FakeGcs(folder)
+        request.addfinalizer(store.close)
         store.upload(store.bucket("lake"), embeddings / "embeddings", "embeddings")
         return {"CROSSBILL_GCS_ENDPOINT": store.url}
-    store = request.getfixturevalue("azure_store")
+    store = Azurite(folder)
+    request.addfinalizer(store.close)
     store.upload(store.bucket("embeddings"), embeddings / "embeddings", "products")
     return {"CROSSBILL_AZURE_ENDPOINT": store.endpoint}
 

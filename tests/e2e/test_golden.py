@@ -105,4 +105,5 @@ def test_a_directory_of_an_earlier_release_goes_on(golden):
         untouched = ("/data/sparse", "/data/hybrid", "/data/indexed", "/data/restored")
         check(server, [one for one in expected if one["path"].startswith(untouched)])
         assert failure(f"{server.url}/indexes/gone")[0] == 404
-    assert scrub(server.data) == []
+    # It was killed in the middle of what it wrote at the end of the import.
+    assert all(cut_off in found for found in scrub(server.data))

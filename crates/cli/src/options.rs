@@ -1,7 +1,7 @@
 //! From settings to the database's own options, for a server and for
 //! embedded commands alike.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbill_core::limits::{MEMORY_LIMIT_BYTES_MIN, MEMTABLE_ROWS_MAX};
@@ -18,6 +18,17 @@ use crate::settings::IntegrationTable;
 
 /// Imports that run at once; others wait their turn.
 const IMPORTS_AT_ONCE: usize = 2;
+
+/// The same paths, from the root on.
+pub(crate) fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    paths.iter().map(|path| absolute_path(path)).collect()
+}
+
+fn absolute_path(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| {
+        CliError::usage(format!("cannot read the path {}: {error}", path.display()))
+    })
+}
 
 /// The options of a database at `data` whose imports may read `allow_dirs`.
 pub(crate) fn database(
@@ -39,7 +50,7 @@ pub(crate) fn database(
     import.namespaces_max = count(engine.quotas.import_namespaces_max);
     import.namespace_bytes_max = engine.quotas.import_namespace_bytes_max.0;
     let policy = SourcePolicy {
-        allow_dirs,
+        allow_dirs: absolute(&allow_dirs)?,
         defaults: defaults(&engine.stores)?,
         integrations: integrations.iter().cloned().map(trusted).collect(),
         allow_endpoints: engine.stores.allow_endpoint.clone(),
@@ -49,11 +60,8 @@ pub(crate) fn database(
         ..SourcePolicy::default()
     };
     policy.validate().map_err(|error| CliError::usage(error.message()))?;
-    let data = std::path::absolute(&data).map_err(|error| {
-        CliError::usage(format!("cannot read the path {}: {error}", data.display()))
-    })?;
     Ok(DatabaseOptions {
-        data,
+        data: absolute_path(&data)?,
         memory_bytes,
         threads,
         memtable_rows: MEMTABLE_ROWS_MAX,

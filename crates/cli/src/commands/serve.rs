@@ -76,7 +76,7 @@ pub(crate) fn database_options(
         allow_dirs,
         args.index_port_first,
     )?;
-    options.export_dirs.clone_from(&args.allow_export_dir);
+    options.export_dirs = options::absolute(&args.allow_export_dir)?;
     options.export_uris.clone_from(&args.allow_export_uri);
     options::check_exports(&options)?;
     options.limits = options::limits(&args.limit)?;

@@ -23,12 +23,27 @@ fn it_is_not_open_to_others_without_a_key() {
     let mut command = crossbill();
     command.args(["serve", "--listen", "0.0.0.0:0", "--data"]).arg(&data);
     let ran = run(&mut command).exits(2);
-    assert!(ran.stderr.contains("hint:  give a key"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint:  give keys"), "{}", ran.stderr);
     assert!(!data.exists(), "nothing was made");
     let keys = dir.path().join("keys");
     fs::write(&keys, "# none yet\n").unwrap();
     let ran = run(command.arg("--api-key-file").arg(&keys)).exits(2);
     assert!(ran.stderr.contains("found no key"), "{}", ran.stderr);
+}
+
+#[test]
+fn directories_may_be_named_from_where_one_is() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("in/films")).unwrap();
+    fs::create_dir(dir.path().join("out")).unwrap();
+    let record = "{\"id\": \"alien\", \"values\": [0.9, 0.1]}\n";
+    fs::write(dir.path().join("in/films/0.jsonl"), record).unwrap();
+    let flags = ["--allow-import-dir", "in", "--allow-export-dir", "./out"];
+    let server = Server::start_in(dir.path(), &dir.path().join("data"), &flags);
+    let uri = format!("file://{}/", dir.path().join("in").canonicalize().unwrap().display());
+    server.ask(&["import", &uri, "--index", "films", "--create", "--dimension", "2"]).exits(0);
+    let out = format!("file://{}/", dir.path().join("out").canonicalize().unwrap().display());
+    server.ask(&["export", &out, "--index", "films"]).exits(0);
 }
 
 #[test]

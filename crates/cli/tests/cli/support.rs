@@ -112,7 +112,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on ports of its own and waits until it is ready.
     pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
+        Self::start_in(Path::new("."), data, args)
+    }
+
+    /// The same in another working directory.
+    pub(crate) fn start_in(folder: &Path, data: &Path, args: &[&str]) -> Self {
         let mut child = crossbill()
+            .current_dir(folder)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(["--index-port-first", &free_port().to_string()])
