@@ -95,8 +95,10 @@ def test_a_directory_of_an_earlier_release_goes_on(golden):
         ended = make.ended(server, "dense-int8", held.rsplit("/", 1)[1])
         assert ended["status"] == "Failed", ended
         server.kill()
-        cut_off = "a write that was cut off left it"
-        assert all(cut_off in found for found in scrub(server.data))
+        # Killed while it tidied up after the import; the next start goes on with that.
+        cut_off, unnamed = "a write that was cut off left it", "bytes that nothing refers to"
+        found = scrub(server.data)
+        assert all(cut_off in one or unnamed in one for one in found), found
         server.start()
         for name in dense:
             url = make.data_url(server, name)
@@ -106,4 +108,5 @@ def test_a_directory_of_an_earlier_release_goes_on(golden):
         check(server, [one for one in expected if one["path"].startswith(untouched)])
         assert failure(f"{server.url}/indexes/gone")[0] == 404
     # It was killed in the middle of what it wrote at the end of the import.
-    assert all(cut_off in found for found in scrub(server.data))
+    found = scrub(server.data)
+    assert all(cut_off in one for one in found), found
