@@ -7,9 +7,8 @@ import { type Explain, type IndexModel, type Match, api } from "../api";
 import { count, duration, micros } from "../format";
 import { useAction, useAsked } from "../hooks";
 import { parseObject, parseVector } from "../parse";
-import { RecordTable } from "../recordtable";
-import { go } from "../router";
-import { Check, Choice, Figures, NamespaceField, Note, Problem, Section, TextArea, TextField } from "../ui";
+import { Check, Choice, Figures, TextArea, TextField } from "../ui";
+import { Playground } from "./playground";
 import { SearchView, fieldsOf } from "./search";
 
 interface Answer {
@@ -78,78 +77,55 @@ function VectorQuery({ index, namespace, id: given, found }: Asked & { found: In
     run("id", given);
   }, [given, namespace]);
   return (
-    <>
-      <form
-        class="card form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          run(by, id);
-        }}
-      >
-        <NamespaceField
-          index={index}
-          value={namespace}
-          set={(name) => go(["index", index, "query"], { namespace: name })}
+    <Playground
+      index={index}
+      namespace={namespace}
+      action={action}
+      verb="Query"
+      submit={() => run(by, id)}
+      matches={answer?.matches}
+      cost={answer === undefined ? undefined : <Cost answer={answer} />}
+    >
+      <Choice
+        label="Search by"
+        value={by}
+        set={(value) => setBy(value as By)}
+        options={[
+          ["id", "A record's vectors"],
+          ["vector", "A vector of yours"],
+        ]}
+      />
+      {by === "id" && <TextField label="Id" value={id} set={setId} mono />}
+      {by === "vector" && !isSparse && (
+        <TextArea
+          label="Vector"
+          value={vector}
+          set={setVector}
+          placeholder="[0.1, 0.2, …]"
+          hint={found?.dimension === undefined ? undefined : `${count(found.dimension)} numbers, as JSON or apart by commas or spaces.`}
         />
-        <Choice
-          label="Search by"
-          value={by}
-          set={(value) => setBy(value as By)}
-          options={[
-            ["id", "A record's vectors"],
-            ["vector", "A vector of yours"],
-          ]}
+      )}
+      {by === "vector" && takesSparse && (
+        <TextArea
+          label="Sparse vector"
+          rows={2}
+          value={sparse}
+          set={setSparse}
+          placeholder='{"indices": [1, 7], "values": [0.5, 0.25]}'
         />
-        {by === "id" && <TextField label="Id" value={id} set={setId} mono />}
-        {by === "vector" && !isSparse && (
-          <TextArea
-            label="Vector"
-            value={vector}
-            set={setVector}
-            placeholder="[0.1, 0.2, …]"
-            hint={found?.dimension === undefined ? undefined : `${count(found.dimension)} numbers, as JSON or apart by commas or spaces.`}
-          />
-        )}
-        {by === "vector" && takesSparse && (
-          <TextArea
-            label="Sparse vector"
-            rows={2}
-            value={sparse}
-            set={setSparse}
-            placeholder='{"indices": [1, 7], "values": [0.5, 0.25]}'
-          />
-        )}
-        <TextArea label="Filter" rows={2} value={filter} set={setFilter} placeholder='{"kind": {"$eq": "x"}}' />
-        <TextField label="Matches" type="number" value={topK} set={setTopK} />
-        <TextField
-          label="Scan factor"
-          type="text"
-          value={scanFactor}
-          set={setScanFactor}
-          placeholder="1"
-          hint="0.5 to 4: above 1 for recall, below for speed."
-        />
-        <Check label="With values" value={values} set={setValues} />
-        <div class="buttons">
-          <button type="submit" class="main" disabled={action.busy}>
-            Query
-          </button>
-        </div>
-      </form>
-      <Problem text={action.error} />
-      <div aria-live="polite">
-        {answer !== undefined && (
-          <Section title={`${count(answer.matches.length)} matches`}>
-            <Cost answer={answer} />
-            {answer.matches.length === 0 ? (
-              <Note>Nothing matches.</Note>
-            ) : (
-              <RecordTable label="Matches" index={index} namespace={namespace} records={answer.matches} />
-            )}
-          </Section>
-        )}
-      </div>
-    </>
+      )}
+      <TextArea label="Filter" rows={2} value={filter} set={setFilter} placeholder='{"kind": {"$eq": "x"}}' />
+      <TextField label="Matches" type="number" value={topK} set={setTopK} />
+      <TextField
+        label="Scan factor"
+        type="text"
+        value={scanFactor}
+        set={setScanFactor}
+        placeholder="1"
+        hint="0.5 to 4: above 1 for recall, below for speed."
+      />
+      <Check label="With values" value={values} set={setValues} />
+    </Playground>
   );
 }
 

@@ -4,12 +4,12 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { type IndexModel, type SchemaField, documents } from "../api";
-import { count, duration } from "../format";
+import { duration } from "../format";
 import { useAction } from "../hooks";
 import { parseObject, parseVector } from "../parse";
-import { RecordTable, type Scored } from "../recordtable";
-import { go } from "../router";
-import { Choice, Figures, NamespaceField, Note, Problem, Section, TextArea, TextField } from "../ui";
+import type { Scored } from "../recordtable";
+import { Choice, Figures, TextArea, TextField } from "../ui";
+import { Playground } from "./playground";
 
 /** Fields that stand for the vectors of an index of vectors. */
 const OF_VECTORS = ["_values", "_sparse_values"];
@@ -98,63 +98,40 @@ export function SearchView({ index, namespace, id: given, fields }: Asked): JSX.
     run("id", given);
   }, [given, namespace]);
   return (
-    <>
-      <form
-        class="card form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          run(by, id);
-        }}
-      >
-        <NamespaceField
-          index={index}
-          value={namespace}
-          set={(name) => go(["index", index, "query"], { namespace: name })}
+    <Playground
+      index={index}
+      namespace={namespace}
+      action={action}
+      verb="Search"
+      submit={() => run(by, id)}
+      matches={answer?.matches}
+      cost={answer === undefined ? undefined : <Figures of={[["Round trip", duration(answer.seconds)]]} />}
+    >
+      <Choice label="Search by" value={by} set={(value) => setBy(value as By)} options={options} />
+      {by === "words" && (
+        <TextArea
+          label="Words"
+          rows={2}
+          value={words}
+          set={setWords}
+          placeholder={`pine cones, ${texts[0] ?? "body"}:(pine AND "seed cones")`}
+          hint={`In the syntax of Lucene, over ${texts.join(", ")}.`}
         />
-        <Choice label="Search by" value={by} set={(value) => setBy(value as By)} options={options} />
-        {by === "words" && (
-          <TextArea
-            label="Words"
-            rows={2}
-            value={words}
-            set={setWords}
-            placeholder={`pine cones, ${texts[0] ?? "body"}:(pine AND "seed cones")`}
-            hint={`In the syntax of Lucene, over ${texts.join(", ")}.`}
-          />
-        )}
-        {by === "dense" && <TextArea label="Vector" value={vector} set={setVector} placeholder="[0.1, 0.2, …]" />}
-        {by === "sparse" && (
-          <TextArea
-            label="Sparse vector"
-            rows={2}
-            value={sparseVector}
-            set={setSparseVector}
-            placeholder='{"indices": [1, 7], "values": [0.5, 0.25]}'
-          />
-        )}
-        {by === "id" && <TextField label="Id" value={id} set={setId} mono />}
-        <TextArea label="Filter" rows={2} value={filter} set={setFilter} placeholder='{"year": {"$gte": 2020}}' />
-        <TextField label="Matches" type="number" value={topK} set={setTopK} />
-        <div class="buttons">
-          <button type="submit" class="main" disabled={action.busy}>
-            Search
-          </button>
-        </div>
-      </form>
-      <Problem text={action.error} />
-      <div aria-live="polite">
-        {answer !== undefined && (
-          <Section title={`${count(answer.matches.length)} matches`}>
-            <Figures of={[["Round trip", duration(answer.seconds)]]} />
-            {answer.matches.length === 0 ? (
-              <Note>Nothing matches.</Note>
-            ) : (
-              <RecordTable label="Matches" index={index} namespace={namespace} records={answer.matches} />
-            )}
-          </Section>
-        )}
-      </div>
-    </>
+      )}
+      {by === "dense" && <TextArea label="Vector" value={vector} set={setVector} placeholder="[0.1, 0.2, …]" />}
+      {by === "sparse" && (
+        <TextArea
+          label="Sparse vector"
+          rows={2}
+          value={sparseVector}
+          set={setSparseVector}
+          placeholder='{"indices": [1, 7], "values": [0.5, 0.25]}'
+        />
+      )}
+      {by === "id" && <TextField label="Id" value={id} set={setId} mono />}
+      <TextArea label="Filter" rows={2} value={filter} set={setFilter} placeholder='{"year": {"$gte": 2020}}' />
+      <TextField label="Matches" type="number" value={topK} set={setTopK} />
+    </Playground>
   );
 }
 

@@ -3,7 +3,6 @@
 //! and nothing is learnt without a key.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header, request};
 use crossbill_core::ErrorKind;
@@ -42,12 +41,12 @@ pub(crate) fn identify(
     key.map(Some).ok_or_else(ApiError::unauthenticated)
 }
 
-/// Counts the request at the time `now` as one of the caller's.
-pub(crate) fn check_rate(shared: &Shared, caller: &Caller, now: Duration) -> Result<(), ApiError> {
+/// Counts the request as one of the caller's.
+pub(crate) fn check_rate(shared: &Shared, caller: &Caller) -> Result<(), ApiError> {
     let own = caller.as_ref().and_then(|key| key.limit());
     let Some(limit) = own.or(shared.config.rate_limit) else { return Ok(()) };
     let bucket = caller.as_ref().map_or(&shared.unnamed.0, |key| key.bucket());
-    match bucket.take(limit, now) {
+    match bucket.take(limit, shared.config.clock.monotonic()) {
         true => Ok(()),
         false => Err(ApiError::with_status(
             Status::of(ErrorKind::Exhausted),

@@ -316,7 +316,7 @@ fn admit(
 ) -> Result<(&'static Route, Packing, Caller), ApiError> {
     let caller = caller?;
     if found.access(protocol) != Access::Open {
-        access::check_rate(shared, &caller, shared.config.clock.monotonic())?;
+        access::check_rate(shared, &caller)?;
     }
     match (protocol, found) {
         (Protocol::Rest, Found::Route(route)) if route.protocol == protocol => {
